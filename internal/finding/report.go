@@ -1,0 +1,274 @@
+package finding
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Report is a judgement as a whole. Its JSON is the contract with other
+// programs: fields may be added, never renamed.
+type Report struct {
+	Schema     string    `json:"schema"` // ReportSchema
+	Tool       Tool      `json:"tool"`
+	Started    time.Time `json:"started"`
+	DurationMS int64     `json:"duration_ms"`
+	Target     Target    `json:"target"`
+	// Benchmark is the one that the report was limited to, for example cis-1.8.
+	Benchmark string `json:"benchmark,omitempty"`
+	// Rules says where the rules are not ours.
+	Rules    *Rules    `json:"rules,omitempty"`
+	Reach    []Reach   `json:"reach"`
+	Summary  Summary   `json:"summary"`
+	Findings []Finding `json:"findings"`
+}
+
+// ReportSchema names the shape of a Report.
+const ReportSchema = "plimsoll/report/1"
+
+// Tool is the program that judged.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Target is what was judged. Engine and API versions are "" when no engine was.
+type Target struct {
+	Name          string `json:"name"`
+	EngineVersion string `json:"engine_version"`
+	APIVersion    string `json:"api_version"`
+	OS            string `json:"os"`
+	// Containers counts the containers judged.
+	Containers int `json:"containers"`
+}
+
+// Rules says which rules of ours were replaced.
+type Rules struct {
+	Replaced []Replaced `json:"replaced"`
+}
+
+// Summary counts findings by status, failures by severity, and scores them.
+type Summary struct {
+	Pass          int              `json:"pass"`
+	Fail          int              `json:"fail"`
+	Waived        int              `json:"waived"`
+	Unknown       int              `json:"unknown"`
+	Manual        int              `json:"manual"`
+	NotApplicable int              `json:"not_applicable"`
+	BySeverity    map[Severity]int `json:"by_severity"`
+	Score         int              `json:"score"`
+	Mark          int              `json:"mark"`
+}
+
+// DefaultMark is the score that a host should lie above.
+const DefaultMark = 80
+
+// Finish orders the findings, and fills Summary and each finding's Gain.
+func (r *Report) Finish(mark int) {
+	r.Schema = ReportSchema
+	Sort(r.Findings, r.Benchmark)
+	if r.Findings == nil {
+		r.Findings = []Finding{}
+	}
+	if r.Reach == nil {
+		r.Reach = []Reach{}
+	}
+	s := Summary{BySeverity: map[Severity]int{}, Mark: mark}
+	for _, v := range Severities {
+		s.BySeverity[v] = 0
+	}
+	for _, f := range r.Findings {
+		switch f.Status {
+		case Pass:
+			s.Pass++
+		case Fail:
+			s.Fail++
+			s.BySeverity[f.Severity]++
+		case Waived:
+			s.Waived++
+		case Unknown:
+			s.Unknown++
+		case Manual:
+			s.Manual++
+		case NotApplicable:
+			s.NotApplicable++
+		}
+	}
+	t := tally(r.Findings)
+	s.Score = t.score(mark, "")
+	r.Summary = s
+	for i, f := range r.Findings {
+		if f.Status == Fail {
+			r.Findings[i].Gain = t.score(mark, f.Rule) - s.Score
+		}
+	}
+}
+
+// weight is what a rule of a severity weighs in the score.
+func weight(s Severity) float64 {
+	return [...]float64{12, 6, 3, 1, 0}[s.Rank()]
+}
+
+// ruleTally is what a rule's findings came to, by subject.
+type ruleTally struct {
+	severity                  Severity
+	subjects, failed, unknown map[Subject]bool
+}
+
+type tallies map[string]*ruleTally
+
+func tally(findings []Finding) tallies {
+	t := tallies{}
+	for _, f := range findings {
+		if f.Status == NotApplicable {
+			continue
+		}
+		r := t[f.Rule]
+		if r == nil {
+			r = &ruleTally{f.Severity, map[Subject]bool{}, map[Subject]bool{}, map[Subject]bool{}}
+			t[f.Rule] = r
+		}
+		r.subjects[f.Subject] = true
+		switch f.Status {
+		case Fail:
+			r.failed[f.Subject] = true
+		case Unknown:
+			r.unknown[f.Subject] = true
+		}
+	}
+	return t
+}
+
+// loss is the share of its weight that the rule loses: all of it when a grave
+// rule fails anywhere, else the failing share of its subjects; a subject that
+// could not be judged loses half of its share.
+func (r *ruleTally) loss() float64 {
+	if len(r.failed) > 0 && r.severity.AtLeast(High) {
+		return 1
+	}
+	half := 0
+	for s := range r.unknown {
+		if !r.failed[s] {
+			half++
+		}
+	}
+	return (float64(len(r.failed)) + float64(half)/2) / float64(len(r.subjects))
+}
+
+// score is round(100 × (1 − lost / total)), as if the rule named mended held,
+// and at most one under the mark while a critical rule fails.
+func (t tallies) score(mark int, mended string) int {
+	var lost, total float64
+	critical := false
+	for _, name := range sortedKeys(t) {
+		r := t[name]
+		w := weight(r.severity)
+		total += w
+		if name == mended {
+			continue
+		}
+		lost += w * r.loss()
+		critical = critical || r.severity == Critical && len(r.failed) > 0
+	}
+	score := 100
+	if total > 0 {
+		score = int(math.Round(100 * (1 - lost/total)))
+	}
+	if critical {
+		score = min(score, mark-1)
+	}
+	return max(score, 0)
+}
+
+func sortedKeys(t tallies) []string {
+	keys := make([]string, 0, len(t))
+	for k := range t {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// ScoreFormula describes the score for people.
+const ScoreFormula = `Each rule that applies weighs 12 (critical), 6 (high), 3 (medium), 1 (low) or 0
+(info). A critical or high rule loses its whole weight if any subject fails it;
+the others lose the failing share of their subjects. A subject that could not be
+judged loses half of its share. What is waived or needs a person loses nothing.
+
+  score = round(100 * (1 - lost / total))
+
+While a critical finding fails, the score is at most the mark minus 1. The mark
+(80 unless the configuration says otherwise) is the load line that a host should
+lie above. No rule has a weight of its own. The gain of a finding is what
+mending its rule everywhere would add.`
+
+// Sort orders findings for files: by the id in the benchmark (numeric parts,
+// none last; any benchmark, newest first, when none is named), rule, subject
+// and element.
+func Sort(findings []Finding, benchmark string) {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(
+			compareIDs(a.Ref(benchmark), b.Ref(benchmark)),
+			cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Subject.Kind, b.Subject.Kind),
+			cmp.Compare(a.Subject.Name, b.Subject.Name),
+			cmp.Compare(a.Subject.ID, b.Subject.ID),
+			cmp.Compare(a.Element, b.Element),
+		)
+	})
+}
+
+// Ref is the finding's first id in the benchmark named, or in its newest one,
+// "" when it has none.
+func (f Finding) Ref(benchmark string) string {
+	if benchmark == "" {
+		_, id := f.NewestRef()
+		return id
+	}
+	if ids := f.Refs[benchmark]; len(ids) > 0 {
+		return ids[0]
+	}
+	return ""
+}
+
+// NewestRef is the finding's newest benchmark with the first id in it.
+func (f Finding) NewestRef() (benchmark, id string) {
+	for name, ids := range f.Refs {
+		if len(ids) > 0 && (benchmark == "" || newer(name, benchmark)) {
+			benchmark, id = name, ids[0]
+		}
+	}
+	return benchmark, id
+}
+
+// newer compares benchmarks' names. The benchmark of Docker 1.13 is older than
+// 1.0 of the numbering that CIS began after it.
+func newer(a, b string) bool {
+	if (a == "cis-1.13") != (b == "cis-1.13") {
+		return b == "cis-1.13"
+	}
+	return compareIDs(strings.TrimLeft(a, "abcdefghijklmnopqrstuvwxyz-"), strings.TrimLeft(b, "abcdefghijklmnopqrstuvwxyz-")) > 0
+}
+
+// compareIDs compares "5.9" and "5.11" by their numbers; "" comes last.
+func compareIDs(a, b string) int {
+	if a == "" || b == "" {
+		return cmp.Compare(len(b), len(a))
+	}
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		x, errX := strconv.Atoi(as[i])
+		y, errY := strconv.Atoi(bs[i])
+		c := cmp.Compare(as[i], bs[i])
+		if errX == nil && errY == nil {
+			c = cmp.Compare(x, y)
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
+}

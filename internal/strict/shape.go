@@ -1,0 +1,220 @@
+package strict
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// names says whose tags and rules a Go type is read by.
+type names uint8
+
+const (
+	jsonNames names = iota
+	yamlNames
+)
+
+// field is a place for a key in a struct.
+type field struct {
+	typ    reflect.Type
+	quoted bool // json's option "string"
+}
+
+// fields are the keys that a struct knows.
+type fields struct {
+	byKey  map[string]field
+	folded map[string]string // the folded form of a key to the key
+	known  []string          // the keys, sorted
+	rest   reflect.Type      // of the values of other keys (yaml: inline map), or nil
+}
+
+type typeNames struct {
+	t reflect.Type
+	n names
+}
+
+// cache holds *fields by typeNames; the types of a program are few.
+var cache sync.Map
+
+// fieldsOf gives the keys of a struct type.
+func fieldsOf(t reflect.Type, n names) *fields {
+	if f, ok := cache.Load(typeNames{t, n}); ok {
+		return f.(*fields)
+	}
+	f := &fields{byKey: map[string]field{}, folded: map[string]string{}}
+	if n == jsonNames {
+		f.addJSON(t)
+	} else {
+		f.addYAML(t)
+	}
+	for key := range f.byKey {
+		f.known = append(f.known, key)
+	}
+	slices.Sort(f.known)
+	for _, key := range f.known {
+		f.folded[fold(key)] = key
+	}
+	actual, _ := cache.LoadOrStore(typeNames{t, n}, f)
+	return actual.(*fields)
+}
+
+// addJSON adds the fields of t as encoding/json finds them: level by level of
+// embedded structs; on one level a name from a tag wins over one from the Go
+// field, two of the same rank hide each other, and a shallower level hides all
+// deeper ones.
+func (f *fields) addJSON(t reflect.Type) {
+	type candidate struct {
+		field
+		tagged bool
+	}
+	taken := map[string]bool{}
+	visited := map[reflect.Type]bool{}
+	for level := []reflect.Type{t}; len(level) > 0; {
+		var next []reflect.Type
+		found := map[string][]candidate{}
+		for _, st := range level {
+			visited[st] = true
+			for i := range st.NumField() {
+				sf := st.Field(i)
+				inner := sf.Type
+				if sf.Anonymous && inner.Kind() == reflect.Pointer {
+					inner = inner.Elem()
+				}
+				tag := sf.Tag.Get("json")
+				if tag == "-" || !sf.IsExported() && !(sf.Anonymous && inner.Kind() == reflect.Struct) {
+					continue
+				}
+				name, options, _ := strings.Cut(tag, ",")
+				if !validName(name) {
+					name = ""
+				}
+				if sf.Anonymous && name == "" && inner.Kind() == reflect.Struct {
+					next = append(next, inner)
+					continue
+				}
+				c := candidate{field{typ: sf.Type}, name != ""}
+				c.quoted = slices.Contains(strings.Split(options, ","), "string")
+				if name == "" {
+					name = sf.Name
+				}
+				found[name] = append(found[name], c)
+			}
+		}
+		for name, cs := range found {
+			if taken[name] {
+				continue
+			}
+			taken[name] = true
+			if tagged := slices.DeleteFunc(slices.Clone(cs), func(c candidate) bool { return !c.tagged }); len(tagged) > 0 {
+				cs = tagged
+			}
+			if len(cs) == 1 {
+				f.byKey[name] = cs[0].field
+			}
+		}
+		level = slices.DeleteFunc(next, func(t reflect.Type) bool { return visited[t] })
+	}
+}
+
+// validName reports whether encoding/json takes the name of a tag.
+func validName(name string) bool {
+	for _, r := range name {
+		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// addYAML adds the fields of t as yaml/v3 finds them: the lower-case Go name
+// without a tag, and structs and maps with the option inline merged in.
+func (f *fields) addYAML(t reflect.Type) {
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		tag := sf.Tag.Get("yaml")
+		if tag == "-" || !sf.IsExported() && !sf.Anonymous {
+			continue
+		}
+		name, options, _ := strings.Cut(tag, ",")
+		if slices.Contains(strings.Split(options, ","), "inline") {
+			if inner := target(sf.Type); inner.Kind() == reflect.Map {
+				f.rest = inner.Elem()
+			} else {
+				f.addYAML(inner)
+			}
+			continue
+		}
+		if name == "" {
+			name = strings.ToLower(sf.Name)
+		}
+		f.byKey[name] = field{typ: sf.Type}
+	}
+}
+
+// target looks through pointers.
+func target(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+var (
+	jsonDecoder = reflect.TypeFor[json.Unmarshaler]()
+	yamlDecoder = reflect.TypeFor[yaml.Unmarshaler]()
+	textDecoder = reflect.TypeFor[encoding.TextUnmarshaler]()
+	yamlNode    = reflect.TypeFor[yaml.Node]()
+)
+
+// opaque reports whether a type decodes itself or takes anything, so that its
+// fields say nothing about the keys it knows.
+func opaque(t reflect.Type, n names) bool {
+	p := reflect.PointerTo(t)
+	if n == jsonNames && p.Implements(jsonDecoder) || n == yamlNames && p.Implements(yamlDecoder) {
+		return true
+	}
+	return t.Kind() == reflect.Interface || t == yamlNode || p.Implements(textDecoder)
+}
+
+// describe says in plain words what a Go type wants.
+func describe(t reflect.Type) string {
+	if reflect.PointerTo(t).Implements(textDecoder) {
+		return "text"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "text"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "text in base64"
+		}
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a whole number"
+}
+
+// fold gives one form to all keys that encoding/json takes for the same field:
+// the smallest of the characters that Unicode's simple folding joins.
+func fold(key string) string {
+	return strings.Map(func(r rune) rune {
+		for {
+			next := unicode.SimpleFold(r)
+			if next <= r {
+				return next
+			}
+			r = next
+		}
+	}, key)
+}
