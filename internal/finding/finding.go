@@ -103,6 +103,8 @@ type Finding struct {
 	Why     string `json:"why"`
 	// Reason says why the status is unknown or not_applicable.
 	Reason string `json:"reason,omitempty"`
+	// Missing are the facts that an unknown finding would have needed.
+	Missing []Missing `json:"missing,omitempty"`
 	// Section is the part of the report that the finding belongs to.
 	Section string `json:"section"`
 	// Gain is what mending this rule everywhere brings to the score.
@@ -112,6 +114,12 @@ type Finding struct {
 	// Refs names the recommendations of benchmarks, by benchmark ("cis-1.8").
 	Refs   map[string][]string `json:"refs"`
 	Waiver *Waiver             `json:"waiver,omitempty"`
+}
+
+// Missing is a fact that was not observed, and why.
+type Missing struct {
+	Path   string `json:"path"` // for example container.image.tags
+	Reason string `json:"reason"`
 }
 
 // Reach is what an intruder gets to from a subject.

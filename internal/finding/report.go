@@ -66,7 +66,8 @@ type Summary struct {
 // DefaultMark is the score that a host should lie above.
 const DefaultMark = 80
 
-// Finish orders the findings, and fills Summary and each finding's Gain.
+// Finish orders the findings, and fills Summary and each finding's Gain. A mark
+// of 0 is for what has no score, such as a run line.
 func (r *Report) Finish(mark int) {
 	r.Schema = ReportSchema
 	Sort(r.Findings, r.Benchmark)
@@ -97,9 +98,13 @@ func (r *Report) Finish(mark int) {
 			s.NotApplicable++
 		}
 	}
+	r.Summary = s
+	if mark == 0 {
+		return
+	}
 	t := tally(r.Findings)
 	s.Score = t.score(mark, "")
-	r.Summary = s
+	r.Summary.Score = s.Score
 	for i, f := range r.Findings {
 		if f.Status == Fail {
 			r.Findings[i].Gain = t.score(mark, f.Rule) - s.Score

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/url"
+	"time"
+)
+
+// maxEventBytes bounds one event; a container's labels are the largest part.
+const maxEventBytes = 4 << 20
+
+// Events gives the engine's events as they happen, one JSON object each, first
+// those that it remembers since the given time; the zero time asks for none of
+// these. The engine remembers 256.
+//
+// The stream has no end of its own. It ends with an error, which is the last
+// thing that it gives: ctx's when ctx is done, else an *Error. A caller that
+// was cut off begins again with the time of the last event.
+func (c *Client) Events(ctx context.Context, since time.Time) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		r := request{path: "/events"}
+		if !since.IsZero() {
+			r.query = url.Values{"since": {fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())}}
+		}
+		r, err := c.versioned(ctx, r)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		a, err := c.open(ctx, r)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer a.close()
+		a.timer.Stop() // silence is normal from here on
+		err = eachEvent(a.Body, func(ev json.RawMessage) bool { return yield(ev, nil) })
+		switch {
+		case err == nil:
+			return // the caller has had enough
+		case errors.Is(err, ErrTooBig):
+			err = &Error{
+				Message: fmt.Sprintf("an event of the engine at %s is too big", c.endpoint.Address),
+				Err:     fmt.Errorf("%w: plimsoll reads %d MiB at most", ErrTooBig, maxEventBytes>>20),
+			}
+		case errors.Is(err, errUnlikeJSON):
+			err = c.notAnEngine(r, err)
+		default:
+			err = c.explain(ctx, a.ctx, r, err)
+		}
+		yield(nil, err)
+	}
+}
+
+// eachEvent gives every line of r that has something in it, until the caller
+// returns false. Every engine ends an event with a newline.
+func eachEvent(r io.Reader, each func(json.RawMessage) bool) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 4<<10), maxEventBytes)
+	for lines.Scan() {
+		line := bytes.Trim(lines.Bytes(), " \t\r")
+		if len(line) == 0 {
+			continue
+		}
+		if err := checkObject(line); err != nil {
+			return err
+		}
+		if !each(bytes.Clone(line)) {
+			return nil
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return ErrTooBig
+	case err != nil:
+		return err
+	}
+	return io.ErrUnexpectedEOF
+}

@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var (
+	// newestAPI is the newest version whose fields the rules know.
+	newestAPI = apiVersion{1, 56}
+	// oldestAPI came with Docker 19.03.
+	oldestAPI = apiVersion{1, 40}
+)
+
+// apiVersion is a version of the Engine API: two numbers, ordered as such
+// (1.9 is before 1.10).
+type apiVersion struct{ major, minor int }
+
+func (v apiVersion) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
+
+func (v apiVersion) before(w apiVersion) bool {
+	return v.major < w.major || v.major == w.major && v.minor < w.minor
+}
+
+var apiVersionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
+
+func parseAPIVersion(s string) (apiVersion, bool) {
+	m := apiVersionForm.FindStringSubmatch(s)
+	if m == nil {
+		return apiVersion{}, false
+	}
+	major, err := strconv.Atoi(m[1])
+	if err != nil {
+		return apiVersion{}, false
+	}
+	minor, err := strconv.Atoi(m[2])
+	return apiVersion{major, minor}, err == nil
+}
+
+// parsePin reads DOCKER_API_VERSION; nil means that nothing is pinned. A
+// leading v is let be, as docker's client does.
+func parsePin(s string) (*apiVersion, error) {
+	if s == "" {
+		return nil, nil
+	}
+	const hint = "Unset DOCKER_API_VERSION; the version is then agreed on with the engine."
+	v, ok := parseAPIVersion(strings.TrimPrefix(s, "v"))
+	if !ok {
+		return nil, &Error{Message: fmt.Sprintf("DOCKER_API_VERSION is %q, which is not a version such as 1.41", s), hint: hint}
+	}
+	if v.before(oldestAPI) || newestAPI.before(v) {
+		return nil, &Error{
+			Message: fmt.Sprintf("DOCKER_API_VERSION is %s, and plimsoll speaks %s to %s", v, oldestAPI, newestAPI),
+			hint:    hint,
+		}
+	}
+	return &v, nil
+}
+
+// Pong is the engine's answer to a ping.
+type Pong struct {
+	// APIVersion is the newest version that the engine speaks.
+	APIVersion string
+	// OSType is what its containers run on: "linux" or "windows". Empty if it
+	// did not say.
+	OSType string
+}
+
+// Ping asks whether an engine is there, in any version. What answers but is
+// not an engine is an error.
+func (c *Client) Ping(ctx context.Context) (Pong, error) {
+	r := request{path: "/_ping", limit: 4 << 10}
+	head, body, err := c.fetch(ctx, r)
+	if err != nil {
+		return Pong{}, err
+	}
+	// The body is OK in every engine; the header is what other services lack.
+	pong := Pong{APIVersion: head.Get("Api-Version"), OSType: printable(head.Get("Ostype"), 20)}
+	if _, ok := parseAPIVersion(pong.APIVersion); !ok || strings.TrimSpace(string(body)) != "OK" {
+		return Pong{}, c.notAnEngine(r, fmt.Errorf("Api-Version %q, %s", printable(pong.APIVersion, 20), excerpt(body)))
+	}
+	return pong, nil
+}
+
+// Version is the engine's answer to /version, as it was when this client first
+// spoke to the engine.
+func (c *Client) Version(ctx context.Context) (json.RawMessage, error) {
+	a, err := c.agree(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.Clone(a.version), nil
+}
+
+// agree settles the version on the first call of all, with two requests. Calls
+// side by side wait for one of them to do so; a failure is not remembered.
+func (c *Client) agree(ctx context.Context) (*agreement, error) {
+	if a := c.agreed.Load(); a != nil {
+		return a, nil
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("agreeing with the engine on an API version: %w", ctx.Err())
+	}
+	if a := c.agreed.Load(); a != nil {
+		return a, nil
+	}
+	if _, err := c.Ping(ctx); err != nil {
+		return nil, err
+	}
+	r := request{path: "/version", limit: 1 << 20}
+	raw, err := c.object(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	api, err := c.choose(r, raw)
+	if err != nil {
+		return nil, err
+	}
+	a := &agreement{api: api, version: raw}
+	c.agreed.Store(a)
+	return a, nil
+}
+
+// choose picks the newest version that both sides speak, or the pinned one.
+func (c *Client) choose(r request, raw json.RawMessage) (apiVersion, error) {
+	var said struct {
+		Version       string
+		APIVersion    string `json:"ApiVersion"`
+		MinAPIVersion string
+	}
+	if err := json.Unmarshal(raw, &said); err != nil {
+		return apiVersion{}, c.notAnEngine(r, err)
+	}
+	server, ok := parseAPIVersion(said.APIVersion)
+	if !ok {
+		return apiVersion{}, c.notAnEngine(r, fmt.Errorf("its ApiVersion is %q", printable(said.APIVersion, 40)))
+	}
+	// An engine that names no minimum takes every version.
+	var least apiVersion
+	if said.MinAPIVersion != "" {
+		if least, ok = parseAPIVersion(said.MinAPIVersion); !ok {
+			return apiVersion{}, c.notAnEngine(r, fmt.Errorf("its MinAPIVersion is %q", printable(said.MinAPIVersion, 40)))
+		}
+	}
+	engine := fmt.Sprintf("the engine at %s (Docker %s)", c.endpoint.Address, printable(said.Version, 40))
+	switch {
+	case server.before(oldestAPI):
+		return apiVersion{}, &Error{
+			Message: fmt.Sprintf("%s is too old: it speaks API %s, and plimsoll needs %s", engine, server, oldestAPI),
+			hint: "Older answers lack settings that the rules judge, so the verdict would not be true.\n" +
+				"Upgrade the engine to Docker 19.03 or newer.",
+		}
+	case newestAPI.before(least):
+		return apiVersion{}, &Error{
+			Message: fmt.Sprintf("%s is too new: it takes API %s and above, and plimsoll speaks up to %s", engine, least, newestAPI),
+			hint:    "Upgrade plimsoll. Older versions can be allowed by \"min-api-version\" in the engine's daemon.json.",
+		}
+	case c.pin == nil && newestAPI.before(server):
+		return newestAPI, nil
+	case c.pin == nil:
+		return server, nil
+	case server.before(*c.pin) || c.pin.before(least):
+		return apiVersion{}, &Error{
+			Message: fmt.Sprintf("DOCKER_API_VERSION is %s, and %s speaks only %s to %s", c.pin, engine, later(least, oldestAPI), server),
+			hint:    "Unset DOCKER_API_VERSION; the version is then agreed on with the engine.",
+		}
+	}
+	return *c.pin, nil
+}
+
+func later(a, b apiVersion) apiVersion {
+	if a.before(b) {
+		return b
+	}
+	return a
+}
+
+// notAnEngine is the error for an answer that no engine gives.
+func (c *Client) notAnEngine(r request, cause error) error {
+	return &Error{
+		Message: fmt.Sprintf("what answers at %s is not a Docker engine", c.endpoint.Address),
+		Err:     fmt.Errorf("%s: %w", r, cause),
+		hint:    "Something else listens there. " + c.origin() + "\nName the engine:\n  plimsoll audit --host unix://" + defaultSocket,
+	}
+}

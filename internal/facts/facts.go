@@ -1,0 +1,108 @@
+// Package facts has what was observed of a host: the engine's daemon, its
+// containers, networks and volumes, and what could not be observed and why.
+//
+// Facts are plain data. Encode writes them as one JSON document and Decode
+// reads it back to the same value, so that a host can be judged elsewhere and
+// later. In that document a key that is absent, or null, means "not observed",
+// at every depth: Decode lists it in Unseen.
+//
+// Values of environment variables and passwords never enter facts.
+package facts
+
+import (
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// Schema names the shape of the document.
+const Schema = "plimsoll/facts/1"
+
+// Facts is all that was observed at one time.
+type Facts struct {
+	Schema string `json:"schema"`
+	// Collected is the time of observation; rules know it as now.
+	Collected  time.Time       `json:"collected"`
+	Host       Host            `json:"host"`
+	Daemon     Daemon          `json:"daemon"`
+	Containers []workload.Spec `json:"containers"`
+	Networks   []Network       `json:"networks"`
+	Volumes    []Volume        `json:"volumes"`
+	// Unseen lists what could not be observed, with paths below the document:
+	// "daemon.sockets", "containers[3].mounts[0].resolved".
+	Unseen []workload.Unseen `json:"unseen"`
+}
+
+// Host is the machine that the engine runs on, as the engine describes it and,
+// where the engine is local, as its kernel does.
+type Host struct {
+	Name   string `json:"name"`
+	OS     string `json:"os"`
+	Kernel string `json:"kernel"`
+	// Architecture is the engine's word for it, for example x86_64.
+	Architecture string `json:"architecture"`
+	CPUs         int64  `json:"cpus"`
+	MemoryBytes  int64  `json:"memory_bytes"`
+	// CgroupVersion is 1 or 2.
+	CgroupVersion int64 `json:"cgroup_version"`
+}
+
+// Daemon is the engine.
+type Daemon struct {
+	Version string `json:"version"`
+	// APIVersion is the one that was spoken.
+	APIVersion string `json:"api_version"`
+	// Seccomp is the profile of containers that name none: default, custom or
+	// unconfined.
+	Seccomp string `json:"seccomp"`
+	// AppArmor and SELinux are true when the engine applies them to containers.
+	AppArmor bool `json:"apparmor"`
+	SELinux  bool `json:"selinux"`
+	// UsernsRemap is true when root in containers is another user on the host.
+	UsernsRemap bool `json:"userns_remap"`
+	// Rootless is true when the engine itself does not run as root.
+	Rootless        bool `json:"rootless"`
+	NoNewPrivileges bool `json:"no_new_privileges"`
+	// PrivateCgroupns is true when containers get a cgroup namespace by default.
+	PrivateCgroupns bool   `json:"private_cgroupns"`
+	LiveRestore     bool   `json:"live_restore"`
+	DefaultRuntime  string `json:"default_runtime"`
+	// Runtimes are the names of the OCI runtimes, sorted.
+	Runtimes     []string `json:"runtimes"`
+	LogDriver    string   `json:"log_driver"`
+	CgroupDriver string   `json:"cgroup_driver"`
+	// StorageDriver is, for example, overlay2.
+	StorageDriver string `json:"storage_driver"`
+	// DataRoot is where the engine keeps images and volumes.
+	DataRoot string `json:"data_root"`
+	// Limits that the host's kernel can enforce.
+	MemoryLimit bool `json:"memory_limit"`
+	PidsLimit   bool `json:"pids_limit"`
+	CPUQuota    bool `json:"cpu_quota"`
+	// SwarmActive is true when the engine is part of a swarm.
+	SwarmActive bool `json:"swarm_active"`
+	// Warnings are the engine's own words about its host.
+	Warnings []string `json:"warnings"`
+}
+
+// Network is a network of the engine.
+type Network struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Driver string `json:"driver"`
+	Scope  string `json:"scope"`
+	// Internal networks have no way out.
+	Internal bool `json:"internal"`
+	// ICC is true when containers of the network reach one another.
+	ICC     bool              `json:"icc"`
+	Options map[string]string `json:"options"`
+}
+
+// Volume is a volume of the engine.
+type Volume struct {
+	Name       string            `json:"name"`
+	Driver     string            `json:"driver"`
+	Mountpoint string            `json:"mountpoint"`
+	Options    map[string]string `json:"options"`
+	Scope      string            `json:"scope"`
+}

@@ -1,0 +1,212 @@
+package facts
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// Encode writes the document, indented, with a newline at its end. Lists and
+// maps that hold nothing are written as empty, never as null, because null
+// reads as unseen; what is unseen is left out.
+func Encode(f *Facts) ([]byte, error) {
+	doc := *f
+	doc.Unseen = slices.Clone(f.Unseen)
+	for i, c := range f.Containers {
+		for _, u := range c.Unseen {
+			doc.Unseen = append(doc.Unseen, workload.Unseen{Path: fmt.Sprintf("containers[%d].%s", i, u.Path), Reason: u.Reason})
+		}
+	}
+	slices.SortStableFunc(doc.Unseen, func(a, b workload.Unseen) int { return strings.Compare(a.Path, b.Path) })
+	hidden := map[string]bool{}
+	for _, u := range doc.Unseen {
+		hidden[u.Path] = true
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(visible(reflect.ValueOf(doc), "", hidden)); err != nil {
+		return nil, fmt.Errorf("encoding facts: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// object is a JSON object in the order of a struct's fields.
+type object []member
+
+type member struct {
+	name  string
+	value any
+}
+
+// MarshalJSON writes the members in order.
+func (o object) MarshalJSON() ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		key, err := marshal(m.name)
+		if err != nil {
+			return nil, err
+		}
+		value, err := marshal(m.value)
+		if err != nil {
+			return nil, err
+		}
+		out.Write(key)
+		out.WriteByte(':')
+		out.Write(value)
+	}
+	out.WriteByte('}')
+	return out.Bytes(), nil
+}
+
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(out.Bytes(), "\n"), nil
+}
+
+var timeType = reflect.TypeFor[time.Time]()
+
+// visible is v without the paths hidden, ready to be marshalled.
+func visible(v reflect.Value, path string, hidden map[string]bool) any {
+	switch {
+	case v.Type() == timeType:
+		return v.Interface()
+	case v.Kind() == reflect.Struct:
+		var o object
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Tag.Get("json")
+			at := child(path, name)
+			if name == "-" || hidden[at] {
+				continue
+			}
+			o = append(o, member{name, visible(v.Field(i), at, hidden)})
+		}
+		return o
+	case v.Kind() == reflect.Slice:
+		list := make([]any, v.Len())
+		for i := range v.Len() {
+			list[i] = visible(v.Index(i), fmt.Sprintf("%s[%d]", path, i), hidden)
+		}
+		return list
+	case v.Kind() == reflect.Map && v.IsNil():
+		return struct{}{}
+	}
+	return v.Interface()
+}
+
+func child(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// Decode reads a document that Encode wrote, or that a person made of one. An
+// unknown key, a key given twice, or anything after the document is an error
+// with its line and field; a key that is missing or null is unseen.
+func Decode(file string, data []byte) (*Facts, error) {
+	tree, err := strict.Tree(file, data)
+	if err != nil {
+		return nil, err
+	}
+	f := &Facts{}
+	if err := tree.Decode(f); err != nil {
+		return nil, err
+	}
+	if unknown := strict.Unknown(tree, reflect.TypeFor[Facts]()); len(unknown) > 0 {
+		return nil, fmt.Errorf("%s: %q is not a fact that this version of plimsoll knows", file, unknown[0])
+	}
+	if f.Schema != Schema {
+		return nil, fmt.Errorf("%s: schema is %q, and this version of plimsoll reads %q", file, f.Schema, Schema)
+	}
+	reasons := map[string]string{}
+	for _, u := range f.Unseen {
+		reasons[u.Path] = u.Reason
+	}
+	for _, path := range absent(tree, reflect.TypeFor[Facts](), "") {
+		if path == "unseen" {
+			continue
+		}
+		if _, said := reasons[path]; !said {
+			f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "the facts do not say it"})
+		}
+	}
+	f.share()
+	return f, nil
+}
+
+// absent lists the paths of t's fields that the tree lacks or has as null.
+func absent(v *strict.Value, t reflect.Type, path string) []string {
+	var missing []string
+	switch {
+	case t == timeType:
+	case t.Kind() == reflect.Struct:
+		for i := range t.NumField() {
+			name := t.Field(i).Tag.Get("json")
+			if name == "-" {
+				continue
+			}
+			at := child(path, name)
+			field := v.Get(name)
+			if field == nil || field.Kind == strict.Null {
+				missing = append(missing, at)
+				continue
+			}
+			missing = append(missing, absent(field, t.Field(i).Type, at)...)
+		}
+	case t.Kind() == reflect.Slice:
+		for i, e := range v.Items {
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if e.Kind == strict.Null && t.Elem().Kind() != reflect.Struct {
+				missing = append(missing, at)
+				continue
+			}
+			missing = append(missing, absent(e, t.Elem(), at)...)
+		}
+	}
+	return missing
+}
+
+// share gives each container the part of Unseen that is about it.
+func (f *Facts) share() {
+	var rest []workload.Unseen
+	for _, u := range f.Unseen {
+		i, below, ok := containerPath(u.Path)
+		if !ok || i >= len(f.Containers) {
+			rest = append(rest, u)
+			continue
+		}
+		c := &f.Containers[i]
+		c.Unseen = append(c.Unseen, workload.Unseen{Path: below, Reason: u.Reason})
+	}
+	f.Unseen = rest
+}
+
+// containerPath splits "containers[3].mounts" into 3 and "mounts".
+func containerPath(path string) (int, string, bool) {
+	rest, found := strings.CutPrefix(path, "containers[")
+	index, below, closed := strings.Cut(rest, "].")
+	if !found || !closed {
+		return 0, "", false
+	}
+	i, err := strconv.Atoi(index)
+	return i, below, err == nil && i >= 0
+}

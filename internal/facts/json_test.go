@@ -1,0 +1,146 @@
+package facts
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// sample is a document with a container of each kind of gap.
+func sample(t *testing.T) *Facts {
+	t.Helper()
+	web, err := workload.FromCreate("web", []byte(`{"Image":"nginx","HostConfig":{"Binds":["/a:/b"],"PortBindings":{"80/tcp":[{"HostPort":"80"}]}}}`), workload.Surroundings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := web
+	db.Name, db.Unseen = "db", nil
+	return &Facts{
+		Schema: Schema, Collected: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), Host: Host{Name: "h<&>", CPUs: 2},
+		Daemon:     Daemon{Runtimes: []string{"runc"}, Warnings: []string{}},
+		Containers: []workload.Spec{db, web}, Networks: []Network{{Name: "n", Options: map[string]string{"a": "b"}}}, Volumes: []Volume{},
+		Unseen: []workload.Unseen{{Path: "daemon.no_new_privileges", Reason: "too old"}},
+	}
+}
+
+// TestRoundTrip: a document reads back to the facts that it was made of.
+func TestRoundTrip(t *testing.T) {
+	f := sample(t)
+	data, err := Encode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(data, []byte("null")) || bytes.Contains(data, []byte(`"no_new_privileges": true`)) {
+		t.Errorf("null or an unseen fact in\n%s", data)
+	}
+	back, err := Decode("facts.json", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byPath := cmpopts.SortSlices(func(a, b workload.Unseen) bool { return a.Path < b.Path })
+	// What is unseen is left out of the document, so its zero value comes back.
+	if diff := cmp.Diff(f, back, byPath, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	again, err := Encode(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, again) {
+		t.Errorf("encoding is not stable:\n%s", cmp.Diff(string(data), string(again)))
+	}
+}
+
+// TestAbsentIsUnseen: a key that is missing or null is listed, wherever it is.
+func TestAbsentIsUnseen(t *testing.T) {
+	f := sample(t)
+	data, err := Encode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, from, to string
+		path           string // in the document, or in the container at the index below
+		container      int
+	}{
+		{"a fact of the host", `    "name": "h<&>",` + "\n", "", "host.name", -1},
+		{"a null", `"name": "h<&>"`, `"name": null`, "host.name", -1},
+		{"a whole list", `"volumes": []`, `"volumes": null`, "volumes", -1},
+		{"a fact of a container", `      "name": "db",` + "\n", "", "name", 0},
+		{"a fact of a mount", `          "type": "bind",` + "\n", "", "mounts[0].type", 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := strings.Replace(string(data), tc.from, tc.to, 1)
+			if text == string(data) {
+				t.Fatal("the change changes nothing")
+			}
+			back, err := Decode("facts.json", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			unseen := back.Unseen
+			if tc.container >= 0 {
+				unseen = back.Containers[tc.container].Unseen
+			}
+			if !slices.ContainsFunc(unseen, func(u workload.Unseen) bool { return u.Path == tc.path }) {
+				t.Errorf("%s is not in %v", tc.path, unseen)
+			}
+		})
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	data, err := Encode(sample(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, from, to, want string }{
+		{"another schema", Schema, "plimsoll/facts/9", "schema"},
+		{"an unknown fact", `"cpus"`, `"cpuz"`, "cpuz"},
+		{"a key twice", `"kernel": "",`, `"kernel": "", "kernel": "6",`, "kernel"},
+		{"a wrong type", `"cpus": 2`, `"cpus": "two"`, "host.cpus"},
+		{"something after it", "\n}\n", "\n}\n{}", "line"},
+		{"no JSON", "{", "<", "line 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := strings.Replace(string(data), tc.from, tc.to, 1)
+			if tc.from == "\n}\n" {
+				text = string(data) + "{}"
+			}
+			_, err := Decode("facts.json", []byte(text))
+			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "facts.json") {
+				t.Errorf("says %v, want facts.json and %q in it", err, tc.want)
+			}
+		})
+	}
+}
+
+// FuzzDecode: what is read can be written and reads back to the same.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"schema":"plimsoll/facts/1","host":{"name":"a"},"containers":[{"name":"b"},null],"unseen":[{"path":"x","reason":"y"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		first, err := Decode("f", data)
+		if err != nil {
+			return
+		}
+		text, err := Encode(first)
+		if err != nil {
+			t.Skip("a time that JSON cannot hold")
+		}
+		second, err := Decode("f", text)
+		if err != nil {
+			t.Fatalf("cannot read what was written: %v\n%s", err, text)
+		}
+		again, err := Encode(second)
+		if err != nil || !bytes.Equal(text, again) {
+			t.Errorf("written twice, it differs: %v\n%s\n%s", err, text, again)
+		}
+	})
+}

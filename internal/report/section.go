@@ -1,0 +1,169 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/term"
+)
+
+// sectionOrder ranks sections that are equally bad.
+var sectionOrder = []string{"files", "containers", "daemon", "host", "images", "networks", "volumes", "swarm"}
+
+// section is a part of the report.
+type section struct {
+	name     string
+	byStatus map[finding.Status][]*finding.Finding
+	// failing counts failures by severity, gravest first.
+	failing  [5]int
+	subjects map[finding.Subject]bool // true: something fails
+}
+
+// split sorts the findings into sections, worst first: by how many failures of
+// each severity they have, then what could not be judged, then what a person
+// must look at, then by sectionOrder.
+func split(findings []finding.Finding) []*section {
+	byName := map[string]*section{}
+	var all []*section
+	for i := range findings {
+		f := &findings[i]
+		s := byName[f.Section]
+		if s == nil {
+			s = &section{name: f.Section, byStatus: map[finding.Status][]*finding.Finding{}, subjects: map[finding.Subject]bool{}}
+			byName[f.Section] = s
+			all = append(all, s)
+		}
+		s.byStatus[f.Status] = append(s.byStatus[f.Status], f)
+		s.subjects[f.Subject] = s.subjects[f.Subject] || f.Status == finding.Fail
+		if f.Status == finding.Fail {
+			s.failing[f.Severity.Rank()]++
+		}
+	}
+	rank := func(s *section) int {
+		if i := slices.Index(sectionOrder, strings.ToLower(s.name)); i >= 0 {
+			return i
+		}
+		return len(sectionOrder)
+	}
+	slices.SortFunc(all, func(a, b *section) int {
+		return cmp.Or(
+			slices.Compare(b.failing[:], a.failing[:]),
+			cmp.Compare(min(b.n(finding.Unknown), 1), min(a.n(finding.Unknown), 1)),
+			cmp.Compare(min(b.n(finding.Manual), 1), min(a.n(finding.Manual), 1)),
+			cmp.Compare(rank(a), rank(b)),
+			cmp.Compare(a.name, b.name),
+		)
+	})
+	return all
+}
+
+func (s *section) n(status finding.Status) int { return len(s.byStatus[status]) }
+
+// shown reports whether a section has something to say.
+func (s *section) shown(verbose bool) bool {
+	return s.n(finding.Fail)+s.n(finding.Unknown)+s.n(finding.Manual) > 0 ||
+		verbose && s.n(finding.Pass)+s.n(finding.Waived) > 0
+}
+
+// counts says what a section came to. How many subjects fail is said where it
+// is not plain from the number of failures.
+func (s *section) counts() string {
+	var parts []string
+	if n := s.n(finding.Fail); n > 0 {
+		text := number(n) + " failing"
+		subjects := 0
+		for _, fails := range s.subjects {
+			if fails {
+				subjects++
+			}
+		}
+		if n > 1 && len(s.subjects) > 1 {
+			text += " in " + number(subjects) + " of " + number(len(s.subjects))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(append(parts, others(s.n)...), ", ")
+}
+
+// others counts what does not fail.
+func others(n func(finding.Status) int) []string {
+	var parts []string
+	add := func(status finding.Status, one, many string) {
+		if k := n(status); k == 1 {
+			parts = append(parts, "1 "+one)
+		} else if k > 1 {
+			parts = append(parts, number(k)+" "+many)
+		}
+	}
+	add(finding.Waived, "waived", "waived")
+	add(finding.Pass, "pass", "pass")
+	add(finding.Unknown, "unknown", "unknown")
+	add(finding.Manual, "needs a person", "need a person")
+	add(finding.NotApplicable, "not applicable", "not applicable")
+	return parts
+}
+
+// sections writes the sections that have something to say, and the others in
+// one line.
+func (p *page) sections() {
+	rest := section{byStatus: map[finding.Status][]*finding.Finding{}}
+	var names []string
+	for _, s := range split(p.report.Findings) {
+		if s.shown(p.o.Verbose) {
+			p.blank()
+			p.head(upperFirst(s.name), s.counts())
+			p.section(s)
+			continue
+		}
+		names = append(names, lowerFirst(s.name))
+		for status, findings := range s.byStatus {
+			rest.byStatus[status] = append(rest.byStatus[status], findings...)
+		}
+	}
+	if len(names) > 0 {
+		p.blank()
+		p.head(upperFirst(strings.Join(names, ", ")), rest.counts())
+	}
+}
+
+// head writes the name of a section and its counts flush right, or below where
+// they have no room.
+func (p *page) head(name, counts string) {
+	name = p.out.Escape(name)
+	if !p.out.Terminal() || term.Width(counts) <= p.out.Width()-margin {
+		p.flush("", 0, term.Bold, name, counts)
+		return
+	}
+	p.flush("", 0, term.Bold, name, "")
+	for _, part := range p.fill(counts, margin) {
+		p.line(strings.Repeat(" ", margin) + p.out.Paint(term.Faint, part))
+	}
+}
+
+func byRule(f *finding.Finding) string { return f.Rule }
+
+// section writes the entries of a section.
+func (p *page) section(s *section) {
+	for _, g := range p.fold(s.byStatus[finding.Fail], byRule) {
+		p.failure(g)
+	}
+	for _, g := range p.fold(s.byStatus[finding.Unknown], cause) {
+		p.unknown(g)
+	}
+	for _, g := range p.fold(s.byStatus[finding.Manual], byRule) {
+		p.manual(g)
+	}
+	for _, g := range p.fold(s.byStatus[finding.Waived], func(f *finding.Finding) string {
+		if f.Waiver == nil {
+			return f.Rule
+		}
+		return strings.Join([]string{f.Rule, f.Waiver.Owner, f.Waiver.Expires, f.Waiver.Reason}, "\x00")
+	}) {
+		p.waived(g)
+	}
+	if p.o.Verbose {
+		p.passes(s)
+	}
+}

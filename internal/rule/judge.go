@@ -1,0 +1,435 @@
+package rule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// Judge makes the findings of every rule for every subject in f, in the order
+// of rules and subjects. It is an error when a rule cannot be compiled; what
+// goes wrong while judging is a finding.
+func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
+	for _, r := range s.rules {
+		if err := r.compile(); err != nil {
+			return nil, err
+		}
+	}
+	env, err := base()
+	if err != nil {
+		return nil, err
+	}
+	adapt := env.CELTypeAdapter().NativeToValue
+	shared := map[string]ref.Val{"host": adapt(&f.Host), "daemon": adapt(&f.Daemon), "now": adapt(f.Collected)}
+	hidden := hiddenFacts("", f.Unseen)
+	var found []finding.Finding
+	for _, kind := range []string{"host", "daemon"} {
+		found = s.judge(found, &view{vars: shared, hidden: hidden, subject: finding.Subject{Kind: kind, Name: f.Host.Name}})
+	}
+	for i := range f.Containers {
+		c := &f.Containers[i]
+		vars := map[string]ref.Val{"container": adapt(c), "host": shared["host"], "daemon": shared["daemon"], "now": shared["now"]}
+		found = s.judge(found, &view{vars: vars, hidden: append(hiddenFacts("container.", c.Unseen), hidden...),
+			subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)}})
+	}
+	if at := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" }); at >= 0 {
+		for _, r := range s.rules {
+			if r.Subject == "container" {
+				found = append(found, unknown(r.finding(finding.Subject{Kind: "container", Name: "*"}), hidden[at].missing))
+			}
+		}
+	}
+	return found, nil
+}
+
+// containerName is what a container is called in a report: one that has no
+// name yet goes by its image.
+func containerName(c *workload.Spec) string {
+	switch {
+	case c.Name != "":
+		return c.Name
+	case c.ID != "":
+		return c.ID[:min(12, len(c.ID))]
+	}
+	return c.Image.Ref
+}
+
+// view is what is known of one subject.
+type view struct {
+	subject finding.Subject
+	vars    map[string]ref.Val
+	hidden  []hiddenFact
+}
+
+// hiddenFact is an unseen fact as the evaluator needs it.
+type hiddenFact struct {
+	chain   []string          // names; a position is "[0]"
+	open    bool              // the list may be longer than what was seen
+	missing []finding.Missing // the fact as it is shown; of a let, all that it lacked
+}
+
+func hiddenFacts(prefix string, unseen []workload.Unseen) []hiddenFact {
+	list := make([]hiddenFact, 0, len(unseen)+4)
+	for _, u := range unseen {
+		path, open := strings.CutSuffix(prefix+u.Path, workload.Open)
+		list = append(list, hiddenFact{chain: splitPath(path), open: open, missing: []finding.Missing{{Path: path, Reason: u.Reason}}})
+	}
+	return list
+}
+
+// splitPath makes container.mounts[0].source into its names and positions.
+func splitPath(path string) []string {
+	return strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' })
+}
+
+// touches is true when reading chain meets the hidden fact: one is part of the
+// other. Expressions do not select positions by name, so a position ends the
+// comparison.
+func (h hiddenFact) touches(chain []string) bool {
+	for i := range min(len(h.chain), len(chain)) {
+		if h.chain[i][0] == '[' {
+			return true
+		}
+		if h.chain[i] != chain[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// below is the hidden fact as seen from the element at position i of a list,
+// where it is named "it".
+func (h hiddenFact) below(list []string, i int) (hiddenFact, bool) {
+	n := len(list)
+	if len(h.chain) <= n || !slices.Equal(h.chain[:n], list) {
+		return h, false
+	}
+	if at := h.chain[n]; at != fmt.Sprintf("[%d]", i) && at != "[*]" {
+		return h, false
+	}
+	h.chain = append([]string{"it"}, h.chain[n+1:]...)
+	return h, true
+}
+
+func (h hiddenFact) pattern() *cel.AttributePatternType {
+	p := cel.AttributePattern(h.chain[0])
+	for _, q := range h.chain[1:] {
+		var i int64
+		switch _, err := fmt.Sscanf(q, "[%d]", &i); {
+		case err == nil:
+			p = p.QualInt(i)
+		case q == "[*]":
+			p = p.Wildcard()
+		default:
+			p = p.QualString(q)
+		}
+	}
+	return p
+}
+
+// scope is what an expression's names mean: the subject's variables, the
+// rule's parameters, what let has named, and the element.
+type scope struct {
+	view   *view
+	params map[string]any
+	own    map[string]ref.Val
+	hidden []hiddenFact
+}
+
+// ResolveName gives a variable's value.
+func (s *scope) ResolveName(name string) (any, bool) {
+	if v, ok := s.own[name]; ok {
+		return v, true
+	}
+	if v, ok := s.view.vars[name]; ok {
+		return v, true
+	}
+	v, ok := s.params[name]
+	return v, ok
+}
+
+// Parent makes scope an activation; there is none.
+func (s *scope) Parent() cel.Activation { return nil }
+
+// eval gives the value, which may be unknown.
+func (e *expression) eval(s *scope) (ref.Val, error) {
+	var patterns []*cel.AttributePatternType
+	for _, h := range s.hidden {
+		if slices.ContainsFunc(e.paths, h.touches) {
+			patterns = append(patterns, h.pattern())
+		}
+	}
+	if patterns == nil {
+		program, err := e.plain()
+		if err != nil {
+			return nil, err
+		}
+		v, _, err := program.Eval(s)
+		return v, err
+	}
+	program, err := e.partial()
+	if err != nil {
+		return nil, err
+	}
+	vars, err := cel.PartialVars(s, patterns...)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := program.Eval(vars)
+	return v, err
+}
+
+// missing is what an unknown value lacked, by path.
+func (s *scope) missing(v ref.Val) []finding.Missing {
+	unknown, ok := v.(*types.Unknown)
+	if !ok {
+		return nil
+	}
+	var list []finding.Missing
+	for _, id := range unknown.IDs() {
+		trails, _ := unknown.GetAttributeTrails(id)
+		for _, trail := range trails {
+			chain := []string{trail.Variable()}
+			for _, q := range trail.QualifierPath() {
+				if name, isName := q.(string); isName {
+					chain = append(chain, name)
+				} else {
+					chain = append(chain, fmt.Sprintf("[%v]", q))
+				}
+			}
+			for _, h := range s.hidden {
+				if h.touches(chain) {
+					list = append(list, h.missing...)
+				}
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b finding.Missing) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
+	})
+	return slices.Compact(list)
+}
+
+// unknown is the finding for facts that are missing.
+func unknown(f finding.Finding, missing []finding.Missing) finding.Finding {
+	f.Status, f.Missing = finding.Unknown, missing
+	var words []string
+	for _, m := range missing {
+		words = append(words, m.Path+", "+m.Reason)
+	}
+	if len(words) > 3 {
+		words = append(words[:3], fmt.Sprintf("and %d more", len(missing)-3))
+	}
+	f.Reason = "not observed: " + strings.Join(words, "; ")
+	return f
+}
+
+// broken is the finding for a rule that ended in a runtime error.
+func broken(f finding.Finding, err error) finding.Finding {
+	f.Status, f.Reason = finding.Unknown, "rule error: "+err.Error()
+	return f
+}
+
+func (s *Set) judge(found []finding.Finding, v *view) []finding.Finding {
+	for _, r := range s.rules {
+		if r.Subject == v.subject.Kind {
+			found = append(found, r.judge(v)...)
+		}
+	}
+	return found
+}
+
+// judge makes the findings of one rule for one subject.
+func (r *Rule) judge(v *view) []finding.Finding {
+	s := &scope{view: v, params: r.code.params, hidden: v.hidden}
+	whole := r.finding(v.subject)
+	if r.code.when != nil {
+		switch applies, err := r.code.when.eval(s); {
+		case err != nil:
+			return []finding.Finding{broken(whole, err)}
+		case types.IsUnknown(applies):
+			return []finding.Finding{unknown(whole, s.missing(applies))}
+		case applies == types.False:
+			whole.Status = finding.NotApplicable
+			return []finding.Finding{whole}
+		}
+	}
+	if r.code.each == nil {
+		return []finding.Finding{r.judgeOne(s, whole)}
+	}
+	return r.judgeEach(s, whole)
+}
+
+// judgeEach judges a list: an empty one passes, one that was not seen is
+// unknown, and one that may be longer than what was seen is both its elements
+// and an unknown rest.
+func (r *Rule) judgeEach(s *scope, whole finding.Finding) []finding.Finding {
+	list := chainOf(r.code.each.ast.NativeRep().Expr())
+	var rest, deeper []hiddenFact
+	for _, h := range s.hidden {
+		switch {
+		case list == nil || !h.touches(list):
+		case h.open && len(h.chain) == len(list):
+			rest = append(rest, h)
+		case len(h.chain) <= len(list):
+			return []finding.Finding{unknown(whole, h.missing)}
+		default:
+			deeper = append(deeper, h)
+		}
+	}
+	at := *s
+	if list != nil {
+		at.hidden = nil
+	}
+	value, err := r.code.each.eval(&at)
+	if err != nil {
+		return []finding.Finding{broken(whole, err)}
+	}
+	if types.IsUnknown(value) {
+		return []finding.Finding{unknown(whole, s.missing(value))}
+	}
+	var found []finding.Finding
+	i := 0
+	for it := value.(traits.Lister).Iterator(); it.HasNext() == types.True; i++ {
+		element := &scope{view: s.view, params: s.params, own: map[string]ref.Val{"it": it.Next()}, hidden: s.hidden}
+		if deeper != nil {
+			element.hidden = slices.Clone(s.hidden)
+			for _, h := range deeper {
+				if h, ok := h.below(list, i); ok {
+					element.hidden = append(element.hidden, h)
+				}
+			}
+		}
+		f := whole
+		f.Element = r.elementName(element, i)
+		f = r.judgeOne(element, f)
+		// One port listens for two address families: that is one finding.
+		if !slices.ContainsFunc(found, func(o finding.Finding) bool {
+			return o.Element == f.Element && o.Status == f.Status && o.Message == f.Message
+		}) {
+			found = append(found, f)
+		}
+	}
+	if rest != nil {
+		found = append(found, unknown(whole, rest[0].missing))
+	}
+	if found == nil {
+		whole.Status = finding.Pass
+		return []finding.Finding{whole}
+	}
+	return found
+}
+
+func (r *Rule) elementName(s *scope, i int) string {
+	v := s.own["it"]
+	if r.code.element != nil {
+		var err error
+		if v, err = r.code.element.eval(s); err != nil {
+			return fmt.Sprintf("%d", i+1)
+		}
+	}
+	if name, ok := v.(types.String); ok {
+		return string(name)
+	}
+	return fmt.Sprintf("%d", i+1)
+}
+
+// judgeOne evaluates let, pass and evidence for a subject or an element.
+func (r *Rule) judgeOne(s *scope, f finding.Finding) finding.Finding {
+	for _, let := range r.code.let {
+		v, err := let.eval(s)
+		if err != nil {
+			return broken(f, err)
+		}
+		if s.own == nil {
+			s.own = map[string]ref.Val{}
+		}
+		s.own[let.name] = v
+		if types.IsUnknown(v) {
+			s.hidden = append(slices.Clip(s.hidden), hiddenFact{chain: []string{let.name}, missing: s.missing(v)})
+		}
+	}
+	if r.code.pass == nil {
+		f.Status = finding.Manual
+	} else {
+		switch v, err := r.code.pass.eval(s); {
+		case err != nil:
+			return broken(f, err)
+		case types.IsUnknown(v):
+			return unknown(f, s.missing(v))
+		case v == types.True:
+			f.Status = finding.Pass
+			return f
+		case v == types.False:
+			f.Status = finding.Fail
+		default:
+			return broken(f, fmt.Errorf("the result is %s", v.Type().TypeName()))
+		}
+	}
+	return r.explain(s, f)
+}
+
+// explain adds evidence, message and remedy to what fails or needs a person.
+func (r *Rule) explain(s *scope, f finding.Finding) finding.Finding {
+	f.Evidence = map[string]any{}
+	for _, e := range r.code.evidence {
+		if v, err := e.eval(s); err == nil && !types.IsUnknown(v) {
+			f.Evidence[e.name] = native(v)
+		}
+	}
+	text := r.Message
+	if r.Manual != "" {
+		text = r.Manual
+	}
+	if text != "" {
+		f.Message = expand(text, f.Subject.Name, f.Evidence)
+	}
+	quoted := make(map[string]any, len(f.Evidence))
+	for name, v := range f.Evidence {
+		quoted[name] = quoteWords(v)
+	}
+	fill := func(t string) string { return expand(t, sentence(quoteWords(f.Subject.Name)), quoted) }
+	f.Remedy = finding.Remedy{Run: fill(r.Remedy.Run), Update: fill(r.Remedy.Update), Compose: fill(r.Remedy.Compose),
+		Dockerfile: fill(r.Remedy.Dockerfile), Daemon: fill(r.Remedy.Daemon), Shell: fill(r.Remedy.Shell)}
+	return f
+}
+
+// finding is what all findings of the rule have in common.
+func (r *Rule) finding(subject finding.Subject) finding.Finding {
+	return finding.Finding{Rule: r.Name, Title: r.Title, Severity: r.Severity, Subject: subject, Message: lowerFirst(r.Title),
+		Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
+}
+
+// section is the part of the report that a kind of subject belongs to.
+func section(kind string) string {
+	switch kind {
+	case "container":
+		return "Containers"
+	case "daemon":
+		return "Daemon"
+	}
+	return "Host"
+}
+
+// lowerFirst makes a title into the end of a sentence. A first word that has
+// capitals inside, or is one letter, is a name and stays.
+func lowerFirst(title string) string {
+	word, _, _ := strings.Cut(title, " ")
+	first, size := utf8.DecodeRuneInString(word)
+	if len(word) < 2 || strings.IndexFunc(word[size:], unicode.IsUpper) >= 0 {
+		return title
+	}
+	return string(unicode.ToLower(first)) + title[size:]
+}

@@ -1,0 +1,187 @@
+package rule
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/finding"
+)
+
+// Set is rules, ordered by name, each name once. It may be used by several
+// goroutines.
+type Set struct {
+	rules    []*Rule
+	replaced []finding.Replaced
+}
+
+// Load reads our rules, a tree of <subject>/<rule>.yaml, and the user's: every
+// *.yaml file below theirs. Either may be nil. A rule of theirs with the name
+// of one of ours replaces it; name is what their folder is called in messages.
+func Load(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
+	s := &Set{}
+	if ours != nil {
+		if err := s.read(ours, "", true); err != nil {
+			return nil, err
+		}
+	}
+	if theirs != nil {
+		own := &Set{}
+		if err := own.read(theirs, name, false); err != nil {
+			return nil, err
+		}
+		if len(own.rules) == 0 {
+			return nil, fmt.Errorf("%s: no rule is in it: a rule is a file that ends in .yaml", name)
+		}
+		s.replace(own)
+	}
+	slices.SortFunc(s.rules, func(a, b *Rule) int { return strings.Compare(a.Name, b.Name) })
+	return s, nil
+}
+
+func (s *Set) read(files fs.FS, dir string, ours bool) error {
+	seen := map[string]string{}
+	return fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("reading rules in %s: %w", path.Join(dir, p), err)
+		}
+		if d.IsDir() || path.Ext(p) != ".yaml" {
+			return nil
+		}
+		data, err := fs.ReadFile(files, p)
+		if err != nil {
+			return fmt.Errorf("reading rules: %w", err)
+		}
+		file := path.Join(dir, p)
+		rules, err := parse(file, data, ours)
+		if err != nil {
+			return err
+		}
+		for _, r := range rules {
+			if other, twice := seen[r.Name]; twice {
+				return r.fail("rule", fmt.Sprintf("the rule %q is in %s too", r.Name, other), "give one of them another name")
+			}
+			seen[r.Name] = file
+		}
+		s.rules = append(s.rules, rules...)
+		return nil
+	})
+}
+
+func (s *Set) replace(own *Set) {
+	for _, r := range own.rules {
+		if i := slices.IndexFunc(s.rules, func(o *Rule) bool { return o.Name == r.Name }); i >= 0 {
+			s.rules[i] = r
+			s.replaced = append(s.replaced, finding.Replaced{Rule: r.Name, File: r.File})
+			continue
+		}
+		s.rules = append(s.rules, r)
+	}
+	slices.SortFunc(s.replaced, func(a, b finding.Replaced) int { return strings.Compare(a.Rule, b.Rule) })
+}
+
+// Rules are the rules by name.
+func (s *Set) Rules() []*Rule { return s.rules }
+
+// Replaced are our rules that the user's replaced.
+func (s *Set) Replaced() []finding.Replaced { return s.replaced }
+
+// Compile compiles all rules now, and gives the first error.
+func (s *Set) Compile() error {
+	for _, r := range s.rules {
+		if err := r.compile(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Selection says which rules of a Set are wanted.
+type Selection struct {
+	// Only and Skip are rule names, benchmark ids ("5.11", or "cis-1.8:5.11"),
+	// and globs of either. An empty Only is everything.
+	Only, Skip []string
+	// Benchmark limits to the rules that answer it ("cis-1.8"); "" does not.
+	Benchmark string
+	// Severity limits to one; "" does not. Subject likewise.
+	Severity finding.Severity
+	Subject  string
+}
+
+// Select gives the rules wanted. A pattern that matches no rule is an error:
+// it is a misspelt name more often than not.
+func (s *Set) Select(want Selection) (*Set, error) {
+	for _, p := range slices.Concat(want.Only, want.Skip) {
+		if _, err := path.Match(p, ""); err != nil {
+			return nil, fmt.Errorf("%q is not a pattern: %w", p, err)
+		}
+		if !slices.ContainsFunc(s.rules, func(r *Rule) bool { return r.matches(p, want.Benchmark) }) {
+			return nil, fmt.Errorf("%q names no rule%s", p, s.nearest(p))
+		}
+	}
+	out := &Set{replaced: s.replaced}
+	for _, r := range s.rules {
+		byName := func(p string) bool { return r.matches(p, want.Benchmark) }
+		switch {
+		case len(want.Only) > 0 && !slices.ContainsFunc(want.Only, byName):
+		case slices.ContainsFunc(want.Skip, byName):
+		case want.Benchmark != "" && len(r.Refs[want.Benchmark]) == 0:
+		case want.Severity != "" && r.Severity != want.Severity:
+		case want.Subject != "" && r.Subject != want.Subject:
+		default:
+			out.rules = append(out.rules, r)
+		}
+	}
+	return out, nil
+}
+
+func (s *Set) nearest(word string) string {
+	names := make([]string, 0, len(s.rules))
+	for _, r := range s.rules {
+		names = append(names, r.Name)
+	}
+	if near := suggest(word, names); near != "" {
+		return ": " + near
+	}
+	return ""
+}
+
+// Benchmarks are the benchmarks that any rule answers, sorted.
+func (s *Set) Benchmarks() []string {
+	seen := map[string]bool{}
+	for _, r := range s.rules {
+		for b := range r.Refs {
+			seen[b] = true
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for b := range seen {
+		names = append(names, b)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// matches is true for the rule's name, and for one of its ids in the benchmark
+// named, or in any when none is.
+func (r *Rule) matches(pattern, benchmark string) bool {
+	if ok, err := path.Match(pattern, r.Name); err == nil && ok {
+		return true
+	}
+	if b, id, found := strings.Cut(pattern, ":"); found {
+		benchmark, pattern = b, id
+	}
+	for b, ids := range r.Refs {
+		if benchmark != "" && b != benchmark {
+			continue
+		}
+		for _, id := range ids {
+			if ok, err := path.Match(pattern, id); err == nil && ok {
+				return true
+			}
+		}
+	}
+	return false
+}

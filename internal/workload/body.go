@@ -1,0 +1,339 @@
+package workload
+
+// The raw bodies of the Engine API, with every field of versions 1.40 to 1.56
+// that says something about a container. Names are the API's own. A field that
+// not all versions have is tagged with those that do: api:"41-" came with 1.41,
+// api:"-41" was last in it. Those that newer versions dropped stay, because
+// older engines honour them.
+
+// CreateBody is the body of POST /containers/create.
+type CreateBody struct {
+	Config
+	HostConfig       HostConfig
+	NetworkingConfig NetworkingConfig
+	// Name is the name asked for. It travels in the query, not in the body.
+	Name string `json:"-"`
+}
+
+// InspectBody is the answer of GET /containers/{id}/json.
+type InspectBody struct {
+	ID              string `json:"Id"`
+	Created         string
+	Path            string
+	Args            []string
+	State           State
+	Image           string
+	ResolvConfPath  string
+	HostnamePath    string
+	HostsPath       string
+	LogPath         string
+	Name            string
+	RestartCount    int64
+	Driver          string
+	Platform        string
+	MountLabel      string
+	ProcessLabel    string
+	AppArmorProfile string
+	ExecIDs         []string
+	HostConfig      HostConfig
+	GraphDriver     any
+	Storage         any `api:"52-"`
+	SizeRw          *int64
+	SizeRootFs      *int64
+	Mounts          []MountPoint
+	Config          Config
+	NetworkSettings NetworkSettings
+
+	ImageManifestDescriptor any
+}
+
+// State is an inspected container's state.
+type State struct {
+	Status     string
+	Running    bool
+	Paused     bool
+	Restarting bool
+	OOMKilled  bool
+	Dead       bool
+	Pid        int64
+	ExitCode   int64
+	Error      string
+	StartedAt  string
+	FinishedAt string
+	Health     *struct {
+		Status        string
+		FailingStreak int64
+		Log           any
+	}
+}
+
+// Config is the part of a container that does not depend on the host.
+type Config struct {
+	Hostname        string
+	Domainname      string
+	User            string
+	AttachStdin     bool
+	AttachStdout    bool
+	AttachStderr    bool
+	ExposedPorts    map[string]struct{}
+	Tty             bool
+	OpenStdin       bool
+	StdinOnce       bool
+	Env             []string
+	Cmd             Words
+	Healthcheck     *HealthConfig
+	ArgsEscaped     bool
+	Image           string
+	Volumes         map[string]struct{}
+	WorkingDir      string
+	Entrypoint      Words
+	NetworkDisabled bool
+	MacAddress      string `api:"-51"`
+	OnBuild         []string
+	Labels          map[string]string
+	StopSignal      string
+	StopTimeout     *int64
+	Shell           Words
+}
+
+// HealthConfig is a health check; durations are nanoseconds.
+type HealthConfig struct {
+	Test          []string
+	Interval      int64
+	Timeout       int64
+	StartPeriod   int64
+	StartInterval int64 `api:"44-"`
+	Retries       int64
+}
+
+// HostConfig is the part of a container that depends on the host.
+type HostConfig struct {
+	Binds           []string
+	ContainerIDFile string
+	LogConfig       LogConfig
+	NetworkMode     string
+	PortBindings    map[string][]PortBinding
+	RestartPolicy   RestartPolicy
+	AutoRemove      bool
+	VolumeDriver    string
+	VolumesFrom     []string
+	ConsoleSize     []uint64
+	Annotations     map[string]string `api:"43-"`
+
+	CapAdd          []string
+	CapDrop         []string
+	Capabilities    []string `api:"-40"` // the exact set, instead of add and drop
+	CgroupnsMode    string   `api:"41-"`
+	DNS             []string `json:"Dns"`
+	DNSOptions      []string `json:"DnsOptions"`
+	DNSSearch       []string `json:"DnsSearch"`
+	ExtraHosts      []string
+	GroupAdd        []string
+	IpcMode         string
+	Cgroup          string
+	Links           []string
+	OomScoreAdj     int64
+	PidMode         string
+	Privileged      bool
+	PublishAllPorts bool
+	ReadonlyRootfs  bool
+	SecurityOpt     []string
+	StorageOpt      map[string]string
+	Tmpfs           map[string]string
+	UTSMode         string
+	UsernsMode      string
+	ShmSize         int64
+	Sysctls         map[string]string
+	Runtime         string
+	Umask           *uint32 `api:"56-"`
+	Isolation       string
+
+	CPUShares            int64 `json:"CpuShares"`
+	Memory               int64
+	NanoCPUs             int64 `json:"NanoCpus"`
+	CgroupParent         string
+	BlkioWeight          int64
+	BlkioWeightDevice    []WeightDevice
+	BlkioDeviceReadBps   []ThrottleDevice
+	BlkioDeviceWriteBps  []ThrottleDevice
+	BlkioDeviceReadIOps  []ThrottleDevice
+	BlkioDeviceWriteIOps []ThrottleDevice
+	CPUPeriod            int64 `json:"CpuPeriod"`
+	CPUQuota             int64 `json:"CpuQuota"`
+	CPURealtimePeriod    int64 `json:"CpuRealtimePeriod"`
+	CPURealtimeRuntime   int64 `json:"CpuRealtimeRuntime"`
+	CpusetCpus           string
+	CpusetMems           string
+	Devices              []DeviceMapping
+	DeviceCgroupRules    []string
+	DeviceRequests       []DeviceRequestBody
+	KernelMemory         int64 `api:"-41"`
+	KernelMemoryTCP      int64 `api:"-51"` // honoured on cgroup v1
+	MemoryReservation    int64
+	MemorySwap           int64
+	MemorySwappiness     *int64
+	OomKillDisable       *bool
+	PidsLimit            *int64
+	Ulimits              []UlimitBody
+	CPUCount             int64  `json:"CpuCount"`
+	CPUPercent           int64  `json:"CpuPercent"`
+	IOMaximumIOps        uint64 // Windows
+	IOMaximumBandwidth   uint64 // Windows
+
+	Mounts        []MountBody
+	MaskedPaths   *[]string // null is the engine's list, [] is none
+	ReadonlyPaths *[]string
+	Init          *bool
+}
+
+// LogConfig is a log driver with its options.
+type LogConfig struct {
+	Type   string
+	Config map[string]string
+}
+
+// PortBinding is where a port of the container is published.
+type PortBinding struct {
+	HostIP   string `json:"HostIp"`
+	HostPort string
+}
+
+// RestartPolicy is a restart policy as the API has it.
+type RestartPolicy struct {
+	Name              string
+	MaximumRetryCount int64
+}
+
+// WeightDevice is a block device with a weight.
+type WeightDevice struct {
+	Path   string
+	Weight int64
+}
+
+// ThrottleDevice is a block device with a rate.
+type ThrottleDevice struct {
+	Path string
+	Rate int64
+}
+
+// DeviceMapping is a device handed in.
+type DeviceMapping struct {
+	PathOnHost        string
+	PathInContainer   string
+	CgroupPermissions string
+}
+
+// DeviceRequestBody is a request to a device driver.
+type DeviceRequestBody struct {
+	Driver       string
+	Count        int64
+	DeviceIDs    []string
+	Capabilities [][]string
+	Options      map[string]string
+}
+
+// UlimitBody is a resource limit as the API has it.
+type UlimitBody struct {
+	Name string
+	Soft int64
+	Hard int64
+}
+
+// MountBody is an entry of HostConfig.Mounts.
+type MountBody struct {
+	Type        string
+	Source      string
+	Target      string
+	ReadOnly    bool
+	Consistency string
+	BindOptions *struct {
+		Propagation            string
+		NonRecursive           bool
+		CreateMountpoint       bool
+		ReadOnlyNonRecursive   bool
+		ReadOnlyForceRecursive bool
+	}
+	VolumeOptions *struct {
+		NoCopy       bool
+		Labels       map[string]string
+		Subpath      string
+		DriverConfig *struct {
+			Name    string
+			Options map[string]string
+		}
+	}
+	ImageOptions *struct {
+		Subpath string
+	} `api:"48-"`
+	TmpfsOptions *struct {
+		SizeBytes int64
+		Mode      uint32
+		Options   [][]string
+	}
+	ClusterOptions *struct{}
+}
+
+// MountPoint is an entry of an inspected container's Mounts.
+type MountPoint struct {
+	Type        string
+	Name        string
+	Source      string
+	Destination string
+	Driver      string
+	Mode        string
+	RW          bool
+	Propagation string
+}
+
+// NetworkingConfig is the networks that a new container joins.
+type NetworkingConfig struct {
+	EndpointsConfig map[string]*EndpointSettings
+}
+
+// EndpointSettings is a container's end of a network.
+type EndpointSettings struct {
+	IPAMConfig *struct {
+		IPv4Address  string
+		IPv6Address  string
+		LinkLocalIPs []string
+	}
+	Links               []string
+	Aliases             []string
+	DriverOpts          map[string]string
+	GwPriority          int64 `api:"48-"`
+	NetworkID           string
+	EndpointID          string
+	Gateway             string
+	IPAddress           string
+	MacAddress          string
+	IPPrefixLen         int64
+	IPv6Gateway         string
+	GlobalIPv6Address   string
+	GlobalIPv6PrefixLen int64
+	DNSNames            []string `api:"44-"`
+}
+
+// NetworkSettings is an inspected container's network.
+type NetworkSettings struct {
+	Bridge                 string `api:"-51"`
+	SandboxID              string
+	SandboxKey             string
+	HairpinMode            bool   `api:"-51"`
+	LinkLocalIPv6Address   string `api:"-51"`
+	LinkLocalIPv6PrefixLen int64  `api:"-51"`
+	SecondaryIPAddresses   any    `api:"-51"`
+	SecondaryIPv6Addresses any    `api:"-51"`
+	EndpointID             string `api:"-51"`
+	Gateway                string `api:"-51"`
+	GlobalIPv6Address      string `api:"-51"`
+	GlobalIPv6PrefixLen    int64  `api:"-51"`
+	IPAddress              string `api:"-51"`
+	IPPrefixLen            int64  `api:"-51"`
+	IPv6Gateway            string `api:"-51"`
+	MacAddress             string `api:"-51"`
+	Ports                  map[string][]PortBinding
+	Networks               map[string]*EndpointSettings
+}
+
+// Words is a command: the API takes a string or a list of strings.
+type Words []string

@@ -1,0 +1,481 @@
+package workload
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll/plimsoll/test/lab"
+)
+
+// seen is what a program inside a container, or the engine, told of it.
+type seen struct {
+	spec   map[string]any
+	unseen []string
+}
+
+func (s seen) hidden(path string) bool {
+	for _, u := range s.unseen {
+		if pathWithin(path, u) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s seen) open(path string) bool { return slices.Contains(s.unseen, path+Open) }
+
+// pathWithin is true when path is u or below it; [*] in u is any position.
+func pathWithin(path, u string) bool {
+	p, q := strings.Split(strings.ReplaceAll(path, "[", ".["), "."), strings.Split(strings.ReplaceAll(u, "[", ".["), ".")
+	if len(p) < len(q) || strings.HasSuffix(u, Open) {
+		return false
+	}
+	for i := range q {
+		if q[i] != p[i] && !(q[i] == "[*]" && strings.HasPrefix(p[i], "[")) {
+			return false
+		}
+	}
+	return true
+}
+
+// differences lists the paths where both sides saw something, and not the same.
+func differences(at, bt string, a, b any, inside, outside seen) []string {
+	if inside.hidden(at) || outside.hidden(bt) {
+		return nil
+	}
+	var out []string
+	switch x := a.(type) {
+	case map[string]any:
+		y, _ := b.(map[string]any)
+		keys := map[string]bool{}
+		for k := range x {
+			keys[k] = true
+		}
+		for k := range y {
+			keys[k] = true
+		}
+		for k := range keys {
+			if _, there := x[k]; !there && inside.open(at) {
+				continue
+			}
+			out = append(out, differences(strings.TrimPrefix(at+"."+k, "."), strings.TrimPrefix(bt+"."+k, "."), x[k], y[k], inside, outside)...)
+		}
+	case []any:
+		y, ok := b.([]any)
+		if !ok {
+			return []string{at}
+		}
+		if !inside.open(at) && !outside.open(bt) {
+			if len(x) != len(y) {
+				return []string{fmt.Sprintf("%s: %v, engine %v", at, a, b)}
+			}
+			for i := range x {
+				out = append(out, differences(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("%s[%d]", bt, i), x[i], y[i], inside, outside)...)
+			}
+			return out
+		}
+		for i := range x {
+			found := slices.ContainsFunc(positions(len(y)), func(j int) bool {
+				return len(differences(fmt.Sprintf("%s[%d]", at, i), fmt.Sprintf("%s[%d]", bt, j), x[i], y[j], inside, outside)) == 0
+			})
+			if !found && !outside.open(bt) {
+				out = append(out, fmt.Sprintf("%s[%d]: %v is not in the engine's %v", at, i, x[i], y))
+			}
+		}
+	default:
+		if !cmp.Equal(a, b) {
+			return []string{fmt.Sprintf("%s: %v, engine %v", at, a, b)}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func positions(n int) []int {
+	p := make([]int, n)
+	for i := range p {
+		p[i] = i
+	}
+	return p
+}
+
+// TestDifferences holds the comparison itself to account: what differs is
+// found, what is unseen on either side is not compared.
+func TestDifferences(t *testing.T) {
+	tree := func(s string) map[string]any {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(s), &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	for _, c := range []struct {
+		name, inside, outside string
+		unseen, unseenOutside []string
+		want                  []string
+	}{
+		{"equal", `{"a":1,"l":[{"x":1}]}`, `{"a":1,"l":[{"x":1}]}`, nil, nil, nil},
+		{"other value", `{"a":1}`, `{"a":2}`, nil, nil, []string{"a: 1, engine 2"}},
+		{"unseen inside", `{"a":1}`, `{"a":2}`, []string{"a"}, nil, nil},
+		{"unseen outside", `{"a":1}`, `{"a":2}`, nil, []string{"a"}, nil},
+		{"unseen above", `{"a":{"b":1}}`, `{"a":{"b":2}}`, []string{"a"}, nil, nil},
+		{"longer list", `{"l":[1,2]}`, `{"l":[1]}`, nil, nil, []string{"l: [1 2], engine [1]"}},
+		{"open list", `{"l":[1]}`, `{"l":[2,1]}`, []string{"l[...]"}, nil, nil},
+		{"open list, stranger", `{"l":[3]}`, `{"l":[2,1]}`, []string{"l[...]"}, nil, []string{"l[0]: 3 is not in the engine's [2 1]"}},
+		{"any element", `{"l":[{"x":1,"y":1}]}`, `{"l":[{"x":2,"y":1}]}`, []string{"l[*].x"}, nil, nil},
+		{"one element", `{"l":[{"x":1},{"x":1}]}`, `{"l":[{"x":2},{"x":2}]}`, []string{"l[1].x"}, nil, []string{"l[0].x: 1, engine 2"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := seen{tree(c.inside), c.unseen}, seen{tree(c.outside), c.unseenOutside}
+			got := differences("", "", a.spec, b.spec, a, b)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("differences (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// lookup finds a dotted path in a Spec's JSON.
+func (s seen) lookup(path string) any {
+	var at any = s.spec
+	for _, name := range strings.Split(path, ".") {
+		m, _ := at.(map[string]any)
+		at = m[name]
+	}
+	return at
+}
+
+// mount is the mount at a target, or nil.
+func (s seen) mount(target string) map[string]any {
+	list, _ := s.spec["mounts"].([]any)
+	for _, e := range list {
+		if m, _ := e.(map[string]any); m["target"] == target {
+			return m
+		}
+	}
+	return nil
+}
+
+func toSeen(t *testing.T, spec Spec) seen {
+	t.Helper()
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := seen{}
+	if err := json.Unmarshal(raw, &s.spec); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range spec.Unseen {
+		s.unseen = append(s.unseen, u.Path)
+	}
+	return s
+}
+
+// printProgram builds the program that prints a Spec, static, once a run.
+func printProgram(t *testing.T) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "print")
+	cmd := exec.Command("go", "build", "-o", out, "./testdata/inside/print")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the program to run inside: %v\n%s", err, msg)
+	}
+	return out
+}
+
+// insideEngine holds what the live tests share.
+type insideEngine struct {
+	*lab.Engine
+	program string
+	around  Surroundings
+	prefix  string
+	started chan string // names of containers to remove
+}
+
+// newInsideEngine makes the images; what is started is removed at the end, all
+// at once.
+func newInsideEngine(t *testing.T, engine *lab.Engine, around Surroundings, prefix string) *insideEngine {
+	t.Helper()
+	e := &insideEngine{Engine: engine, program: printProgram(t), around: around, prefix: prefix, started: make(chan string, 100)}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	t.Cleanup(func() {
+		rm := []string{"rm", "-f", "-v"}
+		for len(e.started) > 0 {
+			rm = append(rm, <-e.started)
+		}
+		if out, err := e.Docker(rm...); err != nil {
+			t.Errorf("removing: %v\n%s", err, out)
+		}
+		if out, err := e.Docker("rmi", prefix+":1", prefix+":volume"); err != nil {
+			t.Errorf("removing the images: %v\n%s", err, out)
+		}
+	})
+	for image, line := range map[string]string{":1": "ENV SOME=thing", ":volume": "VOLUME /data"} {
+		if err := e.Busybox(ctx, prefix+image, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
+}
+
+// look starts a container with the flags, runs the program in it and gives
+// what it said and what the engine says.
+func (e *insideEngine) look(t *testing.T, name string, entry bool, image string, flags ...string) (inside, outside seen) {
+	t.Helper()
+	name = e.prefix + "-" + name
+	args := append([]string{"run", "-d", "--name", name, "-v", e.program + ":/print:ro"}, flags...)
+	if args = append(args, image); entry {
+		args = append(args, "/print", "stay")
+	}
+	if out, err := e.Docker(args...); err != nil {
+		t.Fatalf("starting: %v\n%s", err, out)
+	}
+	e.started <- name
+	get := []string{"exec", name, "/print"}
+	if entry {
+		get = []string{"logs", name}
+	}
+	var said struct {
+		Spec   Spec
+		Unseen []Unseen
+	}
+	for try := 0; ; try++ {
+		out, err := e.Docker(get...)
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &said)
+		}
+		if err == nil {
+			break
+		}
+		if !entry || try == 100 {
+			t.Fatalf("looking from inside: %v\n%s", err, out)
+		}
+		time.Sleep(50 * time.Millisecond) // the log is written by another process
+	}
+	said.Spec.Unseen = said.Unseen
+
+	raw, err := e.Docker("inspect", "--type", "container", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal([]byte(raw), &list); err != nil || len(list) != 1 {
+		t.Fatalf("inspecting: %v, %d answers", err, len(list))
+	}
+	spec, _, err := FromInspect(list[0], e.around)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return toSeen(t, said.Spec), toSeen(t, spec)
+}
+
+// theEnginesFacts is what this engine answers to /info, as a Daemon.
+func theEnginesFacts() Surroundings {
+	return Surroundings{EnvKey: []byte("print"), Volumes: map[string]Volume{"named": {Driver: "local"}},
+		Daemon: &Daemon{Seccomp: "default", NoNewPrivilegesSeen: true, CgroupVersion: 1, DefaultRuntime: "runc", LogDriver: "json-file"}}
+}
+
+// TestInsideLive: whatever is seen from inside is what the engine says, but for
+// the differences that FromInside documents, each listed here with its row.
+func TestInsideLive(t *testing.T) {
+	e := newInsideEngine(t, lab.Shared(t), theEnginesFacts(), "insidelive")
+	if _, err := e.Docker("run", "-d", "--name", "insidelive-other", "--ipc", "shareable", "-v", "named:/taken", "insidelive:1"); err != nil {
+		t.Fatal(err)
+	}
+	e.started <- "insidelive-other"
+
+	shared := t.TempDir()
+	// A socket of that name that is not the engine's.
+	other := filepath.Join(shared, "docker.sock")
+	listener, err := net.Listen("unix", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	for _, c := range []struct {
+		name  string
+		flags []string
+		// want is what must be seen, so that hiding everything is no way to pass.
+		want map[string]any
+		// unseen must be, in this state.
+		unseen []string
+		// differs lists the fields where the kernel's word is another.
+		differs []string
+		entry   bool
+		image   string
+		// mounts must be seen so, by target.
+		mounts map[string]map[string]any
+	}{
+		{name: "plain", want: map[string]any{"user": "0", "read_only_root": false, "privileged": false, "system_paths": "default",
+			"no_new_privileges": false, "namespaces.pid": "private", "namespaces.uts": "private", "namespaces.cgroup": "host",
+			"userns_remapped": false, "resources.memory_bytes": 0.0, "resources.pids": 0.0, "resources.cpus": 0.0,
+			"resources.shm_bytes": 67108864.0, "devices": []any{}, "device_rules": []any{}, "env": []any{"SOME"},
+			"executable": "sleep", "init": false, "tty": false, "live.status": "running", "group_add": []any{}},
+			unseen: []string{"seccomp", "apparmor", "group", "namespaces.ipc", "namespaces.network", "image", "name"}},
+		{name: "entry", entry: true, want: map[string]any{"executable": "/print", "user": "0", "namespaces.pid": "private"}},
+		{name: "privileged", flags: []string{"--privileged"}, differs: []string{"capabilities"},
+			want: map[string]any{"privileged": true, "seccomp": "unconfined", "system_paths": "unconfined", "masked_paths": []any{}}},
+		{name: "almost", flags: []string{"--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
+			"--security-opt", "systempaths=unconfined", "--device", "/dev/fuse"}, differs: []string{"capabilities"},
+			want: map[string]any{"privileged": false, "seccomp": "unconfined", "system_paths": "unconfined"}},
+		{name: "readonly", flags: []string{"--read-only"}, want: map[string]any{"read_only_root": true, "privileged": false}},
+		{name: "privilegedreadonly", flags: []string{"--privileged", "--read-only"}, differs: []string{"capabilities"},
+			want: map[string]any{"read_only_root": true, "privileged": true}},
+		{name: "limits", flags: []string{"--memory", "64m", "--memory-reservation", "32m", "--pids-limit", "77", "--cpus", "0.5",
+			"--cpu-shares", "512", "--cpuset-cpus", "0", "--shm-size", "1m", "--oom-score-adj", "300"},
+			want: map[string]any{"resources.memory_bytes": 67108864.0, "resources.memory_reservation_bytes": 33554432.0,
+				"resources.memory_swap_bytes": 134217728.0, "resources.pids": 77.0, "resources.cpus": 0.5, "resources.cpu_shares": 512.0,
+				"resources.cpuset_cpus": "0", "resources.shm_bytes": 1048576.0, "resources.oom_score_adj": 300.0}},
+		{name: "swap", flags: []string{"--memory", "64m", "--memory-swap", "-1", "--oom-kill-disable"},
+			want: map[string]any{"resources.memory_swap_bytes": -1.0, "resources.oom_kill_disable": true}},
+		{name: "quota", flags: []string{"--cpu-quota", "25000", "--cpu-period", "50000"},
+			want: map[string]any{"resources.cpus": 0.5, "resources.cpu_period_microseconds": 50000.0}},
+		{name: "rates", flags: []string{"--device-read-bps", "/dev/vda:1mb", "--device-write-iops", "/dev/vda:50"},
+			want: map[string]any{"resources.read_bps": []any{map[string]any{"path": "", "value": 1048576.0}},
+				"resources.write_iops": []any{map[string]any{"path": "", "value": 50.0}}, "resources.write_bps": []any{}},
+			unseen: []string{"resources.read_bps[0].path"}},
+		{name: "dropall", flags: []string{"--cap-drop", "ALL"}, want: map[string]any{"capabilities": []any{}}},
+		{name: "dropone", flags: []string{"--cap-drop", "NET_RAW", "--cap-add", "SYS_PTRACE"}, want: map[string]any{"capabilities": []any{
+			"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
+			"CAP_NET_BIND_SERVICE", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE"}}},
+		{name: "user", flags: []string{"--user", "1234:4321", "--group-add", "55"},
+			want: map[string]any{"user": "1234", "group": "4321", "group_add": []any{"55"}, "executable": "sleep"}},
+		{name: "ownuser", flags: []string{"--user", "1234"}, want: map[string]any{"user": "1234"}, unseen: []string{"group"}},
+		{name: "userentry", entry: true, flags: []string{"--user", "1234"}, want: map[string]any{"user": "1234"}},
+		{name: "nnp", flags: []string{"--security-opt", "no-new-privileges"}, want: map[string]any{"no_new_privileges": true}},
+		{name: "seccomp", flags: []string{"--security-opt", "seccomp=unconfined"}, want: map[string]any{"seccomp": "unconfined"}},
+		{name: "pidhost", flags: []string{"--pid", "host"}, want: map[string]any{"namespaces.pid": "host", "user": "0", "executable": "sleep"}},
+		{name: "pidjoined", flags: []string{"--pid", "container:insidelive-other", "--user", "77"}, want: map[string]any{"user": "77"},
+			unseen: []string{"namespaces.pid"}},
+		{name: "nethost", flags: []string{"--network", "host"}, unseen: []string{"namespaces.network"}},
+		{name: "netnone", flags: []string{"--network", "none"}, unseen: []string{"namespaces.network"}},
+		{name: "netjoined", flags: []string{"--network", "container:insidelive-other"}, unseen: []string{"namespaces.network"}},
+		{name: "utshost", flags: []string{"--uts", "host"}, want: map[string]any{"namespaces.uts": "host"}, unseen: []string{"hostname"}},
+		{name: "hostname", flags: []string{"--hostname", "buoy", "--domainname", "sea.example"},
+			unseen: []string{"namespaces.uts", "hostname", "domainname"}},
+		{name: "ipchost", flags: []string{"--ipc", "host"}, want: map[string]any{"namespaces.ipc": "host"},
+			unseen: []string{"resources.shm_bytes"}},
+		{name: "ipcnone", flags: []string{"--ipc", "none"}, want: map[string]any{"namespaces.ipc": "none"}},
+		{name: "ipcjoined", flags: []string{"--ipc", "container:insidelive-other"}, unseen: []string{"namespaces.ipc"}},
+		{name: "cgroupns", flags: []string{"--cgroupns", "private", "--memory", "64m"},
+			want: map[string]any{"namespaces.cgroup": "private", "resources.memory_bytes": 67108864.0}, unseen: []string{"id"}},
+		{name: "initterm", flags: []string{"--init", "-t"}, want: map[string]any{"init": true, "tty": true}, unseen: []string{"executable"}},
+		{name: "env", flags: []string{"-e", "DB_PASSWORD=x", "-e", "GOMEMLIMIT=9MiB", "-e", "HOME=/h"},
+			want: map[string]any{"env": []any{"DB_PASSWORD", "GOMEMLIMIT", "SOME"}, "env_values.GOMEMLIMIT": "9MiB"}},
+		{name: "binds", flags: []string{"-v", shared + ":/b", "-v", shared + ":/b/ro:ro", "-v", "named:/v", "-v", "/anonymous"},
+			want: map[string]any{"anonymous_volumes": []any{"/anonymous"}}, unseen: []string{"mounts[0].type", "mounts[0].source", "mounts[0].exposes"},
+			mounts: map[string]map[string]any{"/b": {"read_only": false}, "/print": {"type": "bind", "read_only": true, "propagation": "rprivate"},
+				"/v": {"type": "volume", "source": "named", "driver": "local", "read_only": false}}},
+		{name: "volume", image: "insidelive:volume", want: map[string]any{"anonymous_volumes": []any{"/data"}}},
+		{name: "propagation", flags: []string{"--mount", "type=bind,src=" + shared + ",dst=/s,bind-propagation=private"},
+			differs: []string{"mounts[1].propagation"}},
+		{name: "tmpfs", flags: []string{"--tmpfs", "/t:size=1m", "--tmpfs", "/u:exec", "--tmpfs", "/ro:ro"},
+			mounts: map[string]map[string]any{"/t": {"type": "tmpfs", "read_only": false, "options": []any{"nodev", "noexec", "nosuid"}},
+				"/u": {"type": "tmpfs", "options": []any{"nodev", "nosuid"}}, "/ro": {"type": "tmpfs", "read_only": true}}},
+		{name: "tmpfsofhost", flags: []string{"-v", "/dev/shm:/s"}, unseen: []string{"mounts[1].type"}},
+		{name: "socket", flags: []string{"-v", "/run/docker.sock:/run/docker.sock"},
+			mounts: map[string]map[string]any{"/run/docker.sock": {"type": "bind", "exposes": []any{"engine-socket"}, "read_only": false}}},
+		{name: "socketelsewhere", flags: []string{"-v", "/var/run/docker.sock:/tmp/s:ro"},
+			mounts: map[string]map[string]any{"/tmp/s": {"type": "bind", "exposes": []any{"engine-socket"}, "read_only": true}}},
+		{name: "socketother", flags: []string{"-v", other + ":/run/docker.sock"}, unseen: []string{"mounts[1].exposes"}},
+		{name: "socketfolder", flags: []string{"-v", "/run:/host/run"}, unseen: []string{"mounts[0].type"},
+			mounts: map[string]map[string]any{"/host/run": {"exposes": []any{"engine-socket", "runtime-socket"}}}},
+		{name: "wholehost", flags: []string{"-v", "/:/host:ro"},
+			mounts: map[string]map[string]any{"/host": {"exposes": []any{"engine-socket", "runtime-socket"}, "read_only": true}}},
+		{name: "device", flags: []string{"--device", "/dev/fuse", "--device", "/dev/loop0:/dev/lo:r"}, want: map[string]any{"devices": []any{
+			map[string]any{"host_path": "", "container_path": "/dev/fuse", "permissions": "rwm"},
+			map[string]any{"host_path": "", "container_path": "/dev/lo", "permissions": "r"}}}, unseen: []string{"devices[0].host_path"}},
+		{name: "deviceoutside", flags: []string{"--device", "/dev/fuse:/opt/fuse"}, unseen: []string{"device_rules"}},
+		{name: "devicerule", flags: []string{"--device-cgroup-rule", "c 10:229 rwm"}, unseen: []string{"device_rules"}},
+		{name: "hostdev", flags: []string{"-v", "/dev:/dev", "-v", "/run:/host/run"}, unseen: []string{"mounts[1].type"},
+			mounts: map[string]map[string]any{"/dev": {"read_only": false}}},
+		{name: "hostsys", flags: []string{"-v", "/sys:/sys"}, want: map[string]any{"privileged": false}},
+		{name: "hostcgroup", flags: []string{"-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro"}},
+		{name: "volumesfrom", flags: []string{"--volumes-from", "insidelive-other"}, mounts: map[string]map[string]any{"/taken": {"type": "volume", "source": "named"}}},
+		{name: "shmmount", flags: []string{"--tmpfs", "/dev/shm:size=1m"}, mounts: map[string]map[string]any{"/dev/shm": {"type": "tmpfs"}}},
+		{name: "root", flags: []string{"--user", "root"}, want: map[string]any{"user": "0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			image := c.image
+			if image == "" {
+				image = "insidelive:1"
+			}
+			inside, outside := e.look(t, c.name, c.entry, image, c.flags...)
+			for _, d := range differences("", "", inside.spec, outside.spec, inside, outside) {
+				if !slices.ContainsFunc(c.differs, func(p string) bool { return strings.HasPrefix(d, p) }) && !strings.HasPrefix(d, "origin:") {
+					t.Errorf("%s", d)
+				}
+			}
+			for path, want := range c.want {
+				if inside.hidden(path) {
+					t.Errorf("%s is unseen", path)
+				}
+				if diff := cmp.Diff(want, inside.lookup(path)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", path, diff)
+				}
+			}
+			for _, path := range c.unseen {
+				if !inside.hidden(path) {
+					t.Errorf("%s is seen as %v", path, inside.lookup(path))
+				}
+			}
+			for target, want := range c.mounts {
+				m := inside.mount(target)
+				for field, value := range want {
+					if diff := cmp.Diff(value, m[field]); diff != "" {
+						t.Errorf("the mount at %s, %s (-want +got):\n%s", target, field, diff)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestInsideRemapped: in a user namespace devices are mounts, and root is
+// somebody else.
+func TestInsideRemapped(t *testing.T) {
+	around := theEnginesFacts()
+	around.Daemon.UsernsRemap = true
+	e := newInsideEngine(t, lab.Private(t, map[string]any{"userns-remap": "nobody:nogroup"}), around, "insideremap")
+	for _, c := range []struct {
+		name  string
+		flags []string
+		want  map[string]any
+	}{
+		{"plain", nil, map[string]any{"userns_remapped": true, "user": "0", "namespaces.pid": "private", "system_paths": "default", "privileged": false}},
+		{"device", []string{"--device", "/dev/fuse", "-m", "64m"}, map[string]any{"resources.memory_bytes": 67108864.0, "devices": []any{
+			map[string]any{"host_path": "", "container_path": "/dev/fuse", "permissions": "rwm"}}}},
+		{"host", []string{"--userns", "host"}, map[string]any{"userns_remapped": false}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inside, outside := e.look(t, c.name, false, "insideremap:1", c.flags...)
+			for _, d := range differences("", "", inside.spec, outside.spec, inside, outside) {
+				if !strings.HasPrefix(d, "origin:") {
+					t.Error(d)
+				}
+			}
+			for path, want := range c.want {
+				if inside.hidden(path) {
+					t.Errorf("%s is unseen", path)
+				}
+				if diff := cmp.Diff(want, inside.lookup(path)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", path, diff)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,141 @@
+package workload
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// FromInspect makes a Spec of the engine's answer to GET /containers/{id}/json.
+//
+// Processes and exec sessions are not in the answer: both are left unseen for
+// the collector, which Reveals what it finds.
+func FromInspect(body []byte, around Surroundings) (Spec, []string, error) {
+	var raw InspectBody
+	unknown, err := decode("the engine's inspect answer", body, &raw)
+	if err != nil {
+		return Spec{}, nil, err
+	}
+	s := Spec{Origin: OriginInspect, Name: strings.TrimPrefix(raw.Name, "/"), ID: raw.ID, UnknownFields: unknown}
+	b := builder{spec: &s, cfg: &raw.Config, host: &raw.HostConfig, around: &around, live: true}
+	if err := b.fill(); err != nil {
+		return Spec{}, nil, fmt.Errorf("container %s: %w", s.Name, err)
+	}
+	b.endpoints(raw.NetworkSettings.Networks)
+	b.liveImage(raw.Image)
+	b.livePorts(raw.NetworkSettings.Ports)
+	b.liveMounts(raw.Mounts)
+	b.liveAppArmor(raw.AppArmorProfile)
+	if err := b.liveState(&raw); err != nil {
+		return Spec{}, nil, fmt.Errorf("container %s: %w", s.Name, err)
+	}
+	s.finish()
+	return s, raw.ExecIDs, nil
+}
+
+// liveImage: the answer names the image that runs; the tag that it was asked by
+// may have moved since.
+func (b *builder) liveImage(id string) {
+	s := b.spec
+	s.Image.ID = id
+	s.Reveal("image.id")
+	if b.around.Image == nil {
+		return
+	}
+	if b.around.Image.ID != id {
+		s.Image.Present = false
+	}
+}
+
+// livePorts takes the bindings that the engine made: they name the address
+// where the request did not. A container that does not run has none.
+func (b *builder) livePorts(bound map[string][]PortBinding) {
+	s := b.spec
+	made := builder{spec: &Spec{}, cfg: &Config{}, host: &HostConfig{PortBindings: bound}, around: b.around}
+	if err := made.ports(); err == nil && len(made.spec.Ports) > 0 {
+		s.Ports = made.spec.Ports
+	}
+	b.sortPorts()
+	for i, p := range s.Ports {
+		if p.HostIP == "" {
+			s.hide(reasonStopped, fmt.Sprintf("ports[%d].host_ip", i))
+		}
+	}
+	if s.PublishAll && len(s.Ports) == 0 {
+		s.hide(reasonStopped, "ports"+Open)
+	}
+}
+
+// liveMounts adds what was taken over from other containers, and the names and
+// drivers that the engine chose.
+func (b *builder) liveMounts(points []MountPoint) {
+	s, known := b.spec, map[string]bool{}
+	for _, m := range s.Mounts {
+		known[m.Target] = true
+	}
+	for _, v := range s.AnonymousVolumes {
+		known[v] = true
+	}
+	added := false
+	for _, p := range points {
+		target := cleanPath(p.Destination)
+		if known[target] {
+			continue
+		}
+		m := Mount{Type: p.Type, Source: p.Name, Target: target, ReadOnly: !p.RW, Propagation: sharedWith(p.Propagation, "rprivate"),
+			Driver: p.Driver, DriverOptions: map[string]string{}, Options: []string{}}
+		if m.Type == "bind" {
+			m.Source = cleanPath(p.Source)
+		}
+		if len(s.VolumesFrom) == 1 {
+			m.From = s.VolumesFrom[0].Container
+		} else if len(s.VolumesFrom) > 1 {
+			m.From = "another container"
+		}
+		s.Mounts = append(s.Mounts, m)
+		added = true
+	}
+	if added {
+		s.Reveal("mounts")
+		b.sortMounts()
+	}
+}
+
+// liveAppArmor: the answer names the profile in force, "" where AppArmor is
+// not, and then the profile that would apply stands.
+func (b *builder) liveAppArmor(profile string) {
+	if profile != "" {
+		b.spec.AppArmor = profile
+	}
+}
+
+func (b *builder) liveState(raw *InspectBody) error {
+	s, st := b.spec, raw.State
+	s.Live = Live{Status: st.Status, PID: st.Pid, ExitCode: st.ExitCode, RestartCount: raw.RestartCount, OOMKilled: st.OOMKilled,
+		Health: "none", Processes: []Process{}, Execs: []Exec{}}
+	var err error
+	if s.Live.Created, err = parseTime(raw.Created); err != nil {
+		return fmt.Errorf("reading Created: %w", err)
+	}
+	if s.Live.Started, err = parseTime(st.StartedAt); err != nil {
+		return fmt.Errorf("reading State.StartedAt: %w", err)
+	}
+	if st.Health != nil && st.Health.Status != "" {
+		s.Live.Health = st.Health.Status
+	}
+	if len(raw.ExecIDs) > 0 {
+		s.hide("the exec sessions were not looked at", "live.execs")
+	}
+	if st.Pid > 0 {
+		s.hide(reasonProcesses, "live.processes")
+	}
+	return nil
+}
+
+// parseTime reads the engine's RFC 3339 times; "" is the zero time.
+func parseTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, s)
+}

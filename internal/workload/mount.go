@@ -1,0 +1,198 @@
+package workload
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Mount is one thing mounted into a container.
+type Mount struct {
+	// Type is bind, volume, tmpfs, image, cluster or npipe.
+	Type string `json:"type"`
+	// Source is the host's path of a bind, the name of a volume ("" when it has
+	// none), the image of an image mount.
+	Source string `json:"source"`
+	// Target is the path inside.
+	Target string `json:"target"`
+	// ReadOnly is true when nothing can be written through it.
+	ReadOnly bool `json:"read_only"`
+	// Propagation is rprivate unless asked otherwise.
+	Propagation string `json:"propagation"`
+	// Relabel is "shared" or "private" for the z and Z options: the engine then
+	// rewrites the SELinux labels of the host's files.
+	Relabel string `json:"relabel"`
+	// From is the container that the mount was taken over from, or "".
+	From string `json:"from"`
+	// Subpath is the part of a volume or image that is mounted, or "".
+	Subpath string `json:"subpath"`
+	// Options are a tmpfs's options, sorted.
+	Options []string `json:"options"`
+	// Driver is a volume's driver; DriverOptions are its options, but for the
+	// values of those that hold a password.
+	Driver        string            `json:"driver"`
+	DriverOptions map[string]string `json:"driver_options"`
+	// HostPaths are the host's directories or devices that a bind, or a volume
+	// of the local driver with options, makes visible.
+	HostPaths []string `json:"host_paths"`
+	// Exposes names what is known to lie at, below or around HostPaths, by
+	// their spelling: words of hostPlaces, sorted.
+	Exposes []string `json:"exposes"`
+	// Resolved are HostPaths with links followed on the host, and
+	// ResolvedExposes what lies there. Unseen off the host.
+	Resolved        []string `json:"resolved"`
+	ResolvedExposes []string `json:"resolved_exposes"`
+}
+
+// A hostPlace is a part of the host with a name that rules can use.
+type hostPlace struct {
+	name  string
+	paths []string // "*" in a path stands for one element
+	// point is true for a place that is exposed only when it is itself inside
+	// what is mounted; otherwise a mount of a part of the place exposes it too.
+	point bool
+}
+
+// hostPlaces is the one table of what host paths mean. Paths are the Filesystem
+// Hierarchy Standard's and the engines' documented ones, with /run for /var/run.
+var hostPlaces = []hostPlace{
+	{"engine-socket", []string{"/run/docker.sock", "/run/user/*/docker.sock", "/run/podman/podman.sock",
+		"/run/user/*/podman/podman.sock"}, true},
+	{"runtime-socket", []string{"/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock",
+		"/run/crio/crio.sock", "/run/buildkit/buildkitd.sock", "/run/cri-dockerd.sock"}, true},
+	{"host-root", []string{"/"}, true},
+	{"boot", []string{"/boot"}, false},
+	{"devices", []string{"/dev"}, false},
+	{"system-config", []string{"/etc"}, false},
+	{"programs", []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"}, false},
+	{"proc", []string{"/proc"}, false},
+	{"sys", []string{"/sys"}, false},
+	{"engine-data", []string{"/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd",
+		"/home/*/.local/share/docker"}, false},
+	{"host-keys", []string{"/etc/shadow", "/etc/ssh", "/etc/ssl/private", "/etc/kubernetes", "/root/.ssh",
+		"/home/*/.ssh", "/root/.docker", "/home/*/.docker", "/root/.aws", "/home/*/.aws", "/root/.kube",
+		"/home/*/.kube", "/root/.gnupg", "/home/*/.gnupg", "/var/lib/kubelet"}, false},
+	{"homes", []string{"/home", "/root"}, false},
+	{"logs", []string{"/var/log"}, false},
+	{"run", []string{"/run"}, true},
+	{"var", []string{"/var", "/var/lib"}, true},
+	{"schedules", []string{"/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/crontab",
+		"/etc/systemd", "/var/spool/cron"}, false},
+}
+
+// harmlessPaths are files below the places above that are commonly and
+// harmlessly mounted: time zone and certificates of authorities.
+var harmlessPaths = []string{"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs",
+	"/usr/share/ca-certificates", "/etc/ca-certificates", "/etc/pki/ca-trust", "/usr/local/share/ca-certificates"}
+
+// exposes names the places that a mount of the host's path p makes visible.
+func exposes(p string) []string {
+	p = canonicalHostPath(p)
+	found := []string{}
+	for _, h := range harmlessPaths {
+		if within(p, h) {
+			return found
+		}
+	}
+	for _, place := range hostPlaces {
+		for _, at := range place.paths {
+			if inside(at, p) || !place.point && inside(p, at) {
+				found = append(found, place.name)
+				break
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// canonicalHostPath cleans p and writes /run for /var/run, which is a link to it
+// on every system that follows the Filesystem Hierarchy Standard 3.0.
+func canonicalHostPath(p string) string {
+	p = cleanPath(p)
+	if rest, ok := strings.CutPrefix(p, "/var/run"); ok && (rest == "" || rest[0] == '/') {
+		return path.Clean("/run" + rest)
+	}
+	return p
+}
+
+// within is true when p is at or below dir.
+func within(p, dir string) bool {
+	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
+}
+
+// inside is within where either side may have "*" for one element.
+func inside(p, dir string) bool {
+	if dir == "/" {
+		return true
+	}
+	ps, ds := strings.Split(p, "/"), strings.Split(dir, "/")
+	if len(ps) < len(ds) {
+		return false
+	}
+	for i, d := range ds {
+		if d != ps[i] && d != "*" && ps[i] != "*" {
+			return false
+		}
+	}
+	return true
+}
+
+// localVolumePaths are the host's paths and places that a volume of the local
+// driver shows through its mount options (type, o and device of mount(8)).
+func localVolumePaths(options map[string]string) (paths, places []string) {
+	device, kind := options["device"], options["type"]
+	for _, o := range strings.Split(options["o"], ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(o), "=")
+		switch name {
+		case "bind", "rbind":
+			paths = append(paths, cleanPath(device))
+		case "lowerdir", "upperdir", "workdir":
+			for _, p := range strings.Split(value, ":") {
+				paths = append(paths, cleanPath(p))
+			}
+		}
+	}
+	switch kind {
+	case "proc":
+		places = append(places, "proc")
+	case "sysfs", "debugfs", "tracefs", "cgroup", "cgroup2", "securityfs", "bpf":
+		places = append(places, "sys")
+	case "devtmpfs":
+		places = append(places, "devices")
+	}
+	if len(paths) == 0 && strings.HasPrefix(device, "/") && within(cleanPath(device), "/dev") {
+		paths = append(paths, cleanPath(device))
+		places = append(places, "block-device")
+	}
+	return sortedUnique(paths), places
+}
+
+// expose fills HostPaths, Exposes and, with a resolver, Resolved.
+func (m *Mount) expose(paths, places []string, resolve func(string) (string, error)) bool {
+	m.HostPaths = sortedUnique(paths)
+	m.Exposes = append([]string{}, places...)
+	for _, p := range m.HostPaths {
+		m.Exposes = append(m.Exposes, exposes(p)...)
+	}
+	m.Exposes = sortedUnique(m.Exposes)
+	m.Resolved, m.ResolvedExposes = []string{}, []string{}
+	if len(m.HostPaths) == 0 {
+		return true
+	}
+	if resolve == nil {
+		return false
+	}
+	seen := true
+	for _, p := range m.HostPaths {
+		r, err := resolve(p)
+		if err != nil {
+			seen = false
+			continue
+		}
+		m.Resolved = append(m.Resolved, r)
+		m.ResolvedExposes = append(m.ResolvedExposes, exposes(r)...)
+	}
+	m.Resolved, m.ResolvedExposes = sortedUnique(m.Resolved), sortedUnique(m.ResolvedExposes)
+	return seen
+}
