@@ -7,7 +7,7 @@ import "github.com/plimsoll/plimsoll/internal/workload"
 // seen: a caller that could not see it says so in what it gets.
 func (d Daemon) Defaults(cgroupVersion int64) *workload.Daemon {
 	return &workload.Daemon{
-		Seccomp: d.Seccomp, AppArmor: d.AppArmor, SELinux: d.SELinux, UsernsRemap: d.UsernsRemap || d.Rootless,
+		Seccomp: d.Seccomp, AppArmor: d.AppArmor, SELinux: d.SELinux, UsernsRemap: d.UsernsRemap, Rootless: d.Rootless,
 		NoNewPrivileges: d.NoNewPrivileges, NoNewPrivilegesSeen: true, CgroupVersion: cgroupVersion, PrivateCgroupns: d.PrivateCgroupns,
 		DefaultRuntime: d.DefaultRuntime, LogDriver: d.LogDriver,
 	}

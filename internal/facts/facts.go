@@ -58,7 +58,8 @@ type Daemon struct {
 	// AppArmor and SELinux are true when the engine applies them to containers.
 	AppArmor bool `json:"apparmor"`
 	SELinux  bool `json:"selinux"`
-	// UsernsRemap is true when root in containers is another user on the host.
+	// UsernsRemap is true when root in containers is another user on the host by
+	// the daemon's userns-remap.
 	UsernsRemap bool `json:"userns_remap"`
 	// Rootless is true when the engine itself does not run as root.
 	Rootless        bool `json:"rootless"`
@@ -77,6 +78,7 @@ type Daemon struct {
 	DataRoot string `json:"data_root"`
 	// Limits that the host's kernel can enforce.
 	MemoryLimit bool `json:"memory_limit"`
+	SwapLimit   bool `json:"swap_limit"`
 	PidsLimit   bool `json:"pids_limit"`
 	CPUQuota    bool `json:"cpu_quota"`
 	// SwarmActive is true when the engine is part of a swarm.

@@ -351,9 +351,8 @@ func (b *builder) namespaces() {
 		s.hide(reasonDaemon, "namespaces.cgroup")
 	}
 	switch {
-	case s.Namespaces.User == "host":
 	case d != nil:
-		s.UsernsRemapped = d.UsernsRemap
+		s.UsernsRemapped = d.Rootless || d.UsernsRemap && s.Namespaces.User != "host"
 	default:
 		s.hide(reasonDaemon, "userns_remapped")
 	}

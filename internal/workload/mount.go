@@ -2,7 +2,6 @@ package workload
 
 import (
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -48,36 +47,45 @@ type Mount struct {
 type hostPlace struct {
 	name  string
 	paths []string // "*" in a path stands for one element
-	// point is true for a place that is exposed only when it is itself inside
-	// what is mounted; otherwise a mount of a part of the place exposes it too.
-	point bool
+	// reach says which mounts expose the place.
+	reach placeReach
 }
+
+// placeReach says whether a place is exposed by a mount of a part of it, by a
+// mount of a folder that holds it, or by both.
+type placeReach int
+
+const (
+	wholeOrPart placeReach = iota
+	wholeOnly              // a part of it is something else
+	partOnly               // a folder that may hold it is too common to say so
+)
 
 // hostPlaces is the one table of what host paths mean. Paths are the Filesystem
 // Hierarchy Standard's and the engines' documented ones, with /run for /var/run.
 var hostPlaces = []hostPlace{
 	{"engine-socket", []string{"/run/docker.sock", "/run/user/*/docker.sock", "/run/podman/podman.sock",
-		"/run/user/*/podman/podman.sock"}, true},
+		"/run/user/*/podman/podman.sock"}, wholeOnly},
 	{"runtime-socket", []string{"/run/containerd/containerd.sock", "/run/docker/containerd/containerd.sock",
-		"/run/crio/crio.sock", "/run/buildkit/buildkitd.sock", "/run/cri-dockerd.sock"}, true},
-	{"host-root", []string{"/"}, true},
-	{"boot", []string{"/boot"}, false},
-	{"devices", []string{"/dev"}, false},
-	{"system-config", []string{"/etc"}, false},
-	{"programs", []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"}, false},
-	{"proc", []string{"/proc"}, false},
-	{"sys", []string{"/sys"}, false},
-	{"engine-data", []string{"/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd",
-		"/home/*/.local/share/docker"}, false},
+		"/run/crio/crio.sock", "/run/buildkit/buildkitd.sock", "/run/cri-dockerd.sock"}, wholeOnly},
+	{"host-root", []string{"/"}, wholeOnly},
+	{"boot", []string{"/boot"}, wholeOrPart},
+	{"devices", []string{"/dev"}, wholeOrPart},
+	{"system-config", []string{"/etc"}, wholeOrPart},
+	{"programs", []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr"}, wholeOrPart},
+	{"proc", []string{"/proc"}, wholeOrPart},
+	{"sys", []string{"/sys"}, wholeOrPart},
+	{"engine-data", []string{"/var/lib/docker", "/var/lib/containerd", "/run/docker", "/run/containerd"}, wholeOrPart},
+	{"engine-data", []string{"/home/*/.local/share/docker"}, partOnly},
 	{"host-keys", []string{"/etc/shadow", "/etc/ssh", "/etc/ssl/private", "/etc/kubernetes", "/root/.ssh",
 		"/home/*/.ssh", "/root/.docker", "/home/*/.docker", "/root/.aws", "/home/*/.aws", "/root/.kube",
-		"/home/*/.kube", "/root/.gnupg", "/home/*/.gnupg", "/var/lib/kubelet"}, false},
-	{"homes", []string{"/home", "/root"}, false},
-	{"logs", []string{"/var/log"}, false},
-	{"run", []string{"/run"}, true},
-	{"var", []string{"/var", "/var/lib"}, true},
+		"/home/*/.kube", "/root/.gnupg", "/home/*/.gnupg", "/var/lib/kubelet"}, wholeOrPart},
+	{"homes", []string{"/home", "/root"}, wholeOrPart},
+	{"logs", []string{"/var/log"}, wholeOrPart},
+	{"run", []string{"/run"}, wholeOnly},
+	{"var", []string{"/var", "/var/lib"}, wholeOnly},
 	{"schedules", []string{"/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/crontab",
-		"/etc/systemd", "/var/spool/cron"}, false},
+		"/etc/systemd", "/var/spool/cron"}, wholeOrPart},
 }
 
 // harmlessPaths are files below the places above that are commonly and
@@ -96,14 +104,13 @@ func exposes(p string) []string {
 	}
 	for _, place := range hostPlaces {
 		for _, at := range place.paths {
-			if inside(at, p) || !place.point && inside(p, at) {
+			if place.reach != partOnly && inside(at, p) || place.reach != wholeOnly && inside(p, at) {
 				found = append(found, place.name)
 				break
 			}
 		}
 	}
-	slices.Sort(found)
-	return found
+	return sortedUnique(found)
 }
 
 // canonicalHostPath cleans p and writes /run for /var/run, which is a link to it

@@ -26,9 +26,11 @@ type Daemon struct {
 	// AppArmor and SELinux are true when the engine applies them.
 	AppArmor bool
 	SELinux  bool
-	// UsernsRemap is true when root inside is another user on the host, by
-	// userns-remap or because the engine itself runs without root.
+	// UsernsRemap is true when root inside is another user on the host by
+	// userns-remap, which --userns host turns off for one container. Rootless is
+	// true when the engine itself runs without root, which nothing turns off.
 	UsernsRemap bool
+	Rootless    bool
 	// NoNewPrivileges is the daemon's default, where NoNewPrivilegesSeen.
 	NoNewPrivileges     bool
 	NoNewPrivilegesSeen bool

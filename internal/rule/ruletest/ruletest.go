@@ -310,7 +310,7 @@ func ordinaryHost() facts.Host {
 func ordinaryDaemon() facts.Daemon {
 	return facts.Daemon{Version: "29.1.0", APIVersion: "1.52", Seccomp: "default", AppArmor: true, PrivateCgroupns: true,
 		DefaultRuntime: "runc", Runtimes: []string{"runc"}, LogDriver: "json-file", CgroupDriver: "systemd", StorageDriver: "overlay2",
-		DataRoot: "/var/lib/docker", MemoryLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{}}
+		DataRoot: "/var/lib/docker", MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{}}
 }
 
 func ordinaryDaemonDefaults() *workload.Daemon {

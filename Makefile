@@ -1,0 +1,56 @@
+# plimsoll. `make` alone lists the targets.
+GO          ?= go
+LDFLAGS     := -s -w
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 30s
+LAB         := out/lab
+# What tests start beside an engine.
+TEST_PACKAGES := docker.io containerd runc iptables busybox-static openssh-server openssh-client
+
+.PHONY: help audit build test unit rules bench fuzz check deps clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+audit: build $(LAB) ## audit this machine's engine, or a throwaway one where there is none
+	@$(LAB) audit -- bin/plimsoll
+
+build: ## build bin/plimsoll
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+
+test: $(LAB) ## everything that must hold; needs root
+	$(GO) vet ./...
+	$(LAB) test $(TEST_PACKAGES) -- env CI=true $(GO) test ./...
+
+unit: ## tests that need neither root nor an engine
+	$(GO) test ./internal/strict ./internal/term ./internal/finding ./internal/facts ./internal/rule/... ./internal/report ./internal/reach ./rules
+
+rules: ## run the tests inside the rule files
+	$(GO) run ./cmd/plimsoll rules test
+
+bench: $(LAB) ## measure beside a minimal client; needs root
+	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$f); do \
+	    echo "$$f $$t"; $(GO) test ./$$(dirname $$f) -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s || exit 1; \
+	  done; done
+
+check: ## formatting, vet, staticcheck and go.mod, to an empty diff
+	@test -z "$$(gofmt -l cmd internal rules test bench)" || { gofmt -l cmd internal rules test bench; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+
+deps: $(LAB) ## install what the tests need, to stay
+	$(LAB) install $(TEST_PACKAGES)
+
+clean: ## remove what was built
+	rm -rf bin out
+
+$(LAB): FORCE
+	@mkdir -p out
+	@$(GO) build -o $(LAB) ./test/lab/cmd/lab
+
+FORCE:

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/reach"
+	"github.com/plimsoll/plimsoll/internal/rule"
+	"github.com/plimsoll/plimsoll/internal/workload"
+	"github.com/plimsoll/plimsoll/internal/workload/runline"
+)
+
+// checkCommand is plimsoll check.
+func (a *app) checkCommand() *cobra.Command {
+	var j judging
+	c := &cobra.Command{
+		Use:   "check -- docker run ...",
+		Short: "Judge a run line before it runs",
+		Long: `check judges the container that a docker run line would make, by the rules that
+audit judges running containers by. Nothing runs and no engine is asked: what
+the image or the engine's configuration decides is unknown, and says so.`,
+		Example: `  plimsoll check -- docker run --privileged -it debian:13
+  plimsoll check --fail-on medium -- docker run --memory 512m --read-only nginx`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if c.ArgsLenAtDash() != 0 || len(args) == 0 {
+				return &failure{code: exitUsage, message: "check judges a run line, given after --", hint: "For example\n  plimsoll check -- docker run nginx"}
+			}
+			if err := j.check(); err != nil {
+				return err
+			}
+			return a.check(&j, args)
+		},
+	}
+	j.flags(c)
+	return c
+}
+
+func (a *app) check(j *judging, args []string) error {
+	started := a.world.Now()
+	set, err := j.set()
+	if err != nil {
+		return err
+	}
+	key, err := a.envKey()
+	if err != nil {
+		return err
+	}
+	line, err := runline.Parse(args, runline.World{Dir: a.world.Dir, ReadFile: os.ReadFile, LookupEnv: a.world.LookupEnv})
+	if err != nil {
+		return &failure{code: exitUsage, message: err.Error(), hint: "See  docker run --help"}
+	}
+	spec, err := line.Spec(workload.Surroundings{EnvKey: key})
+	if err != nil {
+		return err
+	}
+	f := &facts.Facts{Schema: facts.Schema, Collected: started.UTC(), Containers: []workload.Spec{spec}}
+	for _, path := range []string{"host", "daemon", "networks", "volumes"} {
+		f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "no engine was asked"})
+	}
+	if set, err = set.Select(rule.Selection{Subject: "container"}); err != nil {
+		return err
+	}
+	report, err := a.judge(set, f, j, 0, started)
+	if err != nil {
+		return err
+	}
+	report.Target.Name, report.Target.Containers = "docker run", 0
+	report.Reach = append(report.Reach, reach.Of(f)...)
+	return a.write(report, j, "run")
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+)
+
+// factsCommand is plimsoll facts.
+func (a *app) factsCommand() *cobra.Command {
+	var look looking
+	var output string
+	c := &cobra.Command{
+		Use:   "facts",
+		Short: "Print what can be observed, as JSON",
+		Long: `facts prints all that an audit looks at, as one JSON document, and judges
+nothing. The document can be judged later and elsewhere: plimsoll audit --facts.
+Values of environment variables and passwords are not in it.`,
+		Example: `  plimsoll facts -o facts.json
+  plimsoll facts | plimsoll audit --facts -`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			f, err := a.look(c.Context(), &look)
+			if err != nil {
+				return err
+			}
+			data, err := facts.Encode(f)
+			if err != nil {
+				return err
+			}
+			if output != "" {
+				err = replaceFile(output, data)
+			} else {
+				_, err = a.stdout.Write(data)
+			}
+			if err != nil {
+				return &failure{code: exitUnable, message: "the facts can't be written", err: err}
+			}
+			return nil
+		},
+	}
+	look.flags(c)
+	c.Flags().StringVarP(&output, "output", "o", "", "write to `FILE` instead of standard output")
+	return c
+}

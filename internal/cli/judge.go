@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/report"
+	"github.com/plimsoll/plimsoll/internal/rule"
+	"github.com/plimsoll/plimsoll/internal/term"
+	"github.com/plimsoll/plimsoll/rules"
+)
+
+// judging are the flags of every command that judges.
+type judging struct {
+	only, skip        []string
+	benchmark, failOn string
+	format, output    string
+	rulesDir          string
+}
+
+// formats are what --format takes.
+var formats = []string{"table", "json"}
+
+func (j *judging) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringSliceVar(&j.only, "only", nil, "only these rules: names, benchmark ids, or globs of them")
+	f.StringSliceVar(&j.skip, "skip", nil, "all but these rules")
+	f.StringVar(&j.benchmark, "benchmark", "", "only the rules of one benchmark: `cis-1.8`, cis-1.6 or cis-1.13")
+	f.StringVar(&j.failOn, "fail-on", "high", "exit 1 from this `SEVERITY` on: critical, high, medium, low, info, or never")
+	f.StringVar(&j.format, "format", "table", "`FORMAT` of the report: "+strings.Join(formats, " or "))
+	f.StringVarP(&j.output, "output", "o", "", "write the report to `FILE` instead of standard output")
+	f.StringVar(&j.rulesDir, "rules", "", "`DIR` with rules of your own; one with the name of ours replaces it")
+}
+
+// check refuses what flags alone can tell, before anything is looked at.
+func (j *judging) check() error {
+	if !slices.Contains(formats, j.format) {
+		return &failure{code: exitUsage, message: fmt.Sprintf("--format %s is not a format", j.format), hint: "Use  --format " + strings.Join(formats, "  or  --format ")}
+	}
+	if j.failOn != "never" {
+		if _, err := finding.ParseSeverity(j.failOn); err != nil {
+			return &failure{code: exitUsage, message: fmt.Sprintf("--fail-on %s is not a severity", j.failOn), hint: "Use critical, high, medium, low, info or never."}
+		}
+	}
+	return nil
+}
+
+// set loads the rules that the flags want.
+func (j *judging) set() (*rule.Set, error) {
+	set, err := loadRules(j.rulesDir)
+	if err != nil {
+		return nil, err
+	}
+	if known := set.Benchmarks(); j.benchmark != "" && !slices.Contains(known, j.benchmark) {
+		return nil, &failure{code: exitUsage, message: fmt.Sprintf("--benchmark %s is not known", j.benchmark), hint: "Use one of " + strings.Join(known, ", ") + "."}
+	}
+	set, err = set.Select(rule.Selection{Only: j.only, Skip: j.skip, Benchmark: j.benchmark})
+	if err != nil {
+		return nil, &failure{code: exitUsage, message: err.Error(), hint: "See  plimsoll rules list"}
+	}
+	return set, set.Compile()
+}
+
+func loadRules(dir string) (*rule.Set, error) {
+	if dir == "" {
+		return rule.Load(rules.Files, nil, "")
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, &failure{code: exitUsage, message: fmt.Sprintf("--rules %s is not a folder", dir), err: err}
+	}
+	return rule.Load(rules.Files, os.DirFS(dir), dir)
+}
+
+// judge makes the report of facts. A mark of 0 makes one without a score.
+func (a *app) judge(set *rule.Set, f *facts.Facts, j *judging, mark int, started time.Time) (finding.Report, error) {
+	found, err := set.Judge(f)
+	if err != nil {
+		return finding.Report{}, err
+	}
+	r := finding.Report{
+		Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started.UTC(), Benchmark: j.benchmark,
+		Target:   finding.Target{Name: f.Host.Name, EngineVersion: f.Daemon.Version, APIVersion: f.Daemon.APIVersion, OS: shortOS(f.Host.OS), Containers: len(f.Containers)},
+		Findings: found,
+	}
+	if replaced := set.Replaced(); len(replaced) > 0 {
+		r.Rules = &finding.Rules{Replaced: replaced}
+	}
+	r.Finish(mark)
+	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
+	return r, nil
+}
+
+// shortOS leaves out what a heading does not need: "Debian GNU/Linux 12
+// (bookworm)" is Debian 12.
+func shortOS(name string) string {
+	name, _, _ = strings.Cut(name, " (")
+	return strings.Replace(name, " GNU/Linux", "", 1)
+}
+
+// write prints the report, and says on standard error why the exit code is 1.
+func (a *app) write(r finding.Report, j *judging, form string) error {
+	out := a.stdout
+	var buffer bytes.Buffer
+	if j.output != "" {
+		out = term.New(term.Config{Writer: &buffer, UTF8: true})
+	}
+	var err error
+	if j.format == "json" {
+		err = report.JSON(out, r)
+	} else {
+		err = report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: fixHint(form)})
+	}
+	if err == nil && j.output != "" {
+		err = replaceFile(j.output, buffer.Bytes())
+	}
+	if err != nil {
+		return &failure{code: exitUnable, message: "the report can't be written", err: err}
+	}
+	if j.failOn == "never" {
+		return nil
+	}
+	if text := report.ExitSentence(r.Summary, finding.Severity(j.failOn)); text != "" {
+		a.note(text)
+		return errFindings
+	}
+	return nil
+}
+
+// fixHint is the command that shows the remedies of all subjects of a rule.
+func fixHint(form string) string {
+	if form == "" {
+		return "plimsoll audit -v --only"
+	}
+	return ""
+}
+
+// replaceFile writes a file whole or not at all.
+func replaceFile(name string, data []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(name, data, 0o644) // a device or a pipe
+	}
+	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	if err := temp.Chmod(0o644); err != nil {
+		return err
+	}
+	if _, err := temp.Write(data); err != nil {
+		return err
+	}
+	if err := temp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), name)
+}

@@ -1,0 +1,159 @@
+// Package cli is the command line: a file a command, flags, exit codes and the
+// words around results. It holds no knowledge of its own: it wires the packages
+// that look, judge and print.
+//
+// [Main] is the program. [Run] is the same with its surroundings given, for
+// tests. Results go to standard output, everything else to standard error.
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/term"
+)
+
+// World is everything that the program takes from outside.
+type World struct {
+	Args   []string // without the program's name
+	Getenv func(string) string
+	// LookupEnv tells an unset variable from an empty one.
+	LookupEnv func(string) (string, bool)
+	Stdin     io.Reader
+	Stdout    io.Writer
+	Stderr    io.Writer
+	Now       func() time.Time
+	HomeDir   string // "" when there is none
+	Dir       string // the working directory
+}
+
+// Main runs the program and ends it.
+func Main() {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = ""
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = ""
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := Run(ctx, World{Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Now: time.Now, HomeDir: home, Dir: dir})
+	stop()
+	os.Exit(code)
+}
+
+// Run runs one command line and gives its exit code: 0 fine, 1 findings at or
+// above --fail-on, 2 wrong usage or input, 3 it could not be done, 130 ended by
+// a signal.
+func Run(ctx context.Context, w World) int {
+	a := &app{world: w}
+	root := a.root()
+	root.SetArgs(w.Args)
+	root.SetIn(w.Stdin)
+	root.SetOut(w.Stdout)
+	root.SetErr(w.Stderr)
+	err := root.ExecuteContext(ctx)
+	if a.stderr == nil {
+		a.streams()
+	}
+	if ctx.Err() != nil && err != nil {
+		err = &failure{code: exitSignal, message: "ended by a signal; nothing was changed"}
+	}
+	return a.report(err)
+}
+
+// app is one run of the program.
+type app struct {
+	world  World
+	stdout *term.Printer
+	stderr *term.Printer
+	// The global flags.
+	configFile, host, state, lang string
+	noColor, quiet, verbose       bool
+}
+
+func (a *app) streams() {
+	a.stdout = term.New(term.Detect(a.world.Stdout, a.world.Getenv, a.noColor))
+	a.stderr = term.New(term.Detect(a.world.Stderr, a.world.Getenv, a.noColor))
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "plimsoll",
+		Short: "Is what runs here what we meant to run, with no more power than it needs?",
+		Long: `plimsoll judges Docker hosts and containers by one set of rules: the run line
+before it runs, and the container that runs.
+
+Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
+3 it could not be done.`,
+		Example: `  plimsoll audit
+  plimsoll check -- docker run -v /var/run/docker.sock:/var/run/docker.sock nginx
+  plimsoll rules show engine-socket-mounted`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			a.streams()
+			return a.checkGlobals()
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.configFile, "config", "", "configuration `FILE` (default /etc/plimsoll/plimsoll.yaml where it exists)")
+	f.StringVar(&a.host, "host", "", "the engine, as `URL`: unix://, tcp:// or ssh:// (default DOCKER_HOST, docker's context, the local socket)")
+	f.StringVar(&a.state, "state", "/var/lib/plimsoll", "`DIR` that plimsoll keeps its own things in")
+	f.StringVar(&a.lang, "lang", "", "language: `en`")
+	f.BoolVar(&a.noColor, "no-color", false, "no colours")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "everything: all names, what passes, and why")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &failure{code: exitUsage, message: err.Error(), hint: "See  " + c.CommandPath() + " --help"}
+	})
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(a.auditCommand(), a.checkCommand(), a.factsCommand(), a.rulesCommand(), a.versionCommand())
+	return root
+}
+
+func (a *app) checkGlobals() error {
+	if a.lang != "" && a.lang != "en" {
+		return &failure{code: exitUsage, message: "--lang " + a.lang + " is not a language that plimsoll speaks", hint: "Use  --lang en"}
+	}
+	return nil
+}
+
+// Exit codes; of several the first that holds counts: usage, unable, findings.
+const (
+	exitFindings = 1
+	exitUsage    = 2
+	exitUnable   = 3
+	exitSignal   = 130
+)
+
+// failure is an error with an exit code and a hint.
+type failure struct {
+	code    int
+	message string
+	hint    string // what to do next; "" when the message says all
+	err     error  // the cause, may be nil
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return f.message
+	}
+	return f.message + ": " + f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// errFindings ends a command whose report is printed and asks for exit code 1.
+var errFindings = errors.New("findings")

@@ -1,0 +1,287 @@
+// Package collect looks at one part of the world and returns what it found as
+// facts. It never judges: nothing in it knows which value is a good one.
+//
+// In order of use: [Config] says what to look at and with which means, [Client]
+// is what it needs of an engine, and [Engine] makes [facts.Facts] of the engine,
+// its containers, images in use, networks and volumes.
+//
+// An engine answers one list, one inspect a container, one inspect a distinct
+// image, one a running exec session, and five calls more, however many
+// containers there are. Processes come from the host's /proc and links from the
+// host's files, and both only where the engine provably runs on this machine.
+//
+// What cannot be seen is listed as unseen, with the reason. The package makes
+// no change anywhere, does not read the environment or the clock, and reads no
+// file of a container.
+//
+// The standards followed are the Engine API (versions 1.40 to 1.56), proc(5),
+// cgroups(7) and path_resolution(7).
+package collect
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// Client is what collecting needs of an engine; *engine.Client is one. Its
+// methods are called from several goroutines at once. A subject that is not
+// there is engine.ErrNotFound; an *engine.Error with a Status, or
+// engine.ErrTooBig, concerns one answer; after any other error nothing more is
+// to be had from the engine.
+type Client interface {
+	// API is the version of the API that the other calls use.
+	API(context.Context) (string, error)
+	Version(context.Context) (json.RawMessage, error)
+	Info(context.Context) (json.RawMessage, error)
+	// ContainerList has all containers, whether they run or not.
+	ContainerList(context.Context) ([]json.RawMessage, error)
+	ContainerInspect(ctx context.Context, id string) (json.RawMessage, error)
+	ImageInspect(ctx context.Context, id string) (json.RawMessage, error)
+	ExecInspect(ctx context.Context, id string) (json.RawMessage, error)
+	NetworkList(context.Context) ([]json.RawMessage, error)
+	// VolumeList gives warnings when volumes may be missing from the list.
+	VolumeList(context.Context) (volumes []json.RawMessage, warnings []string, err error)
+	// PeerPID is the process that listens on the engine's unix socket, 0 for
+	// one in another pid namespace, and an error for any other way to an engine.
+	PeerPID(context.Context) (int, error)
+}
+
+// DefaultConcurrency is how many calls are made side by side when Config does
+// not say. More does not help: the engine locks each container it describes.
+const DefaultConcurrency = 8
+
+// Config is what an engine is looked at with.
+type Config struct {
+	// Client and Now are required.
+	Client Client
+	Now    func() time.Time
+	// EnvKey is the key that environment values are hashed with. Without one
+	// the hashes are unseen.
+	EnvKey []byte
+	// Root is where the root of this machine's files is found, "/" or, in a
+	// container that has them elsewhere, that folder. Below it, /proc must be
+	// that of the pid namespace that the engine counts in. Empty: the
+	// machine's files and processes are not looked at.
+	Root string
+	// Progress is told how many of total subjects, "images" or "containers",
+	// are done; it is not called from two goroutines at once. May be nil.
+	Progress func(done, total int, what string)
+	// Warn is told, a sentence a call, what a person should know about this
+	// collection that the facts do not say. Names in it are as the engine gave
+	// them and may hold anything. May be nil.
+	Warn func(string)
+	// Concurrency is how many calls are made side by side; 0 is
+	// DefaultConcurrency.
+	Concurrency int
+}
+
+// The reasons for what is unseen that do not depend on the subject; each
+// completes "not observed: PATH, …".
+const (
+	reasonSilent     = "the engine does not say it"
+	reasonRefused    = "the engine refused to say it"
+	reasonTooBig     = "the engine's answer is too big"
+	reasonUnreadable = "the engine's answer cannot be read"
+)
+
+// Engine collects the facts of one engine. An engine that goes away before all
+// is said, and one that does not list its containers, is an error, because half
+// of the facts would look like a whole; so is one for Windows containers. The
+// errors of the Client come back as they are, so that their hints stay.
+//
+// A container that is removed meanwhile is left out, and Warn told. One whose
+// answer cannot be read, or is refused, stays, with all but its name and id
+// unseen. Containers, networks and volumes are sorted by name, then id.
+func Engine(ctx context.Context, cfg Config) (*facts.Facts, error) {
+	if cfg.Client == nil || cfg.Now == nil {
+		return nil, errors.New("collecting facts: Client and Now are required")
+	}
+	if cfg.Concurrency < 0 {
+		return nil, fmt.Errorf("collecting facts: the concurrency %d is negative", cfg.Concurrency)
+	}
+	c := collector{Config: cfg, facts: &facts.Facts{Schema: facts.Schema, Collected: cfg.Now().UTC()}}
+	if err := c.collect(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(c.facts.Unseen, func(a, b workload.Unseen) int { return cmp.Compare(a.Path, b.Path) })
+	return c.facts, nil
+}
+
+// collector is one collection. Its fields are written by the goroutine that
+// collects; workers write elements of their own.
+type collector struct {
+	Config
+	facts *facts.Facts
+	// around is the same for all containers but for the image.
+	around workload.Surroundings
+	// noFiles is why a mount's links were not followed.
+	noFiles string
+	// sandboxes are the names of runtimes whose processes are not the host's.
+	sandboxes map[string]bool
+	// initName is the name of the program that --init starts.
+	initName string
+}
+
+// collect is the order of everything: what the engine is, what it has, then
+// each container, then the processes of all, so that they are of one moment.
+func (c *collector) collect(ctx context.Context) error {
+	listed, err := c.survey(ctx)
+	if err != nil {
+		return err
+	}
+	root, reason := c.openEngineRoot(ctx, listed)
+	c.noFiles = reason
+	if root != nil {
+		defer root.close()
+		c.around.Resolve = root.resolve
+		c.noFiles = "a path could not be followed on the host"
+	}
+	images, err := c.images(ctx, listed)
+	if err != nil {
+		return err
+	}
+	if err := c.containers(ctx, listed, images); err != nil {
+		return err
+	}
+	return c.processes(ctx)
+}
+
+// survey makes the calls that are made once.
+func (c *collector) survey(ctx context.Context) ([]listedContainer, error) {
+	api, err := c.Client.API(ctx)
+	if err != nil {
+		return nil, err
+	}
+	version, err := c.Client.Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		info               json.RawMessage
+		networks, volumes  []json.RawMessage
+		warnings           []string
+		listed             []listedContainer
+		noInfo, noNet, noV string // why not
+	)
+	steps := []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			info, err = c.Client.Info(ctx)
+			noInfo, err = refusal(err)
+			return err
+		},
+		func(ctx context.Context) error {
+			raw, err := c.Client.ContainerList(ctx)
+			if err == nil {
+				listed, err = readList(raw)
+			}
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			networks, err = c.Client.NetworkList(ctx)
+			noNet, err = refusal(err)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			volumes, warnings, err = c.Client.VolumeList(ctx)
+			noV, err = refusal(err)
+			return err
+		},
+	}
+	err = each(ctx, len(steps), c.workers(), func(ctx context.Context, i int) error { return steps[i](ctx) })
+	if err != nil {
+		return nil, err
+	}
+	if err := c.describe(api, version, info, noInfo); err != nil {
+		return nil, err
+	}
+	c.networks(networks, noNet)
+	c.volumes(volumes, warnings, noV)
+	if len(c.EnvKey) > 0 {
+		c.around.EnvKey = c.EnvKey
+	}
+	return listed, nil
+}
+
+// refusal splits an error that concerns one answer, for which it gives the
+// reason, from one that ends the collection.
+func refusal(err error) (reason string, fatal error) {
+	var e *engine.Error
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, engine.ErrTooBig):
+		return reasonTooBig, nil
+	case errors.As(err, &e) && e.Status != 0:
+		return reasonRefused, nil
+	}
+	return "", err
+}
+
+func (c *collector) unseen(path, reason string) {
+	c.facts.Unseen = append(c.facts.Unseen, workload.Unseen{Path: path, Reason: reason})
+}
+
+func (c *collector) warn(format string, args ...any) {
+	if c.Warn != nil {
+		c.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+func (c *collector) workers() int { return cmp.Or(c.Concurrency, DefaultConcurrency) }
+
+// progress returns a function to call after each of total subjects.
+func (c *collector) progress(total int, what string) func() {
+	if c.Progress == nil || total == 0 {
+		return func() {}
+	}
+	var mu sync.Mutex
+	done := 0
+	c.Progress(0, total, what)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		c.Progress(done, total, what)
+	}
+}
+
+// each calls do for 0 to n-1 from at most workers goroutines and waits for all.
+// After the first error no more are begun, what runs is cancelled, and that
+// error comes back; so does the end of ctx.
+func each(ctx context.Context, n, workers int, do func(ctx context.Context, i int) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(n, workers) {
+		wg.Go(func() {
+			for i := range next {
+				if err := do(inner, i); err != nil {
+					cancel(err) // the first cause stays
+				}
+			}
+		})
+	}
+	for i := 0; i < n && inner.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-inner.Done():
+		}
+	}
+	close(next)
+	wg.Wait()
+	if inner.Err() != nil {
+		return context.Cause(inner)
+	}
+	return nil
+}
