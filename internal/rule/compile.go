@@ -2,7 +2,6 @@ package rule
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -151,7 +150,7 @@ func (r *Rule) expression(env *cel.Env, field string, src Expression, want *cel.
 	if src.Text == "" {
 		return nil, nil
 	}
-	if at := leadingZero.FindStringIndex(stripStrings(src.Text)); at != nil {
+	if at := leadingZero().FindStringIndex(stripStrings(src.Text)); at != nil {
 		return nil, r.failAt(src, field, "a number with a leading zero reads as decimal", "compare file modes with mode(…).within('0644')")
 	}
 	tree, issues := env.Compile(src.Text)
@@ -183,21 +182,21 @@ func newExpression(env *cel.Env, tree *cel.Ast, cost bool) *expression {
 }
 
 var (
-	leadingZero = regexp.MustCompile(`(^|[^0-9A-Za-z_.])0[0-9]`)
-	quoted      = regexp.MustCompile(`'(\\.|[^'\\])*'|"(\\.|[^"\\])*"`)
-	undefined   = regexp.MustCompile(`undefined field '([^']*)'`)
-	undeclared  = regexp.MustCompile(`undeclared reference to '([^']*)'`)
+	leadingZero = lazy(`(^|[^0-9A-Za-z_.])0[0-9]`)
+	quoted      = lazy(`'(\\.|[^'\\])*'|"(\\.|[^"\\])*"`)
+	undefined   = lazy(`undefined field '([^']*)'`)
+	undeclared  = lazy(`undeclared reference to '([^']*)'`)
 )
 
-func stripStrings(text string) string { return quoted.ReplaceAllString(text, "''") }
+func stripStrings(text string) string { return quoted().ReplaceAllString(text, "''") }
 
 // celError turns CEL's first complaint into an error at its place in the file.
 func (r *Rule) celError(env *cel.Env, src Expression, field string, issues *cel.Issues) error {
 	first := issues.Errors()[0]
 	hint := ""
-	if m := undefined.FindStringSubmatch(first.Message); m != nil {
-		hint = suggest(m[1], fieldNames)
-	} else if m := undeclared.FindStringSubmatch(first.Message); m != nil {
+	if m := undefined().FindStringSubmatch(first.Message); m != nil {
+		hint = suggest(m[1], fieldNames())
+	} else if m := undeclared().FindStringSubmatch(first.Message); m != nil {
 		var names []string
 		for _, v := range env.Variables() {
 			names = append(names, v.Name())

@@ -3,7 +3,6 @@ package rule
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -222,10 +221,10 @@ func parse(file string, data []byte, ours bool) ([]*Rule, error) {
 }
 
 var (
-	ruleName     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	benchmarkKey = regexp.MustCompile(`^[a-z]+-[0-9]+(\.[0-9]+)*$`)
-	identifier   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	placeholder  = regexp.MustCompile(`\{([^{}]*)\}`)
+	ruleName     = lazy(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	benchmarkKey = lazy(`^[a-z]+-[0-9]+(\.[0-9]+)*$`)
+	identifier   = lazy(`^[a-z][a-z0-9_]*$`)
+	placeholder  = lazy(`\{([^{}]*)\}`)
 )
 
 // check refuses what the YAML decoder cannot: values that are not what they
@@ -234,7 +233,7 @@ func (r *Rule) check() error {
 	switch {
 	case r.Schema != Schema:
 		return r.fail("schema", fmt.Sprintf("schema is %q", r.Schema), "write schema: "+Schema)
-	case !ruleName.MatchString(r.Name):
+	case !ruleName().MatchString(r.Name):
 		return r.fail("rule", fmt.Sprintf("%q is not a rule's name", r.Name), "use small letters, digits and hyphens")
 	case !slices.Contains(subjects, r.Subject):
 		return r.fail("subject", fmt.Sprintf("%q is not a subject", r.Subject), "use one of "+strings.Join(subjects, ", "))
@@ -250,17 +249,17 @@ func (r *Rule) check() error {
 		return r.fail("remedy", "remedy is missing", "say how to mend it")
 	}
 	for name, ids := range r.Refs {
-		if !benchmarkKey.MatchString(name) || len(ids) == 0 {
+		if !benchmarkKey().MatchString(name) || len(ids) == 0 {
 			return r.fail("refs", fmt.Sprintf("%q with %d ids is not a benchmark with its recommendations", name, len(ids)), `for example cis-1.8: ["5.11"]`)
 		}
 	}
 	for _, b := range slices.Concat(r.Let, r.Evidence) {
-		if !identifier.MatchString(b.Name) || slices.Contains(reserved, b.Name) {
+		if !identifier().MatchString(b.Name) || slices.Contains(reserved, b.Name) {
 			return r.failAt(b.Expression, b.Name, fmt.Sprintf("%q cannot be a name here", b.Name), "use small letters, digits and underscores")
 		}
 	}
 	for _, p := range r.Params {
-		if !identifier.MatchString(p.Name) {
+		if !identifier().MatchString(p.Name) {
 			return r.doc.Fail(p.node, "params", fmt.Sprintf("%q cannot be a name here", p.Name), "use small letters, digits and underscores")
 		}
 	}
@@ -289,8 +288,8 @@ func (r *Rule) checkPlaceholders() error {
 	}
 	for field, text := range map[string]string{"message": r.Message, "manual": r.Manual, "remedy.run": r.Remedy.Run, "remedy.update": r.Remedy.Update,
 		"remedy.compose": r.Remedy.Compose, "remedy.dockerfile": r.Remedy.Dockerfile, "remedy.daemon": r.Remedy.Daemon, "remedy.shell": r.Remedy.Shell} {
-		for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
-			if identifier.MatchString(m[1]) && !slices.Contains(known, m[1]) {
+		for _, m := range placeholder().FindAllStringSubmatch(text, -1) {
+			if identifier().MatchString(m[1]) && !slices.Contains(known, m[1]) {
 				return r.fail(field, fmt.Sprintf("{%s} is not in evidence", m[1]), suggest(m[1], known))
 			}
 		}

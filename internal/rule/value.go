@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/common/types"
@@ -17,7 +18,7 @@ import (
 )
 
 // fieldNames are the names of all facts, for "did you mean".
-var fieldNames = func() []string {
+var fieldNames = sync.OnceValue(func() []string {
 	seen := map[string]bool{}
 	var walk func(t reflect.Type)
 	walk = func(t reflect.Type) {
@@ -40,7 +41,7 @@ var fieldNames = func() []string {
 	}
 	slices.Sort(names)
 	return names
-}()
+})
 
 // composite is native for what is not a single value.
 func composite(v ref.Val) any {
@@ -95,12 +96,12 @@ func sentence(v any) string {
 
 // expand replaces {name} in a text by evidence.
 func expand(text string, subject string, evidence map[string]any) string {
-	return placeholder.ReplaceAllStringFunc(text, func(m string) string {
+	return placeholder().ReplaceAllStringFunc(text, func(m string) string {
 		name := m[1 : len(m)-1]
 		if name == "subject" {
 			return subject
 		}
-		if !identifier.MatchString(name) {
+		if !identifier().MatchString(name) {
 			return m
 		}
 		if v, ok := evidence[name]; ok {
@@ -110,16 +111,22 @@ func expand(text string, subject string, evidence map[string]any) string {
 	})
 }
 
+// lazy compiles an expression when it is first used: compiling all of them would
+// make every start of the program slower.
+func lazy(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // unsafeWord matches text that a shell would not take as it stands: one with
 // characters that mean something there, and a path with a space in it.
-var unsafeWord = regexp.MustCompile(`[\x00-\x1f\x7f"'$&;|<>(){}*?!#~\\` + "`" + `]|^/.*\s`)
+var unsafeWord = lazy(`[\x00-\x1f\x7f"'$&;|<>(){}*?!#~\\` + "`" + `]|^/.*\s`)
 
 // quoteWords makes evidence safe to stand in a line that somebody copies to a
 // shell: names and paths come from whoever deployed the container.
 func quoteWords(v any) any {
 	switch x := v.(type) {
 	case string:
-		if !unsafeWord.MatchString(x) {
+		if !unsafeWord().MatchString(x) {
 			return x
 		}
 		plain := strings.Map(func(r rune) rune {

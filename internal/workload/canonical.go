@@ -98,16 +98,12 @@ func parseReference(ref string) Image {
 // run of digits may be a name or an id's beginning: only the engine can tell.
 func isImageID(ref string) bool {
 	h := strings.TrimPrefix(ref, "sha256:")
-	if len(h) != 64 {
-		return false
-	}
-	for _, c := range h {
-		if !strings.ContainsRune("0123456789abcdef", c) {
-			return false
-		}
-	}
-	return true
+	return len(h) == 64 && isHex(h)
 }
+
+// isHex is true for hexadecimal digits as the engine writes them, and nothing
+// else.
+func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef") == "" }
 
 // canonicalReference is parseReference's name with its tag or digest, as
 // RepoTags and RepoDigests are compared.
@@ -129,4 +125,20 @@ func parseVolumesFrom(v string) Join {
 		}
 	}
 	return j
+}
+
+// canonicalLinks writes each link as it is asked for, container:alias; an
+// inspect answer has it as /container:/name/alias, and an alias that is not
+// given is the container's name.
+func canonicalLinks(links []string) []string {
+	out := make([]string, 0, len(links))
+	for _, l := range links {
+		name, alias, found := strings.Cut(l, ":")
+		name = strings.TrimPrefix(name, "/")
+		if !found {
+			alias = name
+		}
+		out = append(out, name+":"+alias[strings.LastIndexByte(alias, '/')+1:])
+	}
+	return sortedUnique(out)
 }

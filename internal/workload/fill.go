@@ -54,6 +54,9 @@ func (b *builder) image() {
 	img := b.around.Image
 	if img == nil {
 		s.hide(reasonImage, "image.id", "image.tags", "image.digests", "image.created", "image.present")
+		if isHex(s.Image.Ref) && len(s.Image.Ref) < 64 {
+			s.hide("it may be the beginning of an image's id", "image.name", "image.tag")
+		}
 		return
 	}
 	s.Image.ID, s.Image.Present = img.ID, true

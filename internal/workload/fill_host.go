@@ -307,6 +307,9 @@ func (b *builder) ports() error {
 		}
 	}
 	if !b.live {
+		if s.PublishAll {
+			b.publishExposed()
+		}
 		b.sortPorts()
 		for i, p := range s.Ports {
 			if p.HostIP == "" {
@@ -315,6 +318,19 @@ func (b *builder) ports() error {
 		}
 	}
 	return nil
+}
+
+// publishExposed adds the ports that --publish-all will bind: those that are
+// declared and not bound already, each to a port that the engine chooses.
+func (b *builder) publishExposed() {
+	s := b.spec
+	for _, key := range s.ExposedPorts {
+		number, protocol, err := parsePort(key)
+		if err != nil || slices.ContainsFunc(s.Ports, func(p Port) bool { return p.ContainerPort == number && p.Protocol == protocol }) {
+			continue // parsed before, or bound already
+		}
+		s.Ports = append(s.Ports, Port{ContainerPort: number, Protocol: protocol})
+	}
 }
 
 func (b *builder) sortPorts() {
@@ -353,7 +369,7 @@ func portNumber(s string) (int64, error) {
 
 func (b *builder) network() {
 	s, h := b.spec, b.host
-	s.Links = sortedUnique(h.Links)
+	s.Links = canonicalLinks(h.Links)
 	s.DNS, s.DNSOptions, s.DNSSearch = sortedUnique(canonicalIPs(h.DNS)), sortedUnique(h.DNSOptions), sortedUnique(h.DNSSearch)
 	s.ExtraHosts = sortedUnique(h.ExtraHosts)
 	s.MacAddress = strings.ToLower(b.cfg.MacAddress)
@@ -376,7 +392,7 @@ func (b *builder) endpoints(ends map[string]*EndpointSettings) {
 		if end == nil {
 			continue
 		}
-		s.Links = append(s.Links, end.Links...)
+		s.Links = append(s.Links, canonicalLinks(end.Links)...)
 		if end.IPAMConfig != nil {
 			for _, ip := range []string{end.IPAMConfig.IPv4Address, end.IPAMConfig.IPv6Address} {
 				if ip != "" {

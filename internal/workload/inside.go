@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -202,7 +201,7 @@ var initialNamespaces = map[string]uint64{
 	"ipc": 0xEFFFFFFF, "uts": 0xEFFFFFFE, "user": 0xEFFFFFFD, "pid": 0xEFFFFFFC, "cgroup": 0xEFFFFFFB,
 }
 
-var namespaceLink = regexp.MustCompile(`^[a-z]+:\[([0-9]{1,20})\]$`)
+var namespaceLink = lazy(`^[a-z]+:\[([0-9]{1,20})\]$`)
 
 func (v *insider) readNamespaces() map[string]uint64 {
 	found := map[string]uint64{}
@@ -211,7 +210,7 @@ func (v *insider) readNamespaces() map[string]uint64 {
 		if err != nil {
 			continue
 		}
-		if m := namespaceLink.FindStringSubmatch(link); m != nil {
+		if m := namespaceLink().FindStringSubmatch(link); m != nil {
 			if inode, ok := decimal(m[1]); ok {
 				found[kind] = uint64(inode)
 			}

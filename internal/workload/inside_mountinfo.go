@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -127,16 +126,16 @@ func (m *mountEntry) propagation() string {
 var (
 	// containerIDs finds an engine's id as an element of a path, with the
 	// decorations of systemd's cgroup driver and of other engines.
-	containerIDs = regexp.MustCompile(`^(?:[a-z][a-z-]*-)?([0-9a-f]{64})(?:\.scope)?$`)
-	volumeRoot   = regexp.MustCompile(`/volumes/([^/]+)/_data(?:/(.+))?$`)
-	kubeletHosts = regexp.MustCompile(`/pods/[0-9a-f-]{36}/etc-hosts$`)
+	containerIDs = lazy(`^(?:[a-z][a-z-]*-)?([0-9a-f]{64})(?:\.scope)?$`)
+	volumeRoot   = lazy(`/volumes/([^/]+)/_data(?:/(.+))?$`)
+	kubeletHosts = lazy(`/pods/[0-9a-f-]{36}/etc-hosts$`)
 )
 
 // containerID is the last container id in a path, or "".
 func containerID(p string) string {
 	elements := strings.Split(p, "/")
 	for i := len(elements) - 1; i >= 0; i-- {
-		if m := containerIDs.FindStringSubmatch(elements[i]); m != nil {
+		if m := containerIDs().FindStringSubmatch(elements[i]); m != nil {
 			return m[1]
 		}
 	}
@@ -148,7 +147,7 @@ func containerID(p string) string {
 func (m *mountEntry) engineFile() bool {
 	switch m.target {
 	case "/etc/resolv.conf", "/etc/hostname", "/etc/hosts", "/run/.containerenv":
-		return containerID(path.Dir(m.root)) != "" || kubeletHosts.MatchString(m.root)
+		return containerID(path.Dir(m.root)) != "" || kubeletHosts().MatchString(m.root)
 	}
 	return false
 }

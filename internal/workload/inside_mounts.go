@@ -94,7 +94,7 @@ func (v *insider) mountFields() {
 		if given[m.id] = true; v.mountAt(m.target) != m {
 			continue
 		}
-		volume := volumeRoot.FindStringSubmatch(m.root)
+		volume := volumeRoot().FindStringSubmatch(m.root)
 		switch {
 		case volume != nil && isImageID(volume[1]):
 			s.AnonymousVolumes = append(s.AnonymousVolumes, printable(m.target))

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
-	"github.com/docker/cli/opts"
 	"github.com/spf13/pflag"
 
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -45,7 +43,7 @@ func (d *draft) image() error {
 	if !slices.Contains([]string{"always", "missing", "never", ""}, d.pull) {
 		return fmt.Errorf("--pull %q is none of always, missing and never", d.pull)
 	}
-	if _, err := reference.ParseAnyReference(d.body.Image); err != nil {
+	if err := checkImage(d.body.Image); err != nil {
 		return fmt.Errorf("image %q: %w: the image is the first argument after the options", d.body.Image, err)
 	}
 	return nil
@@ -67,7 +65,7 @@ func (d *draft) streams() error {
 	return nil
 }
 
-func validateStream(v string) (string, error) {
+func checkStream(v string) (string, error) {
 	v = strings.ToLower(v)
 	if v == "stdin" || v == "stdout" || v == "stderr" {
 		return v, nil
@@ -102,11 +100,10 @@ func (d *draft) modes() error {
 
 func (d *draft) lifecycle() error {
 	h := &d.body.HostConfig
-	policy, err := opts.ParseRestartPolicy(d.restart)
-	if err != nil {
+	var err error
+	if h.RestartPolicy, err = parseRestart(d.restart); err != nil {
 		return fmt.Errorf("--restart %q: %w", d.restart, err)
 	}
-	h.RestartPolicy = workload.RestartPolicy{Name: string(policy.Name), MaximumRetryCount: int64(policy.MaximumRetryCount)}
 	if h.AutoRemove && h.RestartPolicy.Name != "no" && h.RestartPolicy.Name != "" {
 		return errors.New("--restart and --rm exclude each other: leave one out")
 	}
@@ -119,7 +116,7 @@ func (d *draft) driverOptions() error {
 	if h.LogConfig.Type == "none" && len(d.logOptions) > 0 {
 		return errors.New("--log-driver none takes no --log-opt: leave one out")
 	}
-	h.LogConfig.Config = opts.ConvertKVStringsToMap(d.logOptions)
+	h.LogConfig.Config = pairs(d.logOptions)
 	h.StorageOpt = map[string]string{}
 	for _, o := range d.storageOptions {
 		name, value, found := strings.Cut(o, "=")
@@ -169,19 +166,7 @@ func (d *draft) limits() error {
 		return fmt.Errorf("--memory-swappiness %d is not from 0 to 100", d.swappiness)
 	}
 	h.MemorySwappiness, h.PidsLimit, h.OomKillDisable = &d.swappiness, &d.pids, &d.oomKillDisable
-	h.Umask = d.umask.Value()
 	h.BlkioWeight, h.OomScoreAdj, h.IOMaximumBandwidth = int64(d.blkioWeight), int64(d.oomScoreAdj), uint64(d.maxBandwidth)
-	for _, part := range []struct{ from, to any }{
-		{d.ulimits.GetList(), &h.Ulimits},
-		{d.weights.GetList(), &h.BlkioWeightDevice},
-		{d.readBps.GetList(), &h.BlkioDeviceReadBps},
-		{d.writeBps.GetList(), &h.BlkioDeviceWriteBps},
-		{d.readIOps.GetList(), &h.BlkioDeviceReadIOps},
-		{d.writeIOps.GetList(), &h.BlkioDeviceWriteIOps},
-	} {
-		if err := transcode(part.from, part.to); err != nil {
-			return err
-		}
-	}
+	h.Ulimits = d.sortedUlimits()
 	return nil
 }

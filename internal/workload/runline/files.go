@@ -1,15 +1,15 @@
 package runline
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/docker/cli/opts"
-	"github.com/docker/cli/pkg/kvfile"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -56,11 +56,11 @@ func (d *draft) environment() error {
 		return value, found
 	}
 	for _, name := range d.envFiles {
-		pairs, err := d.readPairs("--env-file", name, fromFile, "env", "env_values", "env_hashes")
+		variables, err := d.readPairs("--env-file", name, fromFile, "env", "env_values", "env_hashes")
 		if err != nil {
 			return err
 		}
-		d.body.Env = append(d.body.Env, pairs...)
+		d.body.Env = append(d.body.Env, variables...)
 	}
 	d.body.Env = append(d.body.Env, d.env...)
 	return nil
@@ -68,15 +68,15 @@ func (d *draft) environment() error {
 
 // labelling has the files' labels first, so that -l overrides them.
 func (d *draft) labelling() error {
-	var pairs []string
+	var fromFiles []string
 	for _, name := range d.labelFiles {
 		more, err := d.readPairs("--label-file", name, nil, "labels")
 		if err != nil {
 			return err
 		}
-		pairs = append(pairs, more...)
+		fromFiles = append(fromFiles, more...)
 	}
-	d.body.Labels = opts.ConvertKVStringsToMap(append(pairs, d.labels...))
+	d.body.Labels = pairs(append(fromFiles, d.labels...))
 	return nil
 }
 
@@ -93,11 +93,46 @@ func (d *draft) readPairs(flag, name string, lookup func(string) (string, bool),
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", flag, err)
 	}
-	pairs, err := kvfile.ParseFromReader(bytes.NewReader(data), lookup)
+	lines, err := parsePairs(data, lookup)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s %s: %w", flag, name, err)
 	}
-	return pairs, nil
+	return lines, nil
+}
+
+// parsePairs reads lines of NAME=VALUE. Blanks before a name, empty lines and
+// those that begin with # are passed over; nothing else is taken away or has a
+// meaning. A bare NAME is completed by lookup, and is left out if that is nil or
+// finds nothing.
+func parsePairs(data []byte, lookup func(string) (string, bool)) ([]string, error) {
+	lines := []string{}
+	scanner := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	for n := 1; scanner.Scan(); n++ {
+		if !utf8.Valid(scanner.Bytes()) {
+			return nil, fmt.Errorf("line %d is not valid UTF-8 text", n)
+		}
+		line := strings.TrimLeftFunc(scanner.Text(), unicode.IsSpace)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, _, hasValue := strings.Cut(line, "=")
+		switch {
+		case name == "":
+			return nil, fmt.Errorf("line %d has no name before the equals sign", n)
+		case strings.ContainsAny(name, " \t"):
+			return nil, fmt.Errorf("line %d: the name %q holds a blank", n, name)
+		case hasValue:
+			lines = append(lines, line)
+		case lookup != nil:
+			if value, found := lookup(name); found {
+				lines = append(lines, name+"="+value)
+			}
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("splitting into lines of at most 64 KiB: %w", err)
+	}
+	return lines, nil
 }
 
 func (d *draft) readFile(name string) ([]byte, error) {

@@ -4,7 +4,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/docker/cli/opts"
 	"github.com/spf13/pflag"
 
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -22,20 +21,15 @@ type draft struct {
 	env, envFiles, labels, labelFiles                []string
 	aliases, linkLocalIPs                            []string
 	logOptions, storageOptions                       []string
-	networks                                         opts.NetworkOpt
-	mounts                                           mountValue
-	gpus                                             opts.GpuOpts
-	ulimits                                          *opts.UlimitOpt
-	readBps, writeBps, readIOps, writeIOps           opts.ThrottledeviceOpt
-	weights                                          opts.WeightdeviceOpt
-	umask                                            opts.UmaskOpt
+	networks                                         []attachment
+	ulimits                                          map[string]workload.UlimitBody
 
 	entrypoint, restart, macAddress, pull string
 	ip, ip6                               net.IP
 	blkioWeight                           uint16
 	swappiness, pids                      int64
 	stopTimeout, oomScoreAdj, healthTries int
-	maxBandwidth                          opts.MemBytes
+	maxBandwidth                          int64
 	oomKillDisable, init                  bool
 	detach, apiSocket, noHealthcheck      bool
 	health                                struct {
@@ -70,17 +64,6 @@ func (d *draft) register(f *pflag.FlagSet) {
 	d.registerResources(f)
 }
 
-// list lets a repeatable flag append to values.
-func list(f *pflag.FlagSet, values *[]string, check opts.ValidatorFctType, name, short string) {
-	f.VarP(opts.NewListOptsRef(values, check), name, short, "")
-}
-
-// mapping lets a repeatable key=value flag fill values.
-func mapping(f *pflag.FlagSet, values *map[string]string, check opts.ValidatorFctType, name string) {
-	*values = map[string]string{}
-	f.Var(opts.NewMapOpts(*values, check), name, "")
-}
-
 // registerClient has the flags for what the client itself does.
 func (d *draft) registerClient(f *pflag.FlagSet) {
 	f.StringVar(&d.body.Name, "name", "", "")
@@ -90,7 +73,7 @@ func (d *draft) registerClient(f *pflag.FlagSet) {
 	f.BoolP("quiet", "q", false, "")
 	f.Bool("disable-content-trust", true, "")
 	f.BoolVar(&d.apiSocket, "use-api-socket", false, "")
-	list(f, &d.attach, validateStream, "attach", "a")
+	several(f, &d.attach, checkStream, "attach", "a")
 	if d.command == "run" {
 		f.BoolVarP(&d.detach, "detach", "d", false, "")
 		f.String("detach-keys", "", "")
@@ -101,11 +84,11 @@ func (d *draft) registerClient(f *pflag.FlagSet) {
 // registerProcess has the flags for what runs, and how it is looked after.
 func (d *draft) registerProcess(f *pflag.FlagSet) {
 	c, h := &d.body.Config, &d.body.HostConfig
-	list(f, &d.env, d.lookupEnv, "env", "e")
-	list(f, &d.envFiles, nil, "env-file", "")
-	list(f, &d.labels, opts.ValidateLabel, "label", "l")
-	list(f, &d.labelFiles, nil, "label-file", "")
-	mapping(f, &h.Annotations, nil, "annotation")
+	several(f, &d.env, d.lookupEnv, "env", "e")
+	several(f, &d.envFiles, plain, "env-file", "")
+	several(f, &d.labels, checkLabel, "label", "l")
+	several(f, &d.labelFiles, plain, "label-file", "")
+	mapping(f, &h.Annotations, plain, "annotation")
 	f.StringVar(&d.entrypoint, "entrypoint", "", "")
 	f.StringVarP(&c.Hostname, "hostname", "h", "", "")
 	f.StringVar(&c.Domainname, "domainname", "", "")
@@ -115,24 +98,24 @@ func (d *draft) registerProcess(f *pflag.FlagSet) {
 	f.BoolVarP(&c.Tty, "tty", "t", false, "")
 	f.StringVar(&c.StopSignal, "stop-signal", "", "")
 	f.IntVar(&d.stopTimeout, "stop-timeout", 0, "")
-	list(f, &h.GroupAdd, nil, "group-add", "")
+	several(f, &h.GroupAdd, plain, "group-add", "")
 	f.BoolVar(&d.init, "init", false, "")
 	f.BoolVar(&h.AutoRemove, "rm", false, "")
 	f.StringVar(&d.restart, "restart", "no", "")
 	f.StringVar(&h.Runtime, "runtime", "", "")
 	f.StringVar(&h.LogConfig.Type, "log-driver", "", "")
-	list(f, &d.logOptions, nil, "log-opt", "")
-	f.Var(&d.umask, "umask", "")
+	several(f, &d.logOptions, plain, "log-opt", "")
+	single(f, &h.Umask, parseUmask, "umask", "")
 }
 
 // registerSecurity has the flags for privileges and namespaces.
 func (d *draft) registerSecurity(f *pflag.FlagSet) {
 	h := &d.body.HostConfig
 	f.BoolVar(&h.Privileged, "privileged", false, "")
-	list(f, &h.CapAdd, nil, "cap-add", "")
-	list(f, &h.CapDrop, nil, "cap-drop", "")
-	list(f, &h.SecurityOpt, nil, "security-opt", "")
-	mapping(f, &h.Sysctls, opts.ValidateSysctl, "sysctl")
+	several(f, &h.CapAdd, plain, "cap-add", "")
+	several(f, &h.CapDrop, plain, "cap-drop", "")
+	several(f, &h.SecurityOpt, plain, "security-opt", "")
+	mapping(f, &h.Sysctls, checkSysctl, "sysctl")
 	f.StringVar(&h.PidMode, "pid", "", "")
 	f.StringVar(&h.IpcMode, "ipc", "", "")
 	f.StringVar(&h.UTSMode, "uts", "", "")
@@ -145,40 +128,39 @@ func (d *draft) registerSecurity(f *pflag.FlagSet) {
 // registerStorage has the flags for files and devices.
 func (d *draft) registerStorage(f *pflag.FlagSet) {
 	h := &d.body.HostConfig
-	d.mounts.draft = d
-	list(f, &d.volumes, nil, "volume", "v")
-	f.Var(&d.mounts, "mount", "")
-	list(f, &d.tmpfs, nil, "tmpfs", "")
-	list(f, &h.VolumesFrom, nil, "volumes-from", "")
+	several(f, &d.volumes, plain, "volume", "v")
+	several(f, &h.Mounts, d.parseMount, "mount", "")
+	several(f, &d.tmpfs, plain, "tmpfs", "")
+	several(f, &h.VolumesFrom, plain, "volumes-from", "")
 	f.StringVar(&h.VolumeDriver, "volume-driver", "", "")
-	list(f, &d.storageOptions, nil, "storage-opt", "")
+	several(f, &d.storageOptions, plain, "storage-opt", "")
 	f.BoolVar(&h.ReadonlyRootfs, "read-only", false, "")
-	list(f, &d.devices, nil, "device", "")
-	list(f, &h.DeviceCgroupRules, validateDeviceRule, "device-cgroup-rule", "")
-	f.Var(&d.gpus, "gpus", "")
+	several(f, &d.devices, plain, "device", "")
+	several(f, &h.DeviceCgroupRules, checkDeviceRule, "device-cgroup-rule", "")
+	several(f, &h.DeviceRequests, parseGPUs, "gpus", "")
 }
 
 // registerNetwork has the flags for networks and ports; --net, --net-alias and
 // --dns-opt are older spellings.
 func (d *draft) registerNetwork(f *pflag.FlagSet) {
 	h := &d.body.HostConfig
-	f.Var(&d.networks, "network", "")
-	f.Var(&d.networks, "net", "")
-	list(f, &d.aliases, nil, "network-alias", "")
-	list(f, &d.aliases, nil, "net-alias", "")
+	several(f, &d.networks, parseAttachment, "network", "")
+	several(f, &d.networks, parseAttachment, "net", "")
+	several(f, &d.aliases, plain, "network-alias", "")
+	several(f, &d.aliases, plain, "net-alias", "")
 	f.IPVar(&d.ip, "ip", nil, "")
 	f.IPVar(&d.ip6, "ip6", nil, "")
-	list(f, &d.linkLocalIPs, nil, "link-local-ip", "")
+	several(f, &d.linkLocalIPs, plain, "link-local-ip", "")
 	f.StringVar(&d.macAddress, "mac-address", "", "")
-	list(f, &h.Links, opts.ValidateLink, "link", "")
-	list(f, &d.publish, nil, "publish", "p")
+	several(f, &h.Links, checkLink, "link", "")
+	several(f, &d.publish, plain, "publish", "p")
 	f.BoolVarP(&h.PublishAllPorts, "publish-all", "P", false, "")
-	list(f, &d.expose, nil, "expose", "")
-	list(f, &h.ExtraHosts, opts.ValidateExtraHost, "add-host", "")
-	list(f, &h.DNS, opts.ValidateIPAddress, "dns", "")
-	list(f, &h.DNSOptions, nil, "dns-option", "")
-	list(f, &h.DNSOptions, nil, "dns-opt", "")
-	list(f, &h.DNSSearch, opts.ValidateDNSSearch, "dns-search", "")
+	several(f, &d.expose, plain, "expose", "")
+	several(f, &h.ExtraHosts, checkExtraHost, "add-host", "")
+	several(f, &h.DNS, checkAddress, "dns", "")
+	several(f, &h.DNSOptions, plain, "dns-option", "")
+	several(f, &h.DNSOptions, plain, "dns-opt", "")
+	several(f, &h.DNSSearch, checkSearchDomain, "dns-search", "")
 }
 
 // registerHealth has the flags for the health check.
@@ -196,20 +178,18 @@ func (d *draft) registerHealth(f *pflag.FlagSet) {
 // mean nothing on Linux.
 func (d *draft) registerResources(f *pflag.FlagSet) {
 	h := &d.body.HostConfig
-	d.ulimits = opts.NewUlimitOpt(nil)
-	d.readBps = opts.NewThrottledeviceOpt(opts.ValidateThrottleBpsDevice)
-	d.writeBps = opts.NewThrottledeviceOpt(opts.ValidateThrottleBpsDevice)
-	d.readIOps = opts.NewThrottledeviceOpt(opts.ValidateThrottleIOpsDevice)
-	d.writeIOps = opts.NewThrottledeviceOpt(opts.ValidateThrottleIOpsDevice)
-	d.weights = opts.NewWeightdeviceOpt(opts.ValidateWeightDevice)
+	// The client sends these lists empty rather than not at all.
+	h.BlkioWeightDevice = []workload.WeightDevice{}
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = []workload.ThrottleDevice{}, []workload.ThrottleDevice{}
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = []workload.ThrottleDevice{}, []workload.ThrottleDevice{}
 
-	f.VarP((*opts.MemBytes)(&h.Memory), "memory", "m", "")
-	f.Var((*opts.MemBytes)(&h.MemoryReservation), "memory-reservation", "")
-	f.Var((*opts.MemSwapBytes)(&h.MemorySwap), "memory-swap", "")
+	single(f, &h.Memory, parseBytes, "memory", "m")
+	single(f, &h.MemoryReservation, parseBytes, "memory-reservation", "")
+	single(f, &h.MemorySwap, parseSwapBytes, "memory-swap", "")
 	f.Int64Var(&d.swappiness, "memory-swappiness", -1, "")
-	f.Var((*opts.MemBytes)(&h.KernelMemory), "kernel-memory", "")
-	f.Var((*opts.MemBytes)(&h.ShmSize), "shm-size", "")
-	f.Var((*opts.NanoCPUs)(&h.NanoCPUs), "cpus", "")
+	single(f, &h.KernelMemory, parseBytes, "kernel-memory", "")
+	single(f, &h.ShmSize, parseBytes, "shm-size", "")
+	single(f, &h.NanoCPUs, parseCPUs, "cpus", "")
 	f.Int64VarP(&h.CPUShares, "cpu-shares", "c", 0, "")
 	f.Int64Var(&h.CPUPeriod, "cpu-period", 0, "")
 	f.Int64Var(&h.CPUQuota, "cpu-quota", 0, "")
@@ -220,15 +200,15 @@ func (d *draft) registerResources(f *pflag.FlagSet) {
 	f.StringVar(&h.CpusetCpus, "cpuset-cpus", "", "")
 	f.StringVar(&h.CpusetMems, "cpuset-mems", "", "")
 	f.Int64Var(&d.pids, "pids-limit", 0, "")
-	f.Var(d.ulimits, "ulimit", "")
+	f.Func("ulimit", "", d.setUlimit)
 	f.Uint16Var(&d.blkioWeight, "blkio-weight", 0, "")
-	f.Var(&d.weights, "blkio-weight-device", "")
-	f.Var(&d.readBps, "device-read-bps", "")
-	f.Var(&d.writeBps, "device-write-bps", "")
-	f.Var(&d.readIOps, "device-read-iops", "")
-	f.Var(&d.writeIOps, "device-write-iops", "")
+	several(f, &h.BlkioWeightDevice, parseWeight, "blkio-weight-device", "")
+	several(f, &h.BlkioDeviceReadBps, parseByteRate, "device-read-bps", "")
+	several(f, &h.BlkioDeviceWriteBps, parseByteRate, "device-write-bps", "")
+	several(f, &h.BlkioDeviceReadIOps, parseOperationRate, "device-read-iops", "")
+	several(f, &h.BlkioDeviceWriteIOps, parseOperationRate, "device-write-iops", "")
 	f.BoolVar(&d.oomKillDisable, "oom-kill-disable", false, "")
 	f.IntVar(&d.oomScoreAdj, "oom-score-adj", 0, "")
-	f.Var(&d.maxBandwidth, "io-maxbandwidth", "")
+	single(f, &d.maxBandwidth, parseBytes, "io-maxbandwidth", "")
 	f.Uint64Var(&h.IOMaximumIOps, "io-maxiops", 0, "")
 }

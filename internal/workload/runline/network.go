@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/docker/cli/opts"
 	"github.com/docker/go-connections/nat"
 
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -99,12 +98,12 @@ func portRange(s string) (first, last int, protocol string, err error) {
 // --link, --ip and their like belong to the first network; the request names
 // the network apart only if something is said of it or there are several.
 func (d *draft) endpoints() error {
-	networks := d.networks.Value()
+	networks := d.networks
 	alone := len(networks) == 1
 	if len(networks) == 0 {
-		networks = []opts.NetworkAttachmentOpts{{Target: "default"}}
+		networks = []attachment{{target: "default"}}
 	}
-	d.body.HostConfig.NetworkMode = d.networks.NetworkMode()
+	d.body.HostConfig.NetworkMode = networks[0].target
 	d.body.NetworkingConfig.EndpointsConfig = map[string]*workload.EndpointSettings{}
 	kinds := map[bool]bool{}
 	for i, n := range networks {
@@ -115,90 +114,99 @@ func (d *draft) endpoints() error {
 		}
 		end, err := endpoint(n)
 		if err != nil {
-			return fmt.Errorf("network %q: %w", n.Target, err)
+			return fmt.Errorf("network %q: %w", n.target, err)
 		}
 		ends := d.body.NetworkingConfig.EndpointsConfig
-		if _, twice := ends[n.Target]; twice {
-			return fmt.Errorf("network %q is given twice", n.Target)
+		if _, twice := ends[n.target]; twice {
+			return fmt.Errorf("network %q is given twice", n.target)
 		}
-		if kinds[isUserDefined(n.Target)] = true; len(kinds) > 1 {
+		if kinds[isUserDefined(n.target)] = true; len(kinds) > 1 {
 			return errors.New("networks of your own and docker's own (bridge, host, none, container:…) exclude each other: leave one out")
 		}
 		if alone && reflect.ValueOf(*end).IsZero() {
 			continue
 		}
-		ends[n.Target] = end
+		ends[n.target] = end
 	}
 	return nil
 }
 
 // addFlags gives the first network what the flags of older days say.
-func (d *draft) addFlags(n *opts.NetworkAttachmentOpts) error {
+func (d *draft) addFlags(n *attachment) error {
 	for _, c := range []struct {
 		flag, option string
 		both         bool
 	}{
-		{"network-alias", "alias", len(n.Aliases) > 0 && len(d.aliases) > 0},
-		{"ip", "ip", n.IPv4Address.IsValid() && d.ip != nil},
-		{"ip6", "ip6", n.IPv6Address.IsValid() && d.ip6 != nil},
-		{"mac-address", "mac-address", n.MacAddress != "" && d.macAddress != ""},
-		{"link-local-ip", "link-local-ip", len(n.LinkLocalIPs) > 0 && len(d.linkLocalIPs) > 0},
+		{"network-alias", "alias", len(n.aliases) > 0 && len(d.aliases) > 0},
+		{"ip", "ip", n.ip.IsValid() && d.ip != nil},
+		{"ip6", "ip6", n.ip6.IsValid() && d.ip6 != nil},
+		{"mac-address", "mac-address", n.macAddress != "" && d.macAddress != ""},
+		{"link-local-ip", "link-local-ip", len(n.linkLocalIPs) > 0 && len(d.linkLocalIPs) > 0},
 	} {
 		if c.both {
 			return fmt.Errorf("--%s and the option %s of --network exclude each other: leave one out", c.flag, c.option)
 		}
 	}
-	n.Aliases = append(n.Aliases, d.aliases...)
-	if isUserDefined(n.Target) {
-		n.Links = append(n.Links, d.body.HostConfig.Links...)
+	n.aliases = append(n.aliases, d.aliases...)
+	if isUserDefined(n.target) {
+		n.links = append(n.links, d.body.HostConfig.Links...)
 	}
 	if d.macAddress != "" {
-		n.MacAddress, d.body.MacAddress = d.macAddress, d.macAddress
+		n.macAddress, d.body.MacAddress = d.macAddress, d.macAddress
 	}
 	if d.ip != nil {
-		n.IPv4Address, _ = netip.AddrFromSlice(d.ip.To4())
+		n.ip, _ = netip.AddrFromSlice(d.ip.To4())
 	}
 	if d.ip6 != nil {
-		n.IPv6Address, _ = netip.AddrFromSlice(d.ip6.To16())
+		n.ip6, _ = netip.AddrFromSlice(d.ip6.To16())
 	}
 	for _, ip := range d.linkLocalIPs {
-		a, err := netip.ParseAddr(ip)
+		a, err := parseAddr(ip)
 		if err != nil {
-			return fmt.Errorf("--link-local-ip %q is not an address", ip)
+			return fmt.Errorf("--link-local-ip: %w", err)
 		}
-		n.LinkLocalIPs = append(n.LinkLocalIPs, a)
+		n.linkLocalIPs = append(n.linkLocalIPs, a)
 	}
 	return nil
 }
 
 // endpoint is the request's form of one network.
-func endpoint(n opts.NetworkAttachmentOpts) (*workload.EndpointSettings, error) {
-	if strings.TrimSpace(n.Target) == "" {
+func endpoint(n attachment) (*workload.EndpointSettings, error) {
+	if strings.TrimSpace(n.target) == "" {
 		return nil, errors.New("it has no name")
 	}
-	if !isUserDefined(n.Target) && len(n.Aliases) > 0 {
+	if !isUserDefined(n.target) && len(n.aliases) > 0 {
 		return nil, errors.New("only networks of your own have aliases: leave --network-alias out")
 	}
 	end := &workload.EndpointSettings{
-		Links: n.Links, DriverOpts: n.DriverOpts, GwPriority: int64(n.GwPriority),
+		Links: n.links, DriverOpts: n.driverOptions, GwPriority: int64(n.priority),
 	}
-	if len(n.Aliases) > 0 {
-		end.Aliases = n.Aliases
+	if len(n.aliases) > 0 {
+		end.Aliases = n.aliases
 	}
-	if n.MacAddress != "" {
-		mac, err := net.ParseMAC(strings.TrimSpace(n.MacAddress))
+	if n.macAddress != "" {
+		mac, err := net.ParseMAC(strings.TrimSpace(n.macAddress))
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a MAC address", n.MacAddress)
+			return nil, fmt.Errorf("%q is not a MAC address", n.macAddress)
 		}
 		end.MacAddress = mac.String()
 	}
-	if n.IPv4Address.IsValid() || n.IPv6Address.IsValid() || len(n.LinkLocalIPs) > 0 {
-		ipam := map[string]any{"LinkLocalIPs": n.LinkLocalIPs, "IPv4Address": n.IPv4Address, "IPv6Address": n.IPv6Address}
-		if err := transcode(map[string]any{"IPAMConfig": ipam}, end); err != nil {
-			return nil, err
+	if n.ip.IsValid() || n.ip6.IsValid() || len(n.linkLocalIPs) > 0 {
+		ipam := ensure(&end.IPAMConfig)
+		ipam.IPv4Address, ipam.IPv6Address = addressText(n.ip), addressText(n.ip6)
+		for _, ip := range n.linkLocalIPs {
+			ipam.LinkLocalIPs = append(ipam.LinkLocalIPs, ip.String())
 		}
 	}
 	return end, nil
+}
+
+// addressText is "" for no address.
+func addressText(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return ""
+	}
+	return ip.String()
 }
 
 // isUserDefined is true for a network that somebody made, false for the modes

@@ -19,7 +19,6 @@
 package runline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -172,19 +171,6 @@ func unknownFlag(f *pflag.FlagSet, unknown *pflag.NotExistError, command string)
 		return fmt.Errorf("%s: unknown flag --%s: did you mean --%s?", command, name, near)
 	}
 	return fmt.Errorf("%s: unknown flag --%s: `%s --help` lists the flags", command, name, command)
-}
-
-// transcode carries a value of the client's types over to the request's, by way
-// of the JSON that the client would send.
-func transcode(from, to any) error {
-	data, err := json.Marshal(from)
-	if err != nil {
-		return fmt.Errorf("encoding %T: %w", from, err)
-	}
-	if err := json.Unmarshal(data, to); err != nil {
-		return fmt.Errorf("decoding %T: %w", to, err)
-	}
-	return nil
 }
 
 // hide records what the World could not tell.

@@ -3,6 +3,7 @@ package runline
 import (
 	"errors"
 	"io/fs"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -57,15 +58,15 @@ func TestErrors(t *testing.T) {
 		"docker run -itZ nginx":                             "docker run: unknown flag -Z:",
 		"docker run -m":                                     "flag needs an argument: 'm' in -m",
 		"docker run --memory lots nginx":                    `invalid argument "lots" for "-m, --memory" flag`,
-		"docker run Nginx":                                  `image "Nginx": invalid reference format: repository name (library/Nginx) must be lowercase`,
+		"docker run Nginx":                                  `image "Nginx": the name "Nginx" must be in lower case`,
 		"docker run --ip 192.0.2 nginx":                     `for "--ip" flag`,
 		"docker run --rm --restart always nginx":            "--restart and --rm exclude each other",
 		"docker run --env-file no.env nginx":                "reading --env-file: open /home/ada/no.env: file does not exist",
-		"docker run --env-file bad.env nginx":               "variable 'TWO WORDS' contains whitespaces",
+		"docker run --env-file bad.env nginx":               `reading --env-file bad.env: line 1: the name "TWO WORDS" holds a blank`,
 		"docker run --security-opt seccomp=no.json nginx":   "reading the seccomp profile: open /home/ada/no.json",
 		"docker run --security-opt seccomp=notes.txt nginx": "reading the seccomp profile notes.txt as JSON",
 		"docker run --device /dev/kvm:/dev/kvm:rwx nginx":   `the permissions "rwx" are not of r, w and m`,
-		"docker run --link-local-ip here --network b nginx": `--link-local-ip "here" is not an address`,
+		"docker run --link-local-ip here --network b nginx": `--link-local-ip: "here" is not an address`,
 		"docker run --network b --mac-address 0 nginx":      `"0" is not a MAC address`,
 		"docker run --network b --network host nginx":       "exclude each other",
 		"docker run --network name=b,ip=192.0.2.1 --ip 192.0.2.2 nginx": "--ip and the option ip of --network exclude each other",
@@ -73,6 +74,19 @@ func TestErrors(t *testing.T) {
 		"docker run --expose 80- nginx":                                 `"" is not a port from 0 to 65535`,
 		"docker run --tmpfs":                                            "flag needs an argument: --tmpfs",
 		"docker run --mount 'type=bind,\"src=/a' nginx":                 "splitting at commas",
+		"docker run --mount '' nginx":                                   "it is empty",
+		"docker run --mount type=bind,src=/a,dst=/b,colour=red nginx":   `"colour=red": there is no such option of --mount`,
+		"docker run --mount type=bind,src=/a,dst=/b,ro=yes nginx":       `"ro=yes": its value is none of true, 1, false and 0`,
+		"docker run --mount type=tmpfs,dst=/b,volume-nocopy nginx":      `a mount of type "tmpfs" takes no volume-* options: leave them out`,
+		"docker run --ulimit nofile nginx":                              "write NAME=SOFT[:HARD], as in nofile=1024:2048",
+		"docker run --blkio-weight-device /dev/sda:5 nginx":             `the weight "5" is not from 10 to 1000`,
+		"docker run --device-read-iops /dev/sda:9223372036854775808 a":  `"9223372036854775808" is not a number of operations a second`,
+		"docker run --cpus 0.0000000001 nginx":                          "has at most nine digits behind the point",
+		"docker run --gpus color=red nginx":                             `"color=red": there is no such option of --gpus`,
+		"docker run --network name=b,ip=x nginx":                        `"ip=x": "x" is not an address`,
+		"docker run --sysctl vm.swappiness=1 nginx":                     `the kernel parameter "vm.swappiness" belongs to the whole host`,
+		"docker run nginx@sha256:00 true":                               `the digest "sha256:00" is not sha256: and 64 hexadecimal digits`,
+		"docker run nginx:-a":                                           `the tag "-a" is not up to 128 letters`,
 	} {
 		_, err := ParseString(line, desk())
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -287,6 +301,29 @@ func TestCommands(t *testing.T) {
 	} {
 		if diff := cmp.Diff(want, specOf(t, line, World{}, workload.Surroundings{})); diff != "" {
 			t.Errorf("%s\n%s", line, diff)
+		}
+	}
+}
+
+// TestLinksLittle: what is linked here, every command of the binary pays for at
+// its start. Docker's own packages compile their patterns there, and bring a
+// client and its telemetry along; they serve the tests alone.
+func TestLinksLittle(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatalf("listing what is linked: %v", err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, "github.com/spf13/pflag") {
+		t.Errorf("pflag is not among %v", linked)
+	}
+	for _, p := range linked {
+		own := strings.HasPrefix(p, "github.com/plimsoll/plimsoll/")
+		if !own && !slices.Contains([]string{
+			"github.com/docker/go-connections/nat", "github.com/docker/go-units", "github.com/spf13/pflag",
+			"go.yaml.in/yaml/v3", "golang.org/x/sys/unix",
+		}, p) {
+			t.Errorf("%s is linked: let only tests import it", p)
 		}
 	}
 }
