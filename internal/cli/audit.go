@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -11,8 +13,10 @@ import (
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/reach"
 	"github.com/plimsoll/plimsoll/internal/rule"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -32,13 +36,16 @@ what to mend, worst first. It changes nothing.`,
   plimsoll audit --benchmark cis-1.8 --format json -o report.json
   plimsoll facts > facts.json; plimsoll audit --facts facts.json
   plimsoll audit --inside`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := j.check(); err != nil {
 				return err
 			}
 			if file != "" && (look.inside || a.host != "") {
 				return &failure{code: exitUsage, message: "--facts judges a file, so --host and --inside have nothing to look at", hint: "Leave one of them out."}
+			}
+			if err := look.check(a.host); err != nil {
+				return err
 			}
 			return a.audit(c.Context(), &j, &look, file)
 		},
@@ -56,22 +63,27 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if err != nil {
 		return err
 	}
-	// Rules are read while the engine answers.
+	// Rules are read while the engine answers; wrong ones end the looking.
 	type loaded struct {
 		set *rule.Set
 		err error
 	}
 	rules := make(chan loaded, 1)
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		set, err := j.set()
+		if err != nil {
+			stop()
+		}
 		rules <- loaded{set, err}
 	}()
 	var f *facts.Facts
 	var lookErr error
 	if file != "" {
-		f, lookErr = a.readFacts(file)
+		f, lookErr = await(looking, func() (*facts.Facts, error) { return a.readFacts(file) })
 	} else {
-		f, lookErr = a.look(ctx, look)
+		f, lookErr = a.look(looking, look)
 	}
 	r := <-rules
 	if r.err != nil {
@@ -80,18 +92,39 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if lookErr != nil {
 		return lookErr
 	}
-	report, err := a.judge(r.set, f, j, config.Mark, started)
+	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.set, f, j, config.Mark, started) })
 	if err != nil {
 		return err
 	}
 	report.Reach = append(report.Reach, reach.Of(f)...)
-	if err := a.write(report, j, ""); err != nil && containersSeen(f) {
+	if err := a.write(report, j, ""); err != nil {
 		return err
 	}
 	if !containersSeen(f) {
 		return &failure{code: exitUnable, message: "the containers could not be seen, so none was judged", hint: "The report says why."}
 	}
-	return nil
+	return a.verdict(report, j)
+}
+
+// await gives what do gives, or the error of ctx if that ends first. Then do is
+// left to itself, so it must change nothing; the program is about to end.
+func await[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // containersSeen is false when nothing of any container was observed.
@@ -109,29 +142,14 @@ func (a *app) readFacts(file string) (*facts.Facts, error) {
 	var err error
 	if file == "-" {
 		file = "standard input"
-		data, err = io.ReadAll(io.LimitReader(a.world.Stdin, maxFactsBytes+1))
+		data, err = readAll(a.world.Stdin, file, maxFactsBytes)
 	} else {
-		data, err = readBounded(file)
+		data, err = readFile(file, maxFactsBytes)
 	}
 	if err != nil {
 		return nil, &failure{code: exitUsage, message: "the facts can't be read", hint: "Make them with  plimsoll facts -o FILE", err: err}
 	}
-	if len(data) > maxFactsBytes {
-		return nil, &failure{code: exitUsage, message: file + " is over 1 GiB, which is more than facts can be"}
-	}
 	return facts.Decode(file, data)
-}
-
-// maxFactsBytes bounds a facts document: 10,000 containers need 60 MiB.
-const maxFactsBytes = 1 << 30
-
-func readBounded(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFactsBytes+1))
 }
 
 // looking are the flags of commands that look.
@@ -142,7 +160,18 @@ type looking struct {
 
 func (l *looking) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&l.inside, "inside", false, "look at the container that plimsoll runs in; no engine is asked")
-	c.Flags().StringVar(&l.root, "root", "/", "where the `DIR` of the host's files is, for a plimsoll that runs in a container")
+	c.Flags().StringVar(&l.root, "root", "/", "`DIR` where the host's files are, for a plimsoll that runs in a container")
+}
+
+// check refuses what flags alone can tell.
+func (l *looking) check(host string) error {
+	if l.inside && host != "" {
+		return &failure{code: exitUsage, message: "--inside asks no engine, so --host names one for nothing", hint: "Leave one of them out."}
+	}
+	if info, err := os.Stat(l.root); err != nil || !info.IsDir() {
+		return &failure{code: exitUsage, message: fmt.Sprintf("--root %s is not a folder", l.root), err: err}
+	}
+	return nil
 }
 
 // look collects the facts, with progress on standard error.
@@ -156,14 +185,18 @@ func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
 	}
 	endpoint, err := engine.Resolve(engine.Settings{Host: a.host, Getenv: a.world.Getenv, HomeDir: a.world.HomeDir})
 	if err != nil {
-		return nil, err
+		return nil, &failure{code: exitUsage, message: "the engine to look at isn't named rightly", err: err}
 	}
 	client, err := engine.New(engine.Config{Endpoint: endpoint})
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	progress := term.NewProgress(term.ProgressConfig{Out: a.stderr, Now: a.world.Now})
+	shown := a.stderr
+	if a.quiet {
+		shown = term.New(term.Config{Writer: io.Discard})
+	}
+	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
 	defer progress.Stop()
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
 	counting := ""
@@ -182,14 +215,24 @@ func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
 	for _, w := range warnings {
 		a.note(w)
 	}
+	// What can't be parsed is the engine's own, no file of the user's.
+	var unlike *strict.Error
+	if errors.As(err, &unlike) {
+		return nil, &failure{code: exitUnable, message: "what the engine at " + endpoint.Address + " says can't be understood",
+			hint: "See what answers there:\n  docker --host " + endpoint.Address + " version", err: errors.New(unlike.Error())}
+	}
 	return f, err
 }
 
 // lookInside makes facts of the one container that plimsoll runs in.
 func (a *app) lookInside(l *looking, key []byte) (*facts.Facts, error) {
 	spec, err := workload.FromInside(workload.Inside{Root: l.root, EnvKey: key})
+	if errors.Is(err, workload.ErrNotInside) {
+		return nil, &failure{code: exitUnable, message: "this does not look like a container, so there is nothing to look at from inside",
+			hint: "Run plimsoll in the container that shall be judged (docker exec), or leave out --inside."}
+	}
 	if err != nil {
-		return nil, &failure{code: exitUnable, message: err.Error()}
+		return nil, &failure{code: exitUnable, message: "the container can't be looked at from inside", err: err}
 	}
 	const reason = "it cannot be seen from inside"
 	f := &facts.Facts{Schema: facts.Schema, Collected: a.world.Now().UTC().Truncate(time.Microsecond), Containers: []workload.Spec{spec}}

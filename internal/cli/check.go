@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -39,6 +37,9 @@ the image or the engine's configuration decides is unknown, and says so.`,
 
 func (a *app) check(j *judging, args []string) error {
 	started := a.world.Now()
+	if _, err := a.config(); err != nil {
+		return err
+	}
 	set, err := j.set()
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func (a *app) check(j *judging, args []string) error {
 	if err != nil {
 		return err
 	}
-	line, err := runline.Parse(args, runline.World{Dir: a.world.Dir, ReadFile: os.ReadFile, LookupEnv: a.world.LookupEnv})
+	line, err := runline.Parse(args, runline.World{Dir: a.world.Dir, ReadFile: readRunLineFile, LookupEnv: a.world.LookupEnv})
 	if err != nil {
 		return &failure{code: exitUsage, message: err.Error(), hint: "See  docker run --help"}
 	}
@@ -62,11 +63,17 @@ func (a *app) check(j *judging, args []string) error {
 	if set, err = set.Select(rule.Selection{Subject: "container"}); err != nil {
 		return err
 	}
+	if len(set.Rules()) == 0 {
+		return errNoRule
+	}
 	report, err := a.judge(set, f, j, 0, started)
 	if err != nil {
 		return err
 	}
 	report.Target.Name, report.Target.Containers = "docker run", 0
 	report.Reach = append(report.Reach, reach.Of(f)...)
-	return a.write(report, j, "run")
+	if err := a.write(report, j, "run"); err != nil {
+		return err
+	}
+	return a.verdict(report, j)
 }

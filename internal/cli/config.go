@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
@@ -13,6 +12,9 @@ import (
 
 // defaultConfig is read where it exists.
 const defaultConfig = "/etc/plimsoll/plimsoll.yaml"
+
+// maxConfigBytes bounds the configuration, which a person writes.
+const maxConfigBytes = 1 << 20
 
 // config is the configuration file.
 type config struct {
@@ -26,7 +28,7 @@ func (a *app) config() (config, error) {
 	if name == "" {
 		name = defaultConfig
 	}
-	data, err := os.ReadFile(name)
+	data, err := readFile(name, maxConfigBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && a.configFile == "":
 		return c, nil
@@ -46,7 +48,7 @@ func (a *app) config() (config, error) {
 // the hashes are left out.
 func (a *app) envKey() ([]byte, error) {
 	name := filepath.Join(a.state, "env.key")
-	key, err := os.ReadFile(name)
+	key, err := readFile(name, 1<<10)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		return nil, nil

@@ -18,8 +18,14 @@ nothing. The document can be judged later and elsewhere: plimsoll audit --facts.
 Values of environment variables and passwords are not in it.`,
 		Example: `  plimsoll facts -o facts.json
   plimsoll facts | plimsoll audit --facts -`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := look.check(a.host); err != nil {
+				return err
+			}
+			if err := checkOutput(output); err != nil {
+				return err
+			}
 			f, err := a.look(c.Context(), &look)
 			if err != nil {
 				return err

@@ -2,9 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/report"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/term"
+	"github.com/plimsoll/plimsoll/internal/workload"
 	"github.com/plimsoll/plimsoll/rules"
 )
 
@@ -32,9 +33,9 @@ var formats = []string{"table", "json"}
 
 func (j *judging) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringSliceVar(&j.only, "only", nil, "only these rules: names, benchmark ids, or globs of them")
-	f.StringSliceVar(&j.skip, "skip", nil, "all but these rules")
-	f.StringVar(&j.benchmark, "benchmark", "", "only the rules of one benchmark: `cis-1.8`, cis-1.6 or cis-1.13")
+	f.StringSliceVar(&j.only, "only", nil, "only these `RULES`: names, benchmark ids, or globs of them")
+	f.StringSliceVar(&j.skip, "skip", nil, "all `RULES` but these")
+	f.StringVar(&j.benchmark, "benchmark", "", "only the rules of one `BENCHMARK`: cis-1.8, cis-1.6 or cis-1.13")
 	f.StringVar(&j.failOn, "fail-on", "high", "exit 1 from this `SEVERITY` on: critical, high, medium, low, info, or never")
 	f.StringVar(&j.format, "format", "table", "`FORMAT` of the report: "+strings.Join(formats, " or "))
 	f.StringVarP(&j.output, "output", "o", "", "write the report to `FILE` instead of standard output")
@@ -51,7 +52,7 @@ func (j *judging) check() error {
 			return &failure{code: exitUsage, message: fmt.Sprintf("--fail-on %s is not a severity", j.failOn), hint: "Use critical, high, medium, low, info or never."}
 		}
 	}
-	return nil
+	return checkOutput(j.output)
 }
 
 // set loads the rules that the flags want.
@@ -60,14 +61,29 @@ func (j *judging) set() (*rule.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if known := set.Benchmarks(); j.benchmark != "" && !slices.Contains(known, j.benchmark) {
-		return nil, &failure{code: exitUsage, message: fmt.Sprintf("--benchmark %s is not known", j.benchmark), hint: "Use one of " + strings.Join(known, ", ") + "."}
+	if err := knownBenchmark(set, j.benchmark); err != nil {
+		return nil, err
 	}
 	set, err = set.Select(rule.Selection{Only: j.only, Skip: j.skip, Benchmark: j.benchmark})
 	if err != nil {
 		return nil, &failure{code: exitUsage, message: err.Error(), hint: "See  plimsoll rules list"}
 	}
+	if len(set.Rules()) == 0 {
+		return nil, errNoRule
+	}
 	return set, set.Compile()
+}
+
+// errNoRule refuses flags that leave nothing to judge by, which would look like
+// a report in which all is well.
+var errNoRule = &failure{code: exitUsage, message: "no rule is left to judge by", hint: "Ask for fewer of  --only, --skip  and  --benchmark  together; see  plimsoll rules list"}
+
+// knownBenchmark refuses one that no rule answers; "" is none.
+func knownBenchmark(set *rule.Set, name string) error {
+	if known := set.Benchmarks(); name != "" && !slices.Contains(known, name) {
+		return &failure{code: exitUsage, message: fmt.Sprintf("--benchmark %s is not known", name), hint: "Use one of " + strings.Join(known, ", ") + "."}
+	}
+	return nil
 }
 
 func loadRules(dir string) (*rule.Set, error) {
@@ -88,7 +104,7 @@ func (a *app) judge(set *rule.Set, f *facts.Facts, j *judging, mark int, started
 	}
 	r := finding.Report{
 		Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started.UTC(), Benchmark: j.benchmark,
-		Target:   finding.Target{Name: f.Host.Name, EngineVersion: f.Daemon.Version, APIVersion: f.Daemon.APIVersion, OS: shortOS(f.Host.OS), Containers: len(f.Containers)},
+		Target:   finding.Target{Name: targetName(f), EngineVersion: f.Daemon.Version, APIVersion: f.Daemon.APIVersion, OS: shortOS(f.Host.OS), Containers: len(f.Containers)},
 		Findings: found,
 	}
 	if replaced := set.Replaced(); len(replaced) > 0 {
@@ -99,6 +115,19 @@ func (a *app) judge(set *rule.Set, f *facts.Facts, j *judging, mark int, started
 	return r, nil
 }
 
+// targetName is what the report is about: the host, or the one container that
+// was looked at from inside, which knows its id alone.
+func targetName(f *facts.Facts) string {
+	switch {
+	case f.Host.Name != "":
+		return f.Host.Name
+	case len(f.Containers) == 1 && f.Containers[0].Origin == workload.OriginInside:
+		id := f.Containers[0].ID
+		return "inside " + cmp.Or(id[:min(12, len(id))], "a container")
+	}
+	return "a host without a name"
+}
+
 // shortOS leaves out what a heading does not need: "Debian GNU/Linux 12
 // (bookworm)" is Debian 12.
 func shortOS(name string) string {
@@ -106,7 +135,7 @@ func shortOS(name string) string {
 	return strings.Replace(name, " GNU/Linux", "", 1)
 }
 
-// write prints the report, and says on standard error why the exit code is 1.
+// write prints the report.
 func (a *app) write(r finding.Report, j *judging, form string) error {
 	out := a.stdout
 	var buffer bytes.Buffer
@@ -125,6 +154,12 @@ func (a *app) write(r finding.Report, j *judging, form string) error {
 	if err != nil {
 		return &failure{code: exitUnable, message: "the report can't be written", err: err}
 	}
+	return nil
+}
+
+// verdict asks for exit code 1 where --fail-on does, and says why on standard
+// error.
+func (a *app) verdict(r finding.Report, j *judging) error {
 	if j.failOn == "never" {
 		return nil
 	}
@@ -141,26 +176,4 @@ func fixHint(form string) string {
 		return "plimsoll audit -v --only"
 	}
 	return ""
-}
-
-// replaceFile writes a file whole or not at all.
-func replaceFile(name string, data []byte) error {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return os.WriteFile(name, data, 0o644) // a device or a pipe
-	}
-	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	if err := temp.Chmod(0o644); err != nil {
-		return err
-	}
-	if _, err := temp.Write(data); err != nil {
-		return err
-	}
-	if err := temp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), name)
 }

@@ -45,6 +45,8 @@ func Main() {
 		dir = ""
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// The first signal ends the work in order, a second one the process.
+	context.AfterFunc(ctx, stop)
 	code := Run(ctx, World{Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Now: time.Now, HomeDir: home, Dir: dir})
 	stop()
@@ -100,7 +102,7 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
   plimsoll rules show engine-socket-mounted`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          commandsOnly,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			a.streams()
@@ -111,15 +113,14 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
 	f.StringVar(&a.configFile, "config", "", "configuration `FILE` (default /etc/plimsoll/plimsoll.yaml where it exists)")
 	f.StringVar(&a.host, "host", "", "the engine, as `URL`: unix://, tcp:// or ssh:// (default DOCKER_HOST, docker's context, the local socket)")
 	f.StringVar(&a.state, "state", "/var/lib/plimsoll", "`DIR` that plimsoll keeps its own things in")
-	f.StringVar(&a.lang, "lang", "", "language: `en`")
+	f.StringVar(&a.lang, "lang", "", "`LANGUAGE` of what is printed: en")
 	f.BoolVar(&a.noColor, "no-color", false, "no colours")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "everything: all names, what passes, and why")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &failure{code: exitUsage, message: err.Error(), hint: "See  " + c.CommandPath() + " --help"}
-	})
-	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(a.auditCommand(), a.checkCommand(), a.factsCommand(), a.rulesCommand(), a.versionCommand())
+	root.SetFlagErrorFunc(a.flagError)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(helpCommand())
+	root.AddCommand(a.auditCommand(), a.checkCommand(), a.factsCommand(), a.rulesCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 

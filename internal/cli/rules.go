@@ -22,8 +22,8 @@ func (a *app) rulesCommand() *cobra.Command {
 		Short: "List, show and test the rules",
 		Example: `  plimsoll rules list --benchmark cis-1.8
   plimsoll rules show memory-unlimited
-  plimsoll rules test --rules ./my-rules`,
-		Args: cobra.NoArgs,
+  plimsoll rules test ./my-rules`,
+		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.rulesListCommand(), a.rulesShowCommand(), a.rulesTestCommand())
@@ -37,7 +37,7 @@ func (a *app) rulesListCommand() *cobra.Command {
 		Use:     "list",
 		Short:   "List the rules",
 		Example: "  plimsoll rules list --severity critical\n  plimsoll rules list --only '5.1*' --benchmark cis-1.8",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			set, err := loadRules(dir)
 			if err != nil {
@@ -45,11 +45,17 @@ func (a *app) rulesListCommand() *cobra.Command {
 			}
 			if severity != "" {
 				if want.Severity, err = finding.ParseSeverity(severity); err != nil {
-					return &failure{code: exitUsage, message: "--severity: " + err.Error()}
+					return &failure{code: exitUsage, message: fmt.Sprintf("--severity %s is not a severity", severity), hint: "Use critical, high, medium, low or info."}
 				}
+			}
+			if err := knownBenchmark(set, want.Benchmark); err != nil {
+				return err
 			}
 			if set, err = set.Select(want); err != nil {
 				return &failure{code: exitUsage, message: err.Error(), hint: "See  plimsoll rules list"}
+			}
+			if len(set.Rules()) == 0 {
+				return &failure{code: exitUsage, message: "no rule fits all of these flags", hint: "Leave out one of them."}
 			}
 			return a.listRules(set, want.Benchmark)
 		},
@@ -58,9 +64,9 @@ func (a *app) rulesListCommand() *cobra.Command {
 	f.StringVar(&dir, "rules", "", "`DIR` with rules of your own")
 	f.StringVar(&severity, "severity", "", "only the rules of one `SEVERITY`")
 	f.StringVar(&want.Subject, "subject", "", "only the rules of one `SUBJECT`: container, daemon or host")
-	f.StringVar(&want.Benchmark, "benchmark", "", "only the rules of one benchmark, for example `cis-1.8`")
-	f.StringSliceVar(&want.Only, "only", nil, "only these: names, benchmark ids, or globs of them")
-	f.StringSliceVar(&want.Skip, "skip", nil, "all but these")
+	f.StringVar(&want.Benchmark, "benchmark", "", "only the rules of one `BENCHMARK`: cis-1.8, cis-1.6 or cis-1.13")
+	f.StringSliceVar(&want.Only, "only", nil, "only these `RULES`: names, benchmark ids, or globs of them")
+	f.StringSliceVar(&want.Skip, "skip", nil, "all `RULES` but these")
 	return c
 }
 
@@ -84,9 +90,16 @@ func (a *app) listRules(set *rule.Set, benchmark string) error {
 		}
 		out.WriteString(line + "\n")
 	}
-	fmt.Fprintf(&out, "\n %d rules\n", len(list))
-	_, err := a.stdout.Write([]byte(out.String()))
-	return err
+	fmt.Fprintf(&out, "\n %s\n", count(len(list), "rule"))
+	return a.print(out.String())
+}
+
+// count words a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // refs are a rule's recommendations: in the benchmark named, or in its newest.
@@ -115,8 +128,7 @@ func (a *app) rulesShowCommand() *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if args[0] == "score" {
-				_, err := fmt.Fprintln(a.stdout, finding.ScoreFormula)
-				return err
+				return a.print(finding.ScoreFormula + "\n")
 			}
 			set, err := loadRules(dir)
 			if err != nil {
@@ -126,23 +138,19 @@ func (a *app) rulesShowCommand() *cobra.Command {
 			if err != nil {
 				return &failure{code: exitUsage, message: err.Error(), hint: "See  plimsoll rules list"}
 			}
-			for i, r := range set.Rules() {
-				if i > 0 {
-					fmt.Fprintln(a.stdout)
-				}
-				if err := a.showRule(r); err != nil {
-					return err
-				}
+			var pages []string
+			for _, r := range set.Rules() {
+				pages = append(pages, a.page(r))
 			}
-			return nil
+			return a.print(strings.Join(pages, "\n"))
 		},
 	}
 	c.Flags().StringVar(&dir, "rules", "", "`DIR` with rules of your own")
 	return c
 }
 
-// showRule prints the page of a rule.
-func (a *app) showRule(r *rule.Rule) error {
+// page is the page of a rule.
+func (a *app) page(r *rule.Rule) string {
 	p := a.stdout
 	var out strings.Builder
 	paragraph := func(text string, indent int) {
@@ -196,8 +204,7 @@ func (a *app) showRule(r *rule.Rule) error {
 			fmt.Fprintf(&out, "    %-12s %s\n", strings.ToUpper(strings.Replace(b, "-", " ", 1)), p.Escape(strings.Join(r.Refs[b], ", ")))
 		}
 	}
-	_, err := p.Write([]byte(out.String()))
-	return err
+	return out.String()
 }
 
 func (a *app) rulesTestCommand() *cobra.Command {
@@ -205,12 +212,17 @@ func (a *app) rulesTestCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [DIR]",
 		Short: "Run the tests inside rule files",
-		Long: `test runs the tests that rules carry, ours and those in DIR, and demands that
-some test notices when a part of a rule's condition is replaced by true or by
-false.`,
+		Long: `test runs the tests that rules carry, ours or, where DIR is named, those in it
+alone, and demands that some test notices when a part of a rule's condition is
+replaced by true or by false.`,
 		Example: "  plimsoll rules test\n  plimsoll rules test ./my-rules",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && dir != "" {
+				return &failure{code: exitUsage, message: "rules test takes one folder", hint: "See  plimsoll rules test --help"}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				dir = args[0]
 			}
@@ -218,14 +230,18 @@ false.`,
 			if err != nil {
 				return err
 			}
-			result, err := ruletest.Run(set)
+			result, err := await(c.Context(), func() (ruletest.Result, error) { return ruletest.Run(set) })
 			if err != nil {
 				return err
 			}
+			var out strings.Builder
 			for _, f := range result.Failures {
-				fmt.Fprintf(a.stdout, "%s %s\n", a.stdout.Glyph(term.Deny), a.stdout.Escape(f.String()))
+				fmt.Fprintf(&out, "%s %s\n", a.stdout.Glyph(term.Deny), a.stdout.Escape(f.String()))
 			}
-			fmt.Fprintf(a.stdout, " %d rules, %d tests, %d parts replaced: %d failures\n", result.Rules, result.Tests, result.Parts, len(result.Failures))
+			fmt.Fprintf(&out, " %s, %s, %s replaced: %s\n", count(result.Rules, "rule"), count(result.Tests, "test"), count(result.Parts, "part"), count(len(result.Failures), "failure"))
+			if err := a.print(out.String()); err != nil {
+				return err
+			}
 			if len(result.Failures) > 0 {
 				return errFindings
 			}

@@ -121,7 +121,9 @@ func child(path, name string) string {
 
 // Decode reads a document that Encode wrote, or that a person made of one. An
 // unknown key, a key given twice, or anything after the document is an error
-// with its line and field; a key that is missing or null is unseen.
+// with its line and field; so is a document without "unseen", and an entry there
+// that names no fact, for both would hide what is hidden. Any other key that is
+// missing or null is unseen.
 func Decode(file string, data []byte) (*Facts, error) {
 	tree, err := strict.Tree(file, data)
 	if err != nil {
@@ -137,8 +139,14 @@ func Decode(file string, data []byte) (*Facts, error) {
 	if f.Schema != Schema {
 		return nil, fmt.Errorf("%s: schema is %q, and this version of plimsoll reads %q", file, f.Schema, Schema)
 	}
+	if list := tree.Get("unseen"); list == nil || list.Kind == strict.Null {
+		return nil, fmt.Errorf("%s: it does not say what is unseen: add \"unseen\", a list of what was not observed or []", file)
+	}
 	reasons := map[string]string{}
-	for _, u := range f.Unseen {
+	for i, u := range f.Unseen {
+		if !isPath(u.Path) || u.Reason == "" {
+			return nil, fmt.Errorf("%s: unseen[%d]: write the path of a fact, such as \"daemon.seccomp\" or \"containers[3].mounts\", and a reason", file, i)
+		}
 		reasons[u.Path] = u.Reason
 	}
 	for _, path := range absent(tree, reflect.TypeFor[Facts](), "") {
@@ -151,6 +159,27 @@ func Decode(file string, data []byte) (*Facts, error) {
 	}
 	f.share()
 	return f, nil
+}
+
+// isPath is true for the path of a fact as workload.Unseen has it.
+func isPath(path string) bool {
+	const names, digits = "abcdefghijklmnopqrstuvwxyz_0123456789", "0123456789"
+	for part := range strings.SplitSeq(strings.TrimSuffix(path, workload.Open), ".") {
+		name, rest, indexed := strings.Cut(part, "[")
+		if name == "" || strings.Trim(name, names) != "" {
+			return false
+		}
+		for indexed {
+			at, after, closed := strings.Cut(rest, "]")
+			if !closed || at == "" || at != "*" && strings.Trim(at, digits) != "" {
+				return false
+			}
+			if rest, indexed = strings.CutPrefix(after, "["); !indexed && after != "" {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // absent lists the paths of t's fields that the tree lacks or has as null.

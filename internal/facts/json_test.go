@@ -108,6 +108,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a wrong type", `"cpus": 2`, `"cpus": "two"`, "host.cpus"},
 		{"something after it", "\n}\n", "\n}\n{}", "line"},
 		{"no JSON", "{", "<", "line 1"},
+		{"an unseen fact without a path", `"path": "daemon.no_new_privileges",`, "", "unseen"},
+		{"an unseen fact without a reason", `"reason": "too old"`, `"reason": ""`, "unseen"},
+		{"an unseen fact of no shape", `"path": "daemon.no_new_privileges"`, `"path": "."`, "unseen"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			text := strings.Replace(string(data), tc.from, tc.to, 1)
@@ -119,6 +122,30 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("says %v, want facts.json and %q in it", err, tc.want)
 			}
 		})
+	}
+}
+
+// TestUnseenIsSaid: a document that does not say what is unseen would pass off a
+// list that was seen in part as a whole one.
+func TestUnseenIsSaid(t *testing.T) {
+	for end, ok := range map[string]bool{"": false, `,"unseen":null`: false, `,"unseen":[]`: true, `,"unseen":[{"path":"host.name","reason":"dark"}]`: true} {
+		_, err := Decode("facts.json", []byte(`{"schema":"plimsoll/facts/1"`+end+`}`))
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "unseen") {
+			t.Errorf("%q: %v", end, err)
+		}
+	}
+}
+
+func TestIsPath(t *testing.T) {
+	for path, want := range map[string]bool{
+		"collected": true, "daemon.seccomp": true, "containers[3].mounts[0].resolved": true, "containers[3].ports[...]": true,
+		"mounts[*].source": true, "a[0][1]": true,
+		"": false, ".": false, "a.": false, ".a": false, "[0]": false, "a[": false, "a[]": false, "a[x]": false, "a[0]b": false, "a b": false,
+		"a[...].b": false, "[...]": false, "A": false,
+	} {
+		if got := isPath(path); got != want {
+			t.Errorf("%q: %t, want %t", path, got, want)
+		}
 	}
 }
 

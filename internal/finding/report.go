@@ -81,8 +81,8 @@ func (r *Report) Finish(mark int) {
 	for _, v := range Severities {
 		s.BySeverity[v] = 0
 	}
-	for _, f := range r.Findings {
-		switch f.Status {
+	for i := range r.Findings {
+		switch f := &r.Findings[i]; f.Status {
 		case Pass:
 			s.Pass++
 		case Fail:
@@ -105,10 +105,16 @@ func (r *Report) Finish(mark int) {
 	t := tally(r.Findings)
 	s.Score = t.score(mark, "")
 	r.Summary.Score = s.Score
-	for i, f := range r.Findings {
-		if f.Status == Fail {
-			r.Findings[i].Gain = t.score(mark, f.Rule) - s.Score
+	gains := map[string]int{}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if f.Status != Fail {
+			continue
 		}
+		if _, known := gains[f.Rule]; !known {
+			gains[f.Rule] = t.score(mark, f.Rule) - s.Score
+		}
+		f.Gain = gains[f.Rule]
 	}
 }
 
@@ -117,31 +123,42 @@ func weight(s Severity) float64 {
 	return [...]float64{12, 6, 3, 1, 0}[s.Rank()]
 }
 
-// ruleTally is what a rule's findings came to, by subject.
+// ruleTally counts a rule's subjects: all that it applies to, those that fail
+// it, and those that could not be judged and do not fail it elsewhere.
 type ruleTally struct {
 	severity                  Severity
-	subjects, failed, unknown map[Subject]bool
+	subjects, failed, unknown int
 }
 
 type tallies map[string]*ruleTally
 
+// tally counts findings in the order of Sort, by which those of one rule and
+// one subject are neighbours.
 func tally(findings []Finding) tallies {
 	t := tallies{}
-	for _, f := range findings {
-		if f.Status == NotApplicable {
+	for i := 0; i < len(findings); {
+		first := &findings[i]
+		var applies, failed, unknown bool
+		for ; i < len(findings) && findings[i].Rule == first.Rule && findings[i].Subject == first.Subject; i++ {
+			status := findings[i].Status
+			applies = applies || status != NotApplicable
+			failed = failed || status == Fail
+			unknown = unknown || status == Unknown
+		}
+		if !applies {
 			continue
 		}
-		r := t[f.Rule]
+		r := t[first.Rule]
 		if r == nil {
-			r = &ruleTally{f.Severity, map[Subject]bool{}, map[Subject]bool{}, map[Subject]bool{}}
-			t[f.Rule] = r
+			r = &ruleTally{severity: first.Severity}
+			t[first.Rule] = r
 		}
-		r.subjects[f.Subject] = true
-		switch f.Status {
-		case Fail:
-			r.failed[f.Subject] = true
-		case Unknown:
-			r.unknown[f.Subject] = true
+		r.subjects++
+		switch {
+		case failed:
+			r.failed++
+		case unknown:
+			r.unknown++
 		}
 	}
 	return t
@@ -151,16 +168,10 @@ func tally(findings []Finding) tallies {
 // rule fails anywhere, else the failing share of its subjects; a subject that
 // could not be judged loses half of its share.
 func (r *ruleTally) loss() float64 {
-	if len(r.failed) > 0 && r.severity.AtLeast(High) {
+	if r.failed > 0 && r.severity.AtLeast(High) {
 		return 1
 	}
-	half := 0
-	for s := range r.unknown {
-		if !r.failed[s] {
-			half++
-		}
-	}
-	return (float64(len(r.failed)) + float64(half)/2) / float64(len(r.subjects))
+	return (float64(r.failed) + float64(r.unknown)/2) / float64(r.subjects)
 }
 
 // score is round(100 × (1 − lost / total)), as if the rule named mended held,
@@ -176,7 +187,7 @@ func (t tallies) score(mark int, mended string) int {
 			continue
 		}
 		lost += w * r.loss()
-		critical = critical || r.severity == Critical && len(r.failed) > 0
+		critical = critical || r.severity == Critical && r.failed > 0
 	}
 	score := 100
 	if total > 0 {
@@ -212,18 +223,58 @@ mending its rule everywhere would add.`
 
 // Sort orders findings for files: by the id in the benchmark (numeric parts,
 // none last; any benchmark, newest first, when none is named), rule, subject
-// and element.
+// and element. All findings of a rule have the same ids.
+//
+// There may be a million findings, which are large, of a hundred rules. So the
+// rules are put in order, then the positions of each one's findings, and each
+// finding is moved once.
 func Sort(findings []Finding, benchmark string) {
-	slices.SortStableFunc(findings, func(a, b Finding) int {
-		return cmp.Or(
-			compareIDs(a.Ref(benchmark), b.Ref(benchmark)),
-			cmp.Compare(a.Rule, b.Rule),
-			cmp.Compare(a.Subject.Kind, b.Subject.Kind),
-			cmp.Compare(a.Subject.Name, b.Subject.Name),
-			cmp.Compare(a.Subject.ID, b.Subject.ID),
-			cmp.Compare(a.Element, b.Element),
-		)
-	})
+	type ruled struct {
+		name, id string
+		at       []int
+	}
+	byName := map[string]*ruled{}
+	var rules []*ruled
+	for i := range findings {
+		f := &findings[i]
+		r := byName[f.Rule]
+		if r == nil {
+			r = &ruled{name: f.Rule, id: f.Ref(benchmark)}
+			byName[f.Rule] = r
+			rules = append(rules, r)
+		}
+		r.at = append(r.at, i)
+	}
+	slices.SortFunc(rules, func(a, b *ruled) int { return cmp.Or(compareIDs(a.id, b.id), cmp.Compare(a.name, b.name)) })
+	order := make([]int, 0, len(findings))
+	for _, r := range rules {
+		slices.SortStableFunc(r.at, func(i, j int) int {
+			a, b := &findings[i], &findings[j]
+			return cmp.Or(
+				cmp.Compare(a.Subject.Kind, b.Subject.Kind),
+				cmp.Compare(a.Subject.Name, b.Subject.Name),
+				cmp.Compare(a.Subject.ID, b.Subject.ID),
+				cmp.Compare(a.Element, b.Element),
+			)
+		})
+		order = append(order, r.at...)
+	}
+	arrange(findings, order)
+}
+
+// arrange puts at each position i the finding from order[i], without a second
+// list. It uses order up.
+func arrange(findings []Finding, order []int) {
+	for start := range order {
+		moved := findings[start]
+		at := start
+		for order[at] != start {
+			from := order[at]
+			findings[at], order[at] = findings[from], at
+			at = from
+		}
+		findings[at], order[at] = moved, at
+	}
 }
 
 // Ref is the finding's first id in the benchmark named, or in its newest one,

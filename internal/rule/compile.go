@@ -28,6 +28,8 @@ type code struct {
 	pass     *expression
 	evidence []*expression
 	params   map[string]any
+	// state is the title as the end of a sentence.
+	state string
 }
 
 // userCostLimit bounds what an expression of a user's rule may cost, in CEL's
@@ -58,6 +60,7 @@ func (c *code) compile(r *Rule) error {
 	if err != nil {
 		return fmt.Errorf("making the rules' environment: %w", err)
 	}
+	c.state = lowerFirst(r.Title)
 	c.params = map[string]any{}
 	var vars []cel.EnvOption
 	for _, p := range r.Params {

@@ -3,6 +3,7 @@ package rule
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,20 +39,62 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	for _, kind := range []string{"host", "daemon"} {
 		found = s.judge(found, &view{vars: shared, hidden: hidden, subject: finding.Subject{Kind: kind, Name: f.Host.Name}})
 	}
-	for i := range f.Containers {
+	found = sideBySide(found, len(f.Containers), len(s.rules)*5/4, func(found []finding.Finding, i int) []finding.Finding {
 		c := &f.Containers[i]
 		vars := map[string]ref.Val{"container": adapt(c), "host": shared["host"], "daemon": shared["daemon"], "now": shared["now"]}
-		found = s.judge(found, &view{vars: vars, hidden: append(hiddenFacts("container.", c.Unseen), hidden...),
+		return s.judge(found, &view{vars: vars, hidden: append(hiddenFacts("container.", c.Unseen), hidden...),
 			subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)}})
-	}
+	})
 	if at := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" }); at >= 0 {
 		for _, r := range s.rules {
 			if r.Subject == "container" {
-				found = append(found, unknown(r.finding(finding.Subject{Kind: "container", Name: "*"}), hidden[at].missing))
+				found = append(found, r.finding(finding.Subject{Kind: "container", Name: "*"}))
+				unknown(&found[len(found)-1], hidden[at].missing)
 			}
 		}
 	}
 	return found, nil
+}
+
+// batch is how many containers one goroutine judges at once: enough that
+// handing over costs nothing beside judging, and few enough that their findings
+// are small beside all.
+const batch = 8
+
+// sideBySide appends what judge appends for 0 to n-1, in that order, and uses
+// all processors to do so. Each is thought to give so many findings.
+func sideBySide(found []finding.Finding, n, each int, judge func(found []finding.Finding, i int) []finding.Finding) []finding.Finding {
+	workers := min(runtime.GOMAXPROCS(0), (n+batch-1)/batch)
+	// Each worker takes every workers-th batch. It has at most one that waits
+	// and one that it is at, so that there is always a list to be had.
+	done := make([]chan []finding.Finding, workers)
+	lists := make(chan []finding.Finding, 2*workers)
+	for w := range workers {
+		lists <- nil
+		lists <- nil
+		done[w] = make(chan []finding.Finding, 1)
+		go func() {
+			for from := w * batch; from < n; from += workers * batch {
+				to := min(from+batch, n)
+				some := slices.Grow((<-lists)[:0], (to-from)*each)
+				for i := from; i < to; i++ {
+					some = judge(some, i)
+				}
+				done[w] <- some
+			}
+		}()
+	}
+	for from := 0; from < n; from += batch {
+		some := <-done[from/batch%workers]
+		// append would grow what is the program's largest list by a quarter more
+		// than it needs. What the first containers gave tells what the others will.
+		if cap(found)-len(found) < len(some) && from > n/8 {
+			found = slices.Grow(found, (len(found)/from+1)*(n-from)+len(some))
+		}
+		found = append(found, some...)
+		lists <- some
+	}
+	return found
 }
 
 // containerName is what a container is called in a report: one that has no
@@ -84,7 +127,11 @@ func hiddenFacts(prefix string, unseen []workload.Unseen) []hiddenFact {
 	list := make([]hiddenFact, 0, len(unseen)+4)
 	for _, u := range unseen {
 		path, open := strings.CutSuffix(prefix+u.Path, workload.Open)
-		list = append(list, hiddenFact{chain: splitPath(path), open: open, missing: []finding.Missing{{Path: path, Reason: u.Reason}}})
+		chain := splitPath(path)
+		if path == "collected" { // rules know it as now
+			chain = []string{"now"}
+		}
+		list = append(list, hiddenFact{chain: chain, open: open, missing: []finding.Missing{{Path: path, Reason: u.Reason}}})
 	}
 	return list
 }
@@ -222,8 +269,8 @@ func (s *scope) missing(v ref.Val) []finding.Missing {
 	return slices.Compact(list)
 }
 
-// unknown is the finding for facts that are missing.
-func unknown(f finding.Finding, missing []finding.Missing) finding.Finding {
+// unknown makes f the finding for facts that are missing.
+func unknown(f *finding.Finding, missing []finding.Missing) {
 	f.Status, f.Missing = finding.Unknown, missing
 	var words []string
 	for _, m := range missing {
@@ -233,49 +280,55 @@ func unknown(f finding.Finding, missing []finding.Missing) finding.Finding {
 		words = append(words[:3], fmt.Sprintf("and %d more", len(missing)-3))
 	}
 	f.Reason = "not observed: " + strings.Join(words, "; ")
-	return f
 }
 
-// broken is the finding for a rule that ended in a runtime error.
-func broken(f finding.Finding, err error) finding.Finding {
+// broken makes f the finding for a rule that ended in a runtime error.
+func broken(f *finding.Finding, err error) {
 	f.Status, f.Reason = finding.Unknown, "rule error: "+err.Error()
-	return f
 }
 
 func (s *Set) judge(found []finding.Finding, v *view) []finding.Finding {
 	for _, r := range s.rules {
 		if r.Subject == v.subject.Kind {
-			found = append(found, r.judge(v)...)
+			found = r.judge(found, v)
 		}
 	}
 	return found
 }
 
-// judge makes the findings of one rule for one subject.
-func (r *Rule) judge(v *view) []finding.Finding {
+// judge appends the findings of one rule for one subject. Findings are large,
+// so they are filled in where they stay.
+func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 	s := &scope{view: v, params: r.code.params, hidden: v.hidden}
-	whole := r.finding(v.subject)
+	found = append(found, r.finding(v.subject))
+	whole := &found[len(found)-1]
 	if r.code.when != nil {
 		switch applies, err := r.code.when.eval(s); {
 		case err != nil:
-			return []finding.Finding{broken(whole, err)}
+			broken(whole, err)
+			return found
 		case types.IsUnknown(applies):
-			return []finding.Finding{unknown(whole, s.missing(applies))}
+			unknown(whole, s.missing(applies))
+			return found
 		case applies == types.False:
 			whole.Status = finding.NotApplicable
-			return []finding.Finding{whole}
+			return found
 		}
 	}
-	if r.code.each == nil {
-		return []finding.Finding{r.judgeOne(s, whole)}
+	if r.code.each != nil {
+		return r.judgeEach(found, s)
 	}
-	return r.judgeEach(s, whole)
+	r.judgeOne(s, whole)
+	return found
 }
 
 // judgeEach judges a list: an empty one passes, one that was not seen is
 // unknown, and one that may be longer than what was seen is both its elements
-// and an unknown rest.
-func (r *Rule) judgeEach(s *scope, whole finding.Finding) []finding.Finding {
+// and an unknown rest. The last of found is the finding as it is for the
+// subject, and the first of those that take its place.
+func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
+	before := len(found) - 1
+	whole := &found[before]
 	list := chainOf(r.code.each.ast.NativeRep().Expr())
 	var rest, deeper []hiddenFact
 	for _, h := range s.hidden {
@@ -284,7 +337,8 @@ func (r *Rule) judgeEach(s *scope, whole finding.Finding) []finding.Finding {
 		case h.open && len(h.chain) == len(list):
 			rest = append(rest, h)
 		case len(h.chain) <= len(list):
-			return []finding.Finding{unknown(whole, h.missing)}
+			unknown(whole, h.missing)
+			return found
 		default:
 			deeper = append(deeper, h)
 		}
@@ -295,12 +349,14 @@ func (r *Rule) judgeEach(s *scope, whole finding.Finding) []finding.Finding {
 	}
 	value, err := r.code.each.eval(&at)
 	if err != nil {
-		return []finding.Finding{broken(whole, err)}
+		broken(whole, err)
+		return found
 	}
 	if types.IsUnknown(value) {
-		return []finding.Finding{unknown(whole, s.missing(value))}
+		unknown(whole, s.missing(value))
+		return found
 	}
-	var found []finding.Finding
+	found = found[:before]
 	i := 0
 	for it := value.(traits.Lister).Iterator(); it.HasNext() == types.True; i++ {
 		element := &scope{view: s.view, params: s.params, own: map[string]ref.Val{"it": it.Next()}, hidden: s.hidden}
@@ -312,22 +368,25 @@ func (r *Rule) judgeEach(s *scope, whole finding.Finding) []finding.Finding {
 				}
 			}
 		}
-		f := whole
+		found = append(found, r.finding(s.view.subject))
+		f := &found[len(found)-1]
 		f.Element = r.elementName(element, i)
-		f = r.judgeOne(element, f)
+		r.judgeOne(element, f)
 		// One port listens for two address families: that is one finding.
-		if !slices.ContainsFunc(found, func(o finding.Finding) bool {
-			return o.Element == f.Element && o.Status == f.Status && o.Message == f.Message
-		}) {
-			found = append(found, f)
+		for k := range found[before : len(found)-1] {
+			if o := &found[before+k]; o.Element == f.Element && o.Status == f.Status && o.Message == f.Message {
+				found = found[:len(found)-1]
+				break
+			}
 		}
 	}
 	if rest != nil {
-		found = append(found, unknown(whole, rest[0].missing))
+		found = append(found, r.finding(s.view.subject))
+		unknown(&found[len(found)-1], rest[0].missing)
 	}
-	if found == nil {
-		whole.Status = finding.Pass
-		return []finding.Finding{whole}
+	if len(found) == before {
+		found = append(found, r.finding(s.view.subject))
+		found[before].Status = finding.Pass
 	}
 	return found
 }
@@ -347,11 +406,12 @@ func (r *Rule) elementName(s *scope, i int) string {
 }
 
 // judgeOne evaluates let, pass and evidence for a subject or an element.
-func (r *Rule) judgeOne(s *scope, f finding.Finding) finding.Finding {
+func (r *Rule) judgeOne(s *scope, f *finding.Finding) {
 	for _, let := range r.code.let {
 		v, err := let.eval(s)
 		if err != nil {
-			return broken(f, err)
+			broken(f, err)
+			return
 		}
 		if s.own == nil {
 			s.own = map[string]ref.Val{}
@@ -363,30 +423,34 @@ func (r *Rule) judgeOne(s *scope, f finding.Finding) finding.Finding {
 	}
 	if r.code.pass == nil {
 		f.Status = finding.Manual
-	} else {
-		switch v, err := r.code.pass.eval(s); {
-		case err != nil:
-			return broken(f, err)
-		case types.IsUnknown(v):
-			return unknown(f, s.missing(v))
-		case v == types.True:
-			f.Status = finding.Pass
-			return f
-		case v == types.False:
-			f.Status = finding.Fail
-		default:
-			return broken(f, fmt.Errorf("the result is %s", v.Type().TypeName()))
-		}
+		r.explain(s, f)
+		return
 	}
-	return r.explain(s, f)
+	switch v, err := r.code.pass.eval(s); {
+	case err != nil:
+		broken(f, err)
+	case types.IsUnknown(v):
+		unknown(f, s.missing(v))
+	case v == types.True:
+		f.Status = finding.Pass
+	case v == types.False:
+		f.Status = finding.Fail
+		r.explain(s, f)
+	default:
+		broken(f, fmt.Errorf("the result is %s", v.Type().TypeName()))
+	}
 }
 
 // explain adds evidence, message and remedy to what fails or needs a person.
-func (r *Rule) explain(s *scope, f finding.Finding) finding.Finding {
-	f.Evidence = map[string]any{}
+func (r *Rule) explain(s *scope, f *finding.Finding) {
+	var quoted map[string]any
+	if len(r.code.evidence) > 0 {
+		f.Evidence, quoted = map[string]any{}, map[string]any{}
+	}
 	for _, e := range r.code.evidence {
 		if v, err := e.eval(s); err == nil && !types.IsUnknown(v) {
 			f.Evidence[e.name] = native(v)
+			quoted[e.name] = quoteWords(f.Evidence[e.name])
 		}
 	}
 	text := r.Message
@@ -396,19 +460,15 @@ func (r *Rule) explain(s *scope, f finding.Finding) finding.Finding {
 	if text != "" {
 		f.Message = expand(text, f.Subject.Name, f.Evidence)
 	}
-	quoted := make(map[string]any, len(f.Evidence))
-	for name, v := range f.Evidence {
-		quoted[name] = quoteWords(v)
-	}
-	fill := func(t string) string { return expand(t, sentence(quoteWords(f.Subject.Name)), quoted) }
+	name := sentence(quoteWords(f.Subject.Name))
+	fill := func(t string) string { return expand(t, name, quoted) }
 	f.Remedy = finding.Remedy{Run: fill(r.Remedy.Run), Update: fill(r.Remedy.Update), Compose: fill(r.Remedy.Compose),
 		Dockerfile: fill(r.Remedy.Dockerfile), Daemon: fill(r.Remedy.Daemon), Shell: fill(r.Remedy.Shell)}
-	return f
 }
 
 // finding is what all findings of the rule have in common.
 func (r *Rule) finding(subject finding.Subject) finding.Finding {
-	return finding.Finding{Rule: r.Name, Title: r.Title, Severity: r.Severity, Subject: subject, Message: lowerFirst(r.Title),
+	return finding.Finding{Rule: r.Name, Title: r.Title, Severity: r.Severity, Subject: subject, Message: r.code.state,
 		Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
 }
 

@@ -96,6 +96,9 @@ func sentence(v any) string {
 
 // expand replaces {name} in a text by evidence.
 func expand(text string, subject string, evidence map[string]any) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
 	return placeholder().ReplaceAllStringFunc(text, func(m string) string {
 		name := m[1 : len(m)-1]
 		if name == "subject" {

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// audited is what was measured of one population.
+type audited struct {
+	population population
+	// asked is how many requests of each kind an audit made, other what those
+	// of kindOther were.
+	asked map[string]int
+	other map[string]int
+	// audit is plimsoll's beside the minimal client.
+	audit comparison
+	// peakBytes is the largest audit's; ownBytes is this program's size, below
+	// which no child's can be measured.
+	peakBytes, ownBytes int64
+	// bench is docker-bench-security's beside plimsoll; nil when it was left out.
+	bench *comparison
+}
+
+// auditArgs ends in success whatever is found, and keeps the run from any key
+// for environment values that this machine may have.
+func (b *bench) auditArgs(socket string) []string {
+	return []string{b.program("plimsoll"), "audit", "--host", "unix://" + socket, "--fail-on", "never", "--state", filepath.Join(b.dir, "state")}
+}
+
+// connections are plimsoll's own: collect.DefaultConcurrency.
+const connections = "8"
+
+// audits measures the engine's containers as they are now.
+func (b *bench) audits(p *page) (audited, error) {
+	a := audited{population: b.fill.have}
+	counter, err := newCounter(filepath.Join(b.dir, "counter.sock"), b.socket)
+	if err != nil {
+		return a, fmt.Errorf("starting the counting proxy: %w", err)
+	}
+	_, err = measure(command{argv: b.auditArgs(counter.Socket)})
+	if cerr := counter.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return a, err
+	}
+	a.asked, a.other = counter.kinds, counter.other
+	paths := filepath.Join(b.dir, "paths")
+	if err := os.WriteFile(paths, []byte(strings.Join(counter.paths, "\n")+"\n"), 0o644); err != nil {
+		return a, err
+	}
+	ours := command{argv: b.auditArgs(b.socket)}
+	minimal := command{argv: []string{b.program("minimal"), b.socket, connections}, stdin: paths}
+	if a.audit, err = compare(ours, minimal, b.pairs); err != nil {
+		return a, err
+	}
+	for _, u := range a.audit.ours {
+		a.peakBytes = max(a.peakBytes, u.peakBytes)
+	}
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		return a, err
+	}
+	a.ownBytes = own.Maxrss << 10
+	load, err := loadAverage()
+	if err != nil {
+		return a, err
+	}
+	p.loads = append(p.loads, load)
+	if b.peer != "" && len(p.audits) == 0 {
+		a.bench, err = b.dockerBench(ours)
+	}
+	return a, err
+}
+
+// dockerBench compares with a checkout of docker-bench-security, which is a
+// shell script around the docker command. It looks at the host too; so does an
+// audit where it can. -b leaves out colours, -l names its log file.
+func (b *bench) dockerBench(ours command) (*comparison, error) {
+	b.say("docker-bench-security, 3 pairs")
+	script := command{argv: []string{"sh", "docker-bench-security.sh", "-b", "-l", filepath.Join(b.dir, "docker-bench.log")},
+		dir: b.peer, env: []string{"DOCKER_HOST=unix://" + b.socket}}
+	c, err := compare(script, ours, 3)
+	return &c, err
+}
+
+// total is all requests.
+func (a audited) total() int {
+	sum := 0
+	for _, n := range a.asked {
+		sum += n
+	}
+	return sum
+}
+
+// otherWords names what was asked once or more beside lists and inspects.
+func (a audited) otherWords() string {
+	var words []string
+	for _, path := range slices.Sorted(maps.Keys(a.other)) {
+		if n := a.other[path]; n > 1 {
+			path += fmt.Sprintf(" %d times", n)
+		}
+		words = append(words, path)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// judging is what the benchmarks of package rule say.
+type judging struct {
+	rules int
+	// seen and unseen are the processor time of all rules for one container:
+	// all of it seen, and with partial evaluation throughout. load is that of
+	// reading and compiling all rules.
+	seen, unseen, load time.Duration
+}
+
+// benchmarkRuns is how often each benchmark runs; the middle one counts.
+const benchmarkRuns = 7
+
+func measureJudging() (judging, error) {
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark(JudgeSeen|JudgeUnseen|Load)$", "-benchtime", "300ms",
+		"-count", strconv.Itoa(benchmarkRuns), "./internal/rule")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return judging{}, fmt.Errorf("running the benchmarks of internal/rule: %w\n%s", err, out)
+	}
+	return parseJudging(string(out))
+}
+
+// parseJudging reads the output of go test -bench.
+func parseJudging(out string) (judging, error) {
+	values := map[string][]float64{}
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(fields[0], "Benchmark"), "-")
+		for i := 2; i+1 < len(fields); i += 2 {
+			n, err := strconv.ParseFloat(fields[i], 64)
+			if err != nil {
+				return judging{}, fmt.Errorf("reading %q: %w", line, err)
+			}
+			key := name + " " + fields[i+1]
+			values[key] = append(values[key], n)
+		}
+	}
+	wanted := []string{"JudgeSeen cpu-ns/op", "JudgeUnseen cpu-ns/op", "Load cpu-ns/op", "JudgeSeen rules"}
+	if i := slices.IndexFunc(wanted, func(k string) bool { return len(values[k]) == 0 }); i >= 0 {
+		return judging{}, fmt.Errorf("the benchmarks of internal/rule gave no %s:\n%s", wanted[i], out)
+	}
+	duration := func(key string) time.Duration { return time.Duration(median(values[key])) }
+	return judging{seen: duration(wanted[0]), unseen: duration(wanted[1]), load: duration(wanted[2]), rules: int(values[wanted[3]][0])}, nil
+}

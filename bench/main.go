@@ -1,0 +1,196 @@
+// Command bench measures plimsoll beside what it can be compared with, and
+// writes the figures as a page in Markdown. It needs an engine of its own:
+//
+//	go run ./test/lab/cmd/lab run -- go run ./bench -o docs/performance.md
+//
+// It measures whole processes: an audit beside a client that makes the same
+// calls and does nothing with the answers (bench/minimal), the start beside a
+// program that says hello, and, where -docker-bench names a checkout of
+// docker-bench-security, an audit beside that. A counting proxy before the
+// engine tells what an audit asks. Judging alone is measured by the Go
+// benchmarks of package rule.
+//
+// Times on a shared machine say little, so that the bars are ratios: both
+// sides run in turn, and the median of all pairs counts. A bar that is missed
+// ends the program with exit code 1, after the page is written.
+//
+// It starts no engine, and it measures no other program's verdicts.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll/test/lab"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// needEngine is the lab's way to an engine for a program that is not a test:
+// without one there is nothing to measure.
+type needEngine struct{}
+
+func (needEngine) Helper()        {}
+func (needEngine) Cleanup(func()) {}
+func (needEngine) Fatalf(format string, args ...any) {
+	panic(missing(fmt.Sprintf(format, args...)))
+}
+func (n needEngine) Skipf(format string, args ...any) { n.Fatalf(format, args...) }
+
+type missing string
+
+// sharedEngine is the engine that `lab run` started.
+func sharedEngine() (e *lab.Engine, err error) {
+	defer func() {
+		if m, ok := recover().(missing); ok {
+			err = fmt.Errorf("%s\nRun  make bench", string(m))
+		}
+	}()
+	return lab.Shared(needEngine{}), nil
+}
+
+func run(args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	output := flags.String("o", "", "write the page to `FILE` too")
+	pairs := flags.Int("pairs", 15, "how many pairs of audits are run")
+	starts := flags.Int("starts", 40, "how many pairs of starts are run")
+	peer := flags.String("docker-bench", "", "`DIR` of a checkout of docker-bench-security; without one it is left out")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 {
+		return fmt.Errorf("usage: bench [-o FILE] [-pairs N] [-starts N] [-docker-bench DIR]")
+	}
+	engine, err := sharedEngine()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "plimsoll-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, socket: engine.Socket(), fill: newFiller(engine), pairs: *pairs, starts: *starts, peer: *peer, log: stderr}
+	p, err := b.measureAll(context.Background())
+	if err != nil {
+		return err
+	}
+	text := p.markdown()
+	if _, err := io.WriteString(stdout, text); err != nil {
+		return err
+	}
+	if *output != "" {
+		if err := os.WriteFile(*output, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if lost := p.missed(); len(lost) > 0 {
+		return fmt.Errorf("over the bar: %s", strings.Join(lost, "; "))
+	}
+	return nil
+}
+
+// bench is one run of all measurements.
+type bench struct {
+	dir           string // for programs and sockets
+	socket        string // the engine's
+	fill          *filler
+	pairs, starts int
+	peer          string
+	log           io.Writer
+}
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.log, "%s  "+format+"\n", append([]any{time.Now().Format(time.TimeOnly)}, args...)...)
+}
+
+func (b *bench) program(name string) string { return filepath.Join(b.dir, name) }
+
+// populations are how many containers there are for each round, and how many
+// of them run.
+var populations = []struct{ containers, running int }{{50, 10}, {500, 30}}
+
+// measureAll is the order of everything: what needs no engine first, so that
+// nothing runs beside it.
+func (b *bench) measureAll(ctx context.Context) (*page, error) {
+	p := &page{when: time.Now()}
+	b.say("building")
+	if err := b.build(); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.machine, err = describeMachine(); err != nil {
+		return nil, err
+	}
+	if p.engine, err = b.fill.version(ctx); err != nil {
+		return nil, err
+	}
+	p.loads = append(p.loads, p.machine.load)
+	b.say("starting, %d pairs", b.starts)
+	if p.start, err = compare(command{argv: []string{b.program("plimsoll"), "version"}}, command{argv: []string{b.program("hello")}}, b.starts); err != nil {
+		return nil, err
+	}
+	b.say("judging")
+	if p.judging, err = measureJudging(); err != nil {
+		return nil, err
+	}
+	if err := b.fill.begin(ctx); err != nil {
+		return nil, err
+	}
+	for _, n := range populations {
+		b.say("making %d containers", n.containers)
+		if err := b.fill.grow(ctx, n.containers, n.running); err != nil {
+			return nil, err
+		}
+		b.say("auditing them, %d pairs", b.pairs)
+		a, err := b.audits(p)
+		if err != nil {
+			return nil, err
+		}
+		p.audits = append(p.audits, a)
+	}
+	b.say("removing them")
+	if err := b.fill.end(ctx); err != nil {
+		return nil, fmt.Errorf("removing what was measured: %w", err)
+	}
+	load, err := loadAverage()
+	p.loads = append(p.loads, load)
+	return p, err
+}
+
+// build makes all programs that are compared, with the flags of a release.
+func (b *bench) build() error {
+	hello := filepath.Join(b.dir, "src")
+	if err := os.Mkdir(hello, 0o755); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"go.mod":  "module hello\n\ngo 1.26\n",
+		"main.go": "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(hello, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, one := range []struct{ dir, name, source string }{{".", "plimsoll", "./cmd/plimsoll"}, {".", "minimal", "./bench/minimal"}, {hello, "hello", "."}} {
+		cmd := exec.Command("go", "build", "-C", one.dir, "-trimpath", "-ldflags=-s -w", "-o", b.program(one.name), one.source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building %s: %w\n%s", one.source, err, out)
+		}
+	}
+	return nil
+}

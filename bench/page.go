@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// page is all figures of one run.
+type page struct {
+	when    time.Time
+	machine machine
+	engine  string
+	loads   []string
+	start   comparison
+	judging judging
+	audits  []audited
+}
+
+// What each figure must not exceed.
+const (
+	barOther  = 12   // requests beside lists and inspects
+	barAudit  = 1.5  // wall time by the minimal client's
+	barSeen   = 1.0  // milliseconds for all rules over one container
+	barUnseen = 4.0  // the same with partial evaluation
+	barStart  = 4.0  // wall and processor time by those of a program that says hello
+	barPeak   = 80.0 // MiB, at 500 containers
+)
+
+// figure is one row: a number and, unless it is 0, its bar.
+type figure struct {
+	what   string
+	number float64
+	unit   string // behind the number, with its space; may be empty
+	bar    float64
+	detail string
+}
+
+func (f figure) missed() bool { return f.bar != 0 && !(f.number <= f.bar) }
+
+// asked are the rows about requests, of which the number must be exact: fewer
+// would mean that something was not looked at.
+type asked struct {
+	kind         string
+	number, want int
+	most         bool // want is the most, not the exact number
+}
+
+func (a asked) missed() bool { return a.number > a.want || !a.most && a.number < a.want }
+
+func (a audited) requests() []asked {
+	want := map[string]int{kindList: 1, kindContainer: a.population.containers, kindImage: a.population.images, kindExec: a.population.execs, kindOther: barOther}
+	var rows []asked
+	for _, k := range kinds {
+		rows = append(rows, asked{k, a.asked[k], want[k], k == kindOther})
+	}
+	return rows
+}
+
+func milliseconds(seconds float64) string {
+	return fmt.Sprintf("%.1f ms", seconds*1e3)
+}
+
+// figures are all rows that have one number.
+func (p *page) figures() []figure {
+	var rows []figure
+	for _, a := range p.audits {
+		n := a.population.containers
+		rows = append(rows, figure{fmt.Sprintf("audit of %d containers by the minimal client, wall time", n), a.audit.ratio(wallOf), "", barAudit,
+			fmt.Sprintf("%s to %s, %d pairs", milliseconds(middle(a.audit.ours, wallOf)), milliseconds(middle(a.audit.theirs, wallOf)), len(a.audit.ours))})
+	}
+	for _, a := range p.audits {
+		n := a.population.containers
+		f := figure{what: fmt.Sprintf("peak memory of an audit of %d containers", n), number: float64(a.peakBytes) / (1 << 20), unit: " MiB",
+			detail: fmt.Sprintf("the largest of %d", len(a.audit.ours))}
+		if n == 500 {
+			f.bar = barPeak
+		}
+		if a.peakBytes <= a.ownBytes {
+			f.detail += "; no more than the bench itself, so it may be less"
+		}
+		rows = append(rows, f)
+	}
+	rows = append(rows,
+		figure{fmt.Sprintf("%d rules over one container, all seen", p.judging.rules), ms(p.judging.seen), " ms", barSeen, "processor time"},
+		figure{"the same, with partial evaluation throughout", ms(p.judging.unseen), " ms", barUnseen, "processor time"},
+		figure{"reading and compiling all rules", ms(p.judging.load), " ms", 0, "processor time, once an audit, while the engine answers"},
+		figure{"`plimsoll version` by hello, wall time", p.start.ratio(wallOf), "", barStart,
+			fmt.Sprintf("%s to %s, %d pairs", milliseconds(middle(p.start.ours, wallOf)), milliseconds(middle(p.start.theirs, wallOf)), len(p.start.ours))},
+		figure{"`plimsoll version` by hello, processor time", p.start.ratio(cpuOf), "", barStart,
+			fmt.Sprintf("%s to %s", milliseconds(middle(p.start.ours, cpuOf)), milliseconds(middle(p.start.theirs, cpuOf)))})
+	for _, a := range p.audits {
+		if a.bench != nil {
+			rows = append(rows, figure{fmt.Sprintf("docker-bench-security by an audit, %d containers, wall time", a.population.containers), a.bench.ratio(wallOf), "", 0,
+				fmt.Sprintf("%s to %s, %d pairs", milliseconds(middle(a.bench.ours, wallOf)), milliseconds(middle(a.bench.theirs, wallOf)), len(a.bench.ours))})
+		}
+	}
+	return rows
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// missed are the rows over their bar.
+func (p *page) missed() []string {
+	var list []string
+	for _, a := range p.audits {
+		for _, r := range a.requests() {
+			if r.missed() {
+				list = append(list, fmt.Sprintf("%s at %d containers: %d, not %d", r.kind, a.population.containers, r.number, r.want))
+			}
+		}
+	}
+	for _, f := range p.figures() {
+		if f.missed() {
+			list = append(list, fmt.Sprintf("%s: %.2f%s, not %g%s", f.what, f.number, f.unit, f.bar, f.unit))
+		}
+	}
+	return list
+}
+
+// markdown is the page.
+func (p *page) markdown() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# Performance\n")
+	line("`make bench` measures all of this anew and writes this page. It needs root, an")
+	line("hour on a slow machine and five minutes on a quick one, and starts a Docker")
+	line("engine of its own, which it takes away again. It fails when a bar is missed.\n")
+	m := p.machine
+	line("| | |\n|---|---|")
+	line("| measured | %s |", p.when.UTC().Format("2 January 2006, 15:04 UTC"))
+	line("| machine | %s, %d processors, %s; %s |", m.cpu, m.cpus, m.memory, m.system)
+	line("| load | %s: the mean number of processes that wanted a processor, before, during and after |", strings.Join(p.loads, ", "))
+	line("| plimsoll | commit %s, %s, `CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'` |", m.commit, m.goes)
+	line("| engine | %s |\n", p.engine)
+	line("## What an audit asks the engine\n")
+	line("Counted by a proxy before the engine. An audit makes one list, inspects each")
+	line("container, each image that one of them runs, and each process that was started")
+	line("by exec, and makes at most %d calls more, however many containers there are. It", barOther)
+	line("never asks for sizes or processes, which cost the engine much.\n")
+	b.WriteString("| request |")
+	for _, a := range p.audits {
+		fmt.Fprintf(&b, " %s |", a.population)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---:|", len(p.audits)) + "\n")
+	for i, k := range kinds {
+		fmt.Fprintf(&b, "| %s |", k)
+		for _, a := range p.audits {
+			r := a.requests()[i]
+			fmt.Fprintf(&b, " %d", r.number)
+			if r.most {
+				fmt.Fprintf(&b, " (at most %d)", r.want)
+			}
+			if r.missed() {
+				fmt.Fprintf(&b, " **not %d**", r.want)
+			}
+			b.WriteString(" |")
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("| all |")
+	for _, a := range p.audits {
+		fmt.Fprintf(&b, " %d |", a.total())
+	}
+	line("\n")
+	if len(p.audits) > 0 {
+		line("The others are %s.\n", p.audits[len(p.audits)-1].otherWords())
+	}
+	line("## Time and memory\n")
+	line("| figure | measured | bar | |\n|---|---:|---:|---|")
+	for _, f := range p.figures() {
+		bar, number := "", fmt.Sprintf("%.2f%s", f.number, f.unit)
+		if f.bar != 0 {
+			bar = fmt.Sprintf("%g%s", f.bar, f.unit)
+		}
+		if f.missed() {
+			number = "**" + number + "**"
+		}
+		line("| %s | %s | %s | %s |", f.what, number, bar, f.detail)
+	}
+	line("\n## What the figures mean\n")
+	line("%s", meaning)
+	return b.String()
+}
+
+const meaning = `- **Ratios, not times.** Both programs of a pair run one after the other on the
+  same machine, each as often first as second, and the median of all pairs'
+  ratios counts. Times beside them are medians, and are those of the machine
+  above with the load above.
+- **The minimal client** (bench/minimal) asks the same engine for the same paths
+  over as many connections, writes HTTP by hand, keeps its connections open, and
+  drops the answers. It is told all paths beforehand, so that it never waits for
+  one answer before it can ask the next question. What an audit takes beyond it
+  is the price of the start, of reading the rules, of understanding the answers,
+  of judging, and of the report.
+- **The containers** are made from one small image in a few variants; they
+  differ in limits, mounts, users and capabilities. Most are created and never
+  started, as an engine needs as long to describe those.
+- **Rules over one container** is the time that all rules about containers need
+  for one that uses every field an engine has, all programs compiled. Partial
+  evaluation is what happens when something was not observed; there, every fact
+  that any rule reads is hidden, of lists a part. The middle of several runs of
+  the benchmarks in internal/rule counts: ` + "`go test -bench . ./internal/rule`" + `.
+- **Hello** is a program that prints one line, built with the same flags. What
+  plimsoll takes beyond it at its start is nearly all the set-up of the packages
+  that are linked in, before its own first line runs.
+- **Peak memory** is the resident size as the kernel counted it (ru_maxrss).
+`

@@ -1,0 +1,184 @@
+// Package test holds the tests that are about the project as a whole: its
+// layout and rules of style here, and what a user sees in the scripts, which
+// run the real program. What starts a real engine for them is package lab.
+package test
+
+import (
+	"bufio"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/plimsoll/plimsoll"
+
+// arrows are the packages of the project that each package may import. A
+// package that is not here fails the test: give it its place in
+// ARCHITECTURE.md and here.
+var arrows = map[string][]string{
+	"cmd/plimsoll":              {"internal/cli"},
+	"rules":                     {},
+	"internal/strict":           {},
+	"internal/term":             {},
+	"internal/finding":          {},
+	"internal/workload":         {"internal/strict"},
+	"internal/workload/runline": {"internal/workload", "internal/strict"},
+	"internal/facts":            {"internal/workload", "internal/strict"},
+	"internal/engine":           {"internal/strict"},
+	"internal/collect":          {"internal/engine", "internal/facts", "internal/workload", "internal/strict"},
+	"internal/rule":             {"internal/facts", "internal/workload", "internal/finding", "internal/strict"},
+	"internal/rule/ruletest":    {"internal/rule", "internal/facts", "internal/workload", "internal/workload/runline", "internal/finding", "internal/strict"},
+	"internal/reach":            {"internal/facts", "internal/workload", "internal/finding"},
+	"internal/report":           {"internal/finding", "internal/term"},
+	"internal/cli": {"rules", "internal/collect", "internal/engine", "internal/facts", "internal/finding", "internal/reach", "internal/report",
+		"internal/rule", "internal/rule/ruletest", "internal/strict", "internal/term", "internal/workload", "internal/workload/runline"},
+	"test":             {},
+	"test/lab":         {},
+	"test/lab/cmd/lab": {"test/lab"},
+	"bench":            {"test/lab"},
+	"bench/minimal":    {},
+}
+
+type pkg struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,Imports,GoFiles", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	var list []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p pkg
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	if len(list) < len(arrows)/2 {
+		t.Fatalf("%d packages found", len(list))
+	}
+	return list
+}
+
+// TestArrows: imports point down, as ARCHITECTURE.md has them.
+func TestArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("%s is in no place of the layout", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if below, ours := strings.CutPrefix(i, module+"/"); ours && !slices.Contains(allowed, below) {
+				t.Errorf("%s imports %s", name, below)
+			}
+		}
+	}
+}
+
+// TestPackageComments: each package says what it is for, once.
+func TestPackageComments(t *testing.T) {
+	for _, p := range packages(t) {
+		var comments int
+		for _, file := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Doc != nil {
+				comments++
+				if text := f.Doc.Text(); !strings.HasPrefix(text, "Package ") && !strings.HasPrefix(text, "Command ") {
+					t.Errorf("%s: the comment begins %.40q", p.ImportPath, text)
+				}
+			}
+		}
+		if comments != 1 && len(p.GoFiles) > 0 {
+			t.Errorf("%s has %d package comments", p.ImportPath, comments)
+		}
+	}
+}
+
+// TestWorldComesIn: clock, environment, streams and exit belong to cli (and to
+// the programs in cmd and the lab); everything else is handed what it needs.
+func TestWorldComesIn(t *testing.T) {
+	forbidden := map[string][]string{
+		"os":   {"Getenv", "LookupEnv", "Environ", "Stdout", "Stderr", "Stdin", "Exit", "Args", "Getwd", "UserHomeDir"},
+		"time": {"Now"},
+	}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if name == "internal/cli" || strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "test") || strings.HasPrefix(name, "bench") {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			set := token.NewFileSet()
+			f, err := parser.ParseFile(set, filepath.Join(p.Dir, file), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				sel, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if x, ok := sel.X.(*ast.Ident); ok && slices.Contains(forbidden[x.Name], sel.Sel.Name) {
+					t.Errorf("%s: %s.%s", set.Position(sel.Pos()), x.Name, sel.Sel.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// TestFiles: no file is longer than 800 lines, none carries marks of unfinished
+// work, and nothing suppresses a linter.
+func TestFiles(t *testing.T) {
+	unfinished := regexp.MustCompile(`\b(TODO|FIXME|XXX)\b|//nolint|//lint:ignore`)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || d.Name() == "out" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !slices.Contains([]string{".go", ".yaml", ".md", ".sh", ".txtar"}, filepath.Ext(path)) || strings.HasSuffix(path, "house_test.go") {
+			return nil
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		lines := 0
+		for s := bufio.NewScanner(f); s.Scan(); {
+			lines++
+			if unfinished.MatchString(s.Text()) {
+				t.Errorf("%s:%d: %s", path, lines, s.Text())
+			}
+		}
+		if lines > 800 && filepath.Ext(path) == ".go" {
+			t.Errorf("%s has %d lines", path, lines)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

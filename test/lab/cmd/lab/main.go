@@ -1,0 +1,74 @@
+// Command lab runs things against a private Docker engine that leaves no
+// trace. `lab` alone says how; package lab says how it works.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/plimsoll/plimsoll/test/lab"
+)
+
+const usage = `usage:
+  lab run -- COMMAND...      run COMMAND with a private engine for tests
+  lab demo [-- COMMAND...]   run COMMAND, or wait for Ctrl-C, with eight sample containers
+  lab audit -- PLIMSOLL      audit this machine's engine, or a throwaway one where there is none
+  lab install [PACKAGE...]   install what an engine needs, or the named Debian packages
+  lab remove                 remove again what "lab install" added
+
+All need root, except "lab audit" where there is an engine.
+`
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	if did, err := lab.Internal(args); did {
+		return report(0, err)
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	w := lab.World{Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals}
+	verb, rest := "", args
+	if len(args) > 0 {
+		verb, rest = args[0], args[1:]
+	}
+	// What follows "--" is a command, which run and audit need and demo may have.
+	command := rest
+	if len(rest) > 0 && rest[0] == "--" {
+		command = rest[1:]
+	}
+	isCommand := len(command) > 0 && len(command) < len(rest)
+	switch {
+	case verb == "run" && isCommand:
+		return report(lab.Run(w, command))
+	case verb == "audit" && isCommand:
+		return report(lab.Audit(w, command))
+	case verb == "demo" && (isCommand || len(rest) == 0):
+		return report(lab.RunDemo(w, command))
+	case verb == "install":
+		if len(rest) == 0 {
+			rest = lab.Packages
+		}
+		return report(lab.RunInstall(w, rest))
+	case verb == "remove" && len(rest) == 0:
+		return report(lab.RunRemove(w))
+	case verb == "help" || verb == "-h" || verb == "--help":
+		fmt.Print(usage)
+		return 0
+	}
+	fmt.Fprint(os.Stderr, usage)
+	return 2
+}
+
+// report prints an error and returns the exit code, which is not 0 with one.
+func report(code int, err error) int {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "lab: %v\n", err)
+		return max(code, 1)
+	}
+	return code
+}

@@ -1,0 +1,341 @@
+package lab
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A snapshot is what the machine looks like to somebody who asks whether an
+// engine has been there: one line a thing, under headings.
+type snapshot map[string][]string
+
+// other matches names of engines that other tests run beside this one.
+var other = regexp.MustCompile(`plimsoll-lab-[0-9a-f]{8}\b`)
+
+// telling matches files that an engine or its installation would leave.
+var telling = regexp.MustCompile(`docker|containerd|\brunc|xtables|netns|moby|plimsoll-(lab|apt)`)
+
+// takeSnapshot looks at everything that an engine could leave or change.
+func takeSnapshot(t *testing.T) snapshot {
+	t.Helper()
+	s := snapshot{
+		"process":       engineProcesses(t),
+		"cgroup":        cgroupDirs(t),
+		"mount":         mounts(t),
+		"interface":     interfaces(t),
+		"packet filter": packetFilter(t),
+		"file":          tellingFiles(t),
+		"content":       contents(t, "/etc/subuid", "/etc/subgid", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf"),
+	}
+	for _, lines := range s {
+		slices.Sort(lines)
+	}
+	return s
+}
+
+// engineProcesses lists processes that an engine could have started: those that
+// name the lab's folder of this test, are in a cgroup of it, or are in another
+// network namespace than this process. Those of other labs are left out.
+func engineProcesses(t *testing.T) []string {
+	t.Helper()
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, dir := range dirs {
+		ns, err := os.Readlink(filepath.Join(dir, "ns/net"))
+		if err != nil {
+			continue // ended, or not ours to see
+		}
+		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		cgroup, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
+		about := string(cmdline) + string(cgroup)
+		if strings.Contains(about, token) || ns != own && !other.MatchString(about) {
+			found = append(found, fmt.Sprintf("%s %q", dir, cmdline))
+		}
+	}
+	return found
+}
+
+// cgroupDirs lists the cgroups at the top of each hierarchy, and deeper ones
+// with telling names; other programs make and remove theirs all the time.
+func cgroupDirs(t *testing.T) []string {
+	t.Helper()
+	hs, err := readHierarchies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, h := range hs {
+		_ = filepath.WalkDir(h.Mount, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return fs.SkipDir // removed since it was listed
+			}
+			if !d.IsDir() {
+				return nil
+			}
+			if other.MatchString(d.Name()) {
+				return fs.SkipDir
+			}
+			if filepath.Dir(path) == h.Mount || telling.MatchString(path) {
+				found = append(found, path)
+			}
+			return nil
+		})
+	}
+	return found
+}
+
+func mounts(t *testing.T) []string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+func interfaces(t *testing.T) []string {
+	t.Helper()
+	ifs, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, i := range ifs {
+		addrs, err := i.Addrs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, fmt.Sprint(i.Name, i.Flags, addrs))
+	}
+	return found
+}
+
+// packetFilter needs nft, which shows the rules of iptables too.
+func packetFilter(t *testing.T) []string {
+	t.Helper()
+	path, err := lookPath("nft")
+	if err != nil {
+		lacking(t, "nft is not installed: run `lab install nftables`")
+	}
+	out, err := exec.Command(path, "list", "ruleset").CombinedOutput()
+	if err != nil {
+		t.Fatalf("nft list ruleset: %v: %s", err, out)
+	}
+	return strings.Split(string(out), "\n")
+}
+
+// tellingFiles lists files with telling names where engines put some.
+func tellingFiles(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	for _, root := range []string{"/etc", "/run", "/var/lib", "/var/run/", "/opt", "/tmp", "/root", "/dev/shm"} {
+		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // removed since it was listed
+			}
+			// Below /tmp other tests keep theirs.
+			if d.IsDir() && (path == "/var/lib/dpkg" || filepath.Dir(path) == "/tmp" && !strings.Contains(path, token) || path == "/root/go" ||
+				path == "/root/.cache" || filepath.Dir(path) == Base || strings.Count(path, "/") > 5) {
+				return fs.SkipDir
+			}
+			if telling.MatchString(d.Name()) && path != Base {
+				found = append(found, path+" "+d.Type().String())
+			}
+			return nil
+		})
+	}
+	return found
+}
+
+func contents(t *testing.T, paths ...string) []string {
+	t.Helper()
+	var found []string
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(b)
+		found = append(found, p+" "+hex.EncodeToString(sum[:]))
+	}
+	return found
+}
+
+// sysctls are the kernel's settings by path.
+type sysctls map[string]string
+
+func takeSysctls(t *testing.T) sysctls {
+	t.Helper()
+	s := sysctls{}
+	err := filepath.WalkDir("/proc/sys", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if b, err := os.ReadFile(path); err == nil {
+			s[path] = string(b)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s) < 100 {
+		t.Fatalf("only %d settings in /proc/sys", len(s))
+	}
+	return s
+}
+
+// restless are settings that are counters in truth, or change by themselves.
+var restless = regexp.MustCompile(`/(random/|dentry-state|file-nr|inode-nr|inode-state|ns_last_pid|pty/nr|aio-nr|nf_conntrack_count|sched_domain|` +
+	`dqstats|quota/|last_idx|drop_caches|max_newidle_lb_cost|sem_next_id|msg_next_id|shm_next_id|mm_counter|usage|memfd)`)
+
+// changed lists settings of before that have another value in after.
+func (before sysctls) changed(after sysctls) []string {
+	var lines []string
+	for _, path := range slices.Sorted(maps.Keys(before)) {
+		if !restless.MatchString(path) && before[path] != after[path] {
+			lines = append(lines, fmt.Sprintf("%s: %q became %q", path, before[path], after[path]))
+		}
+	}
+	return lines
+}
+
+// noTrace returns a function that fails the test unless the machine looks as
+// it does now. The kernel takes namespaces apart after their last process has
+// ended, so that function looks again until all is equal, or for a minute.
+func noTrace(t *testing.T) (check func(what string)) {
+	t.Helper()
+	before, set := takeSnapshot(t), takeSysctls(t)
+	return func(what string) {
+		t.Helper()
+		var diff string
+		for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			diff = cmp.Diff(before, takeSnapshot(t))
+			if diff == "" || time.Now().After(end) {
+				break
+			}
+		}
+		if diff != "" {
+			t.Errorf("%s leaves a trace:\n%s", what, diff)
+		}
+		if lines := set.changed(takeSysctls(t)); len(lines) > 0 {
+			t.Errorf("%s changes the kernel's settings:\n%s", what, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+// The comparison must see each thing that it is there for.
+func TestSnapshotSees(t *testing.T) {
+	needRoot(t)
+	hs, err := readHierarchies()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		heading string
+		leave   func(t *testing.T)
+	}{
+		{"process", func(t *testing.T) {
+			cmd := exec.Command("unshare", "--net", "sleep", "1000")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+			waitFor(t, "the process to have its own network", func() bool { return len(engineProcesses(t)) > 0 })
+		}},
+		{"cgroup", func(t *testing.T) {
+			dir := filepath.Join(hs[0].Mount, "docker-"+token)
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.Remove(dir) })
+		}},
+		{"mount", func(t *testing.T) {
+			dir := t.TempDir()
+			system(t, "mount", "-t", "tmpfs", "tmpfs", dir)
+			t.Cleanup(func() { system(t, "umount", dir) })
+		}},
+		{"interface", func(t *testing.T) {
+			name := "lab" + token[len(token)-8:]
+			system(t, "ip", "link", "add", name, "type", "bridge")
+			t.Cleanup(func() { system(t, "ip", "link", "del", name) })
+		}},
+		{"packet filter", func(t *testing.T) {
+			system(t, "nft", "add", "table", "inet", "lab")
+			t.Cleanup(func() { system(t, "nft", "delete", "table", "inet", "lab") })
+		}},
+		{"file", func(t *testing.T) {
+			path := "/run/docker-" + token + ".sock"
+			writeFile(t, path, "")
+			t.Cleanup(func() { _ = os.Remove(path) })
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.heading, func(t *testing.T) {
+			before := takeSnapshot(t)
+			t.Run("left", func(t *testing.T) {
+				tt.leave(t)
+				if cmp.Equal(before[tt.heading], takeSnapshot(t)[tt.heading]) {
+					t.Errorf("a %s that was left is not seen", tt.heading)
+				}
+			})
+			if diff := cmp.Diff(before[tt.heading], takeSnapshot(t)[tt.heading]); diff != "" {
+				t.Errorf("a difference is seen where there is none: %s", diff)
+			}
+		})
+	}
+	t.Run("setting", func(t *testing.T) {
+		const path = "/proc/sys/kernel/keys/maxkeys"
+		before := takeSysctls(t)
+		if lines := before.changed(takeSysctls(t)); len(lines) > 0 {
+			t.Errorf("settings change by themselves: %s", lines)
+		}
+		if err := os.WriteFile(path, []byte("201"), 0); err != nil {
+			t.Fatal(err)
+		}
+		after := takeSysctls(t)
+		if err := os.WriteFile(path, []byte(before[path]), 0); err != nil {
+			t.Fatal(err)
+		}
+		if lines := before.changed(after); len(lines) != 1 || !strings.HasPrefix(lines[0], path) {
+			t.Errorf("changing %s is seen as %q", path, lines)
+		}
+	})
+}
+
+func system(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if err := quiet(name, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waiting for %s took over five minutes", what)
+		}
+	}
+}
