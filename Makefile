@@ -7,7 +7,7 @@ LAB         := out/lab
 # What tests start beside an engine.
 TEST_PACKAGES := docker.io containerd runc iptables busybox-static openssh-server openssh-client
 
-.PHONY: help audit build test unit rules bench fuzz check deps clean
+.PHONY: help audit build test unit soak rules bench fuzz check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: $(LAB) ## everything that must hold; needs root
 
 unit: ## tests that need neither root nor an engine
 	$(GO) test ./internal/strict ./internal/term ./internal/finding ./internal/facts ./internal/rule/... ./internal/report ./internal/reach ./rules
+
+soak: $(LAB) ## what takes longer than make test allows; needs root
+	$(LAB) test $(TEST_PACKAGES) -- env CI=true $(GO) test -tags soak -timeout 60m ./...
 
 rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test

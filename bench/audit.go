@@ -79,11 +79,11 @@ func (b *bench) audits(p *page) (audited, error) {
 }
 
 // dockerBench compares with a checkout of docker-bench-security, which is a
-// shell script around the docker command. It looks at the host too; so does an
-// audit where it can. -b leaves out colours, -l names its log file.
+// shell script around the docker command. Of its checks only those of running
+// containers are made (-c), without colours (-b), and with its log (-l) aside.
 func (b *bench) dockerBench(ours command) (*comparison, error) {
 	b.say("docker-bench-security, 3 pairs")
-	script := command{argv: []string{"sh", "docker-bench-security.sh", "-b", "-l", filepath.Join(b.dir, "docker-bench.log")},
+	script := command{argv: []string{"bash", "docker-bench-security.sh", "-b", "-c", "container_runtime", "-l", filepath.Join(b.dir, "docker-bench.log")},
 		dir: b.peer, env: []string{"DOCKER_HOST=unix://" + b.socket}}
 	c, err := compare(script, ours, 3)
 	return &c, err

@@ -168,6 +168,7 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	}
 	load, err := loadAverage()
 	p.loads = append(p.loads, load)
+	p.took = time.Since(p.when)
 	return p, err
 }
 

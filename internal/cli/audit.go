@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,12 +93,17 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if lookErr != nil {
 		return lookErr
 	}
+	// The findings of a crowd live to the end. With room for half as much
+	// garbage, memory peaks a third lower, at no cost in time (measured).
+	if len(f.Containers) >= crowd && a.world.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.set, f, j, config.Mark, started) })
 	if err != nil {
 		return err
 	}
 	report.Reach = append(report.Reach, reach.Of(f)...)
-	if err := a.write(report, j, ""); err != nil {
+	if err := a.write(ctx, report, j, ""); err != nil {
 		return err
 	}
 	if !containersSeen(f) {
@@ -105,6 +111,9 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	}
 	return a.verdict(report, j)
 }
+
+// crowd is how many containers are so many that memory counts before all.
+const crowd = 1000
 
 // await gives what do gives, or the error of ctx if that ends first. Then do is
 // left to itself, so it must change nothing; the program is about to end.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -28,14 +30,14 @@ the image or the engine's configuration decides is unknown, and says so.`,
 			if err := j.check(); err != nil {
 				return err
 			}
-			return a.check(&j, args)
+			return a.check(c.Context(), &j, args)
 		},
 	}
 	j.flags(c)
 	return c
 }
 
-func (a *app) check(j *judging, args []string) error {
+func (a *app) check(ctx context.Context, j *judging, args []string) error {
 	started := a.world.Now()
 	if _, err := a.config(); err != nil {
 		return err
@@ -72,7 +74,7 @@ func (a *app) check(j *judging, args []string) error {
 	}
 	report.Target.Name, report.Target.Containers = "docker run", 0
 	report.Reach = append(report.Reach, reach.Of(f)...)
-	if err := a.write(report, j, "run"); err != nil {
+	if err := a.write(ctx, report, j, "run"); err != nil {
 		return err
 	}
 	return a.verdict(report, j)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -34,10 +36,14 @@ Values of environment variables and passwords are not in it.`,
 			if err != nil {
 				return err
 			}
+			write := func(w io.Writer) error {
+				_, err := w.Write(data)
+				return err
+			}
 			if output != "" {
-				err = replaceFile(output, data)
+				err = replaceFile(output, write)
 			} else {
-				_, err = a.stdout.Write(data)
+				err = write(a.stdout)
 			}
 			if err != nil {
 				return &failure{code: exitUnable, message: "the facts can't be written", err: err}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -70,10 +71,11 @@ func checkOutput(name string) error {
 	return nil
 }
 
-// replaceFile writes a file whole or not at all: a file that was there stays as
-// it was until the new one is complete, and so do its mode and the links that
-// lead to it. What is no regular file (a pipe, a terminal) is written to.
-func replaceFile(name string, data []byte) error {
+// replaceFile has a file written whole or not at all: a file that was there
+// stays as it was until the new one is complete, and its mode and the links that
+// lead to it stay for good. What is no regular file (a pipe, a terminal) is
+// written to.
+func replaceFile(name string, write func(io.Writer) error) error {
 	mode := fs.FileMode(0o666)
 	info, err := os.Stat(name)
 	switch {
@@ -81,7 +83,7 @@ func replaceFile(name string, data []byte) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return writeTo(name, os.O_WRONLY, 0, data)
+		return writeTo(name, os.O_WRONLY, 0, write)
 	default:
 		mode = info.Mode().Perm()
 		// /dev/stdout leads to a file where it is redirected; the link must stay.
@@ -92,23 +94,36 @@ func replaceFile(name string, data []byte) error {
 	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"-"+rand.Text()[:8])
 	// os.Rename on success leaves nothing to remove.
 	defer os.Remove(temp)
-	if err := writeTo(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, data); err != nil {
+	if err := writeTo(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, write); err != nil {
 		return err
 	}
 	return os.Rename(temp, name)
 }
 
 // writeTo opens, writes and closes; a regular file is on the disk then.
-func writeTo(name string, flag int, mode fs.FileMode, data []byte) error {
+func writeTo(name string, flag int, mode fs.FileMode, write func(io.Writer) error) error {
 	f, err := os.OpenFile(name, flag, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	err = write(f)
 	if err == nil && flag&os.O_CREATE != 0 {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// until is a writer that takes nothing more once ctx has ended.
+type until struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (u until) Write(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Writer.Write(p)
 }
 
 // print writes text for standard output.

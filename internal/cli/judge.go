@@ -1,9 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -135,21 +136,21 @@ func shortOS(name string) string {
 	return strings.Replace(name, " GNU/Linux", "", 1)
 }
 
-// write prints the report.
-func (a *app) write(r finding.Report, j *judging, form string) error {
-	out := a.stdout
-	var buffer bytes.Buffer
-	if j.output != "" {
-		out = term.New(term.Config{Writer: &buffer, UTF8: true})
+// write prints the report. A file is not half-written when ctx ends.
+func (a *app) write(ctx context.Context, r finding.Report, j *judging, form string) error {
+	write := func(out *term.Printer) error {
+		if j.format == "json" {
+			return report.JSON(out, r)
+		}
+		return report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: fixHint(form)})
 	}
 	var err error
-	if j.format == "json" {
-		err = report.JSON(out, r)
+	if j.output == "" {
+		err = write(a.stdout)
 	} else {
-		err = report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: fixHint(form)})
-	}
-	if err == nil && j.output != "" {
-		err = replaceFile(j.output, buffer.Bytes())
+		err = replaceFile(j.output, func(w io.Writer) error {
+			return write(term.New(term.Config{Writer: until{ctx, w}, UTF8: true}))
+		})
 	}
 	if err != nil {
 		return &failure{code: exitUnable, message: "the report can't be written", err: err}

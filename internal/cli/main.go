@@ -67,7 +67,8 @@ func Run(ctx context.Context, w World) int {
 	if a.stderr == nil {
 		a.streams()
 	}
-	if ctx.Err() != nil && err != nil {
+	// A report that is out already stands, with its own code.
+	if ctx.Err() != nil && err != nil && !errors.Is(err, errFindings) {
 		err = &failure{code: exitSignal, message: "ended by a signal; nothing was changed"}
 	}
 	return a.report(err)
@@ -96,7 +97,7 @@ func (a *app) root() *cobra.Command {
 before it runs, and the container that runs.
 
 Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
-3 it could not be done.`,
+3 it could not be done, 130 ended by a signal.`,
 		Example: `  plimsoll audit
   plimsoll check -- docker run -v /var/run/docker.sock:/var/run/docker.sock nginx
   plimsoll rules show engine-socket-mounted`,

@@ -28,6 +28,8 @@ type code struct {
 	pass     *expression
 	evidence []*expression
 	params   map[string]any
+	// list is the fact that each is, as a chain of names; nil when it is made.
+	list []string
 	// state is the title as the end of a sentence.
 	state string
 }
@@ -79,6 +81,7 @@ func (c *code) compile(r *Rule) error {
 		return err
 	}
 	if c.each != nil {
+		c.list = chainOf(c.each.ast.NativeRep().Expr())
 		list := c.each.ast.OutputType()
 		if list.Kind() != types.ListKind {
 			return r.failAt(r.Each, "each", "each is not a list", "")

@@ -88,7 +88,7 @@ func sideBySide(found []finding.Finding, n, each int, judge func(found []finding
 		some := <-done[from/batch%workers]
 		// append would grow what is the program's largest list by a quarter more
 		// than it needs. What the first containers gave tells what the others will.
-		if cap(found)-len(found) < len(some) && from > n/8 {
+		if cap(found)-len(found) < len(some) && from > n/16 {
 			found = slices.Grow(found, (len(found)/from+1)*(n-from)+len(some))
 		}
 		found = append(found, some...)
@@ -191,14 +191,23 @@ func (h hiddenFact) pattern() *cel.AttributePatternType {
 type scope struct {
 	view   *view
 	params map[string]any
-	own    map[string]ref.Val
+	own    []named
 	hidden []hiddenFact
+}
+
+// named is a value that let has named, or the element. There are few of them
+// in a rule, so that a list is less work than a map.
+type named struct {
+	name  string
+	value ref.Val
 }
 
 // ResolveName gives a variable's value.
 func (s *scope) ResolveName(name string) (any, bool) {
-	if v, ok := s.own[name]; ok {
-		return v, true
+	for i := range s.own {
+		if s.own[i].name == name {
+			return s.own[i].value, true
+		}
 	}
 	if v, ok := s.view.vars[name]; ok {
 		return v, true
@@ -329,7 +338,7 @@ func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 	before := len(found) - 1
 	whole := &found[before]
-	list := chainOf(r.code.each.ast.NativeRep().Expr())
+	list := r.code.list
 	var rest, deeper []hiddenFact
 	for _, h := range s.hidden {
 		switch {
@@ -359,7 +368,7 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 	found = found[:before]
 	i := 0
 	for it := value.(traits.Lister).Iterator(); it.HasNext() == types.True; i++ {
-		element := &scope{view: s.view, params: s.params, own: map[string]ref.Val{"it": it.Next()}, hidden: s.hidden}
+		element := &scope{view: s.view, params: s.params, own: []named{{"it", it.Next()}}, hidden: s.hidden}
 		if deeper != nil {
 			element.hidden = slices.Clone(s.hidden)
 			for _, h := range deeper {
@@ -392,7 +401,7 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 }
 
 func (r *Rule) elementName(s *scope, i int) string {
-	v := s.own["it"]
+	v := s.own[0].value
 	if r.code.element != nil {
 		var err error
 		if v, err = r.code.element.eval(s); err != nil {
@@ -413,10 +422,7 @@ func (r *Rule) judgeOne(s *scope, f *finding.Finding) {
 			broken(f, err)
 			return
 		}
-		if s.own == nil {
-			s.own = map[string]ref.Val{}
-		}
-		s.own[let.name] = v
+		s.own = append(s.own, named{let.name, v})
 		if types.IsUnknown(v) {
 			s.hidden = append(slices.Clip(s.hidden), hiddenFact{chain: []string{let.name}, missing: s.missing(v)})
 		}

@@ -89,7 +89,8 @@ func (r *Rule) with(pass *expression) *Rule {
 	other.code.once.Do(func() {})
 	c := &r.code
 	other.code.let, other.code.when, other.code.each, other.code.element = c.let, c.when, c.each, c.element
-	other.code.evidence, other.code.params, other.code.state, other.code.pass = c.evidence, c.params, c.state, pass
+	other.code.evidence, other.code.params, other.code.pass = c.evidence, c.params, pass
+	other.code.list, other.code.state = c.list, c.state
 	return other
 }
 

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 )
@@ -42,32 +45,62 @@ func Load(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
 }
 
 func (s *Set) read(files fs.FS, dir string, ours bool) error {
-	seen := map[string]string{}
-	return fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
+	var names []string
+	err := fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("reading rules in %s: %w", path.Join(dir, p), err)
 		}
-		if d.IsDir() || path.Ext(p) != ".yaml" {
-			return nil
+		if !d.IsDir() && path.Ext(p) == ".yaml" {
+			names = append(names, p)
 		}
-		data, err := fs.ReadFile(files, p)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	parsed := make([][]*Rule, len(names))
+	err = forAll(len(names), func(i int) error {
+		data, err := fs.ReadFile(files, names[i])
 		if err != nil {
 			return fmt.Errorf("reading rules: %w", err)
 		}
-		file := path.Join(dir, p)
-		rules, err := parse(file, data, ours)
+		parsed[i], err = parse(path.Join(dir, names[i]), data, ours)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	seen := map[string]string{}
+	for _, r := range slices.Concat(parsed...) {
+		if other, twice := seen[r.Name]; twice {
+			return r.fail("rule", fmt.Sprintf("the rule %q is in %s too", r.Name, other), "give one of them another name")
+		}
+		seen[r.Name] = r.File
+		s.rules = append(s.rules, r)
+	}
+	return nil
+}
+
+// forAll does it for 0 to n-1 with all processors, and gives the error of the
+// lowest that has one.
+func forAll(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = do(i)
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
 		if err != nil {
 			return err
 		}
-		for _, r := range rules {
-			if other, twice := seen[r.Name]; twice {
-				return r.fail("rule", fmt.Sprintf("the rule %q is in %s too", r.Name, other), "give one of them another name")
-			}
-			seen[r.Name] = file
-		}
-		s.rules = append(s.rules, rules...)
-		return nil
-	})
+	}
+	return nil
 }
 
 func (s *Set) replace(own *Set) {
@@ -90,12 +123,7 @@ func (s *Set) Replaced() []finding.Replaced { return s.replaced }
 
 // Compile compiles all rules now, and gives the first error.
 func (s *Set) Compile() error {
-	for _, r := range s.rules {
-		if err := r.compile(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return forAll(len(s.rules), func(i int) error { return s.rules[i].compile() })
 }
 
 // Selection says which rules of a Set are wanted.

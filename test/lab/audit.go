@@ -32,50 +32,16 @@ func Audit(w World, argv []string) (int, error) {
 		return unable, errors.New("there is no Docker engine on this machine, and installing one for the moment needs root: " +
 			"run this as root, or name an engine with DOCKER_HOST")
 	}
-	unlock, err := lockRecord()
-	if err != nil {
-		return unable, err
-	}
-	defer unlock()
-	missing, err := Missing(Packages)
-	if err != nil {
-		return unable, err
-	}
-	kept, err := readRecord()
-	if err != nil {
-		return unable, err
-	}
-	leftover := kept.Throwaway // by an audit that was killed
-	if leftover {
-		kept = record{}
-	}
-	fmt.Fprint(w.Stderr, throwawayPlan(missing))
-	return w.interruptible(func(ctx context.Context) (code int, err error) {
-		if len(missing) > 0 {
-			if err := install(ctx, w, missing, true); err != nil {
-				return unable, err
-			}
-		}
-		if len(missing) > 0 || leftover {
-			defer func() {
-				if rerr := remove(w, kept); rerr != nil {
-					code, err = unable, errors.Join(err, rerr)
+	return w.interruptible(func(ctx context.Context) (int, error) {
+		say := func(missing []string) { fmt.Fprint(w.Stderr, throwawayPlan(missing)) }
+		return w.withPackages(ctx, Packages, unable, say, func() (int, error) {
+			return w.withEngine(ctx, unable, func(e *Engine) (int, error) {
+				if err := e.Demo(ctx); err != nil {
+					return unable, err
 				}
-			}()
-		}
-		e, err := Start(ctx, Config{base: w.base})
-		if err != nil {
-			return unable, err
-		}
-		defer func() {
-			if cerr := e.Close(); cerr != nil {
-				code, err = unable, errors.Join(err, cerr)
-			}
-		}()
-		if err := e.Demo(ctx); err != nil {
-			return unable, err
-		}
-		return w.command(ctx, slices.Concat(argv, []string{"audit", "--fail-on", "never", "--host", e.Host()}), w.Environ)
+				return w.command(ctx, slices.Concat(argv, []string{"audit", "--fail-on", "never", "--host", e.Host()}), w.Environ)
+			})
+		})
 	})
 }
 

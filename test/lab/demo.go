@@ -67,17 +67,19 @@ func (e *Engine) Demo(ctx context.Context) error {
 // code is as Run's, and 0 when there was only a signal to wait for.
 func RunDemo(w World, argv []string) (int, error) {
 	waited := false
-	code, err := w.withEngine(func(ctx context.Context, e *Engine) (int, error) {
-		if err := e.Demo(ctx); err != nil {
-			return failed, err
-		}
-		if len(argv) > 0 {
-			return w.command(ctx, argv, append(slices.Clone(w.Environ), "DOCKER_HOST="+e.Host()))
-		}
-		fmt.Fprintf(w.Stderr, "lab: an engine with eight sample containers runs until Ctrl-C; to reach it:\nexport DOCKER_HOST=%s\n", e.Host())
-		<-ctx.Done()
-		waited = true
-		return 0, nil
+	code, err := w.interruptible(func(ctx context.Context) (int, error) {
+		return w.withEngine(ctx, failed, func(e *Engine) (int, error) {
+			if err := e.Demo(ctx); err != nil {
+				return failed, err
+			}
+			if len(argv) > 0 {
+				return w.command(ctx, argv, append(slices.Clone(w.Environ), "DOCKER_HOST="+e.Host()))
+			}
+			fmt.Fprintf(w.Stderr, "lab: an engine with eight sample containers runs until Ctrl-C; to reach it:\nexport DOCKER_HOST=%s\n", e.Host())
+			<-ctx.Done()
+			waited = true
+			return 0, nil
+		})
 	})
 	if waited && err == nil {
 		return 0, nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -36,15 +37,24 @@ func Internal(args []string) (bool, error) {
 		return false, nil
 	}
 	switch args[0] {
-	case stageKeep:
-		return true, keep(args[1], os.Stdin, os.Stdout)
-	case stageInside:
+	case stageKeep, stageInside:
+		if !isEngineDir(args[1]) {
+			return true, fmt.Errorf("%s is not an engine's folder", args[1])
+		}
+		if args[0] == stageKeep {
+			return true, keep(args[1], os.Stdin, os.Stdout)
+		}
 		return true, inside(args[1])
 	case stageRunc:
 		return true, runc(args[1], args[2:])
 	}
 	return false, nil
 }
+
+// engineDir is what makeDir makes: whatever has this form may be cleared away.
+var engineDir = regexp.MustCompile(`^/([^/]+/)*plimsoll-lab[^/]*/[0-9a-f]{8}$`)
+
+func isEngineDir(dir string) bool { return engineDir.MatchString(dir) }
 
 // fixedSettings are the settings of daemon.json that the lab rests on.
 var fixedSettings = []string{

@@ -6,8 +6,8 @@
 // memory. Shared gives a test the engine that `lab run -- go test ./...`
 // started for the whole run; Private gives it one of its own. Demo fills an
 // engine with eight sample containers. Install and Remove bring Debian's
-// packages and take them away. Run, RunDemo and Audit are what the lab command
-// does; Internal must be called first by any program that calls Start with
+// packages and take them away. Run, Test, RunDemo and Audit are what the lab
+// command does; Internal must be called first by any program that calls Start with
 // itself as Config.Program.
 //
 // Three processes share the work, so that an engine goes away whatever ends:
@@ -360,10 +360,10 @@ func sweep(ctx context.Context, base string) error {
 		return fmt.Errorf("looking for engines left behind: %w", err)
 	}
 	for _, d := range entries {
-		if !d.IsDir() {
+		dir := filepath.Join(base, d.Name())
+		if !d.IsDir() || !isEngineDir(dir) {
 			continue
 		}
-		dir := filepath.Join(base, d.Name())
 		lock, err := lockDir(dir)
 		if errors.Is(err, errInUse) || errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -256,7 +256,7 @@ func TestStartCancelled(t *testing.T) {
 }
 
 func TestMakeDir(t *testing.T) {
-	base := filepath.Join(t.TempDir(), "base")
+	base := filepath.Join(t.TempDir(), "plimsoll-lab")
 	dir, lock, err := makeDir(base)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestMakeDir(t *testing.T) {
 
 // Many starters and sweepers at one place must never take each other's.
 func TestMakeDirAgainstSweep(t *testing.T) {
-	base := filepath.Join(t.TempDir(), "base")
+	base := filepath.Join(t.TempDir(), "plimsoll-lab")
 	stop := make(chan struct{})
 	swept := make(chan error, 1)
 	go func() {
@@ -313,6 +313,18 @@ func TestMakeDirAgainstSweep(t *testing.T) {
 	}
 	if _, err := os.Stat(base); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("folders that nobody holds are left: %v", err)
+	}
+}
+
+func TestIsEngineDir(t *testing.T) {
+	for dir, want := range map[string]bool{
+		Base + "/0123abcd": true, "/tmp/x/plimsoll-lab-test-7/0123abcd": true,
+		Base: false, Base + "/": false, Base + "/0123abc": false, Base + "/0123abcd/inside": false, Base + "/..": false, Base + "/../../etc": false,
+		"/var/lib/postgres/0123abcd": false, "plimsoll-lab/0123abcd": false, "/": false, "": false,
+	} {
+		if got := isEngineDir(dir); got != want {
+			t.Errorf("%q: got %v, want %v", dir, got, want)
+		}
 	}
 }
 

@@ -127,7 +127,7 @@ func machineState(t *testing.T) map[string]string {
 				return err
 			}
 			// The rest of /tmp is the machine's, where other tests are at work.
-			if slices.Contains(ignored, path) || filepath.Dir(path) == "/tmp" && !telling.MatchString(path) ||
+			if slices.Contains(ignored, path) || filepath.Dir(path) == "/tmp" && !telling.MatchString(path) || isOther(path) ||
 				filepath.Dir(path) == "/root" && d.IsDir() && !telling.MatchString(path) {
 				if d.IsDir() {
 					return fs.SkipDir

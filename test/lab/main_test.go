@@ -34,6 +34,8 @@ func labCommand(w World, verb string, args []string) (int, error) {
 	switch verb {
 	case "run":
 		return Run(w, args)
+	case "test":
+		return Test(w, Packages, args)
 	case "demo":
 		return RunDemo(w, args)
 	case "audit":

@@ -36,8 +36,8 @@ type record struct {
 	// the installation was killed: path → names.
 	Accounts map[string][]string
 	Complete bool // the installation ended, so Users and Groups are known
-	// Throwaway packages came for one audit. Should that be killed, the next
-	// audit removes them.
+	// Throwaway packages came for one run. Should that be killed, the next one
+	// removes them.
 	Throwaway bool
 }
 

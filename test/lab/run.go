@@ -38,7 +38,19 @@ const grace = 10 * time.Second
 // or 128 and the signal's number if a signal ended it early; 125 with an error
 // if it could not be run or something was left behind.
 func Run(w World, argv []string) (code int, err error) {
-	return w.withEngine(func(ctx context.Context, e *Engine) (int, error) {
+	return w.interruptible(func(ctx context.Context) (int, error) { return w.run(ctx, argv) })
+}
+
+// Test is Run on a machine that may lack packages: those of names that are not
+// installed are there while argv runs, and are removed again afterwards.
+func Test(w World, names, argv []string) (code int, err error) {
+	return w.interruptible(func(ctx context.Context) (int, error) {
+		return w.withPackages(ctx, names, failed, func([]string) {}, func() (int, error) { return w.run(ctx, argv) })
+	})
+}
+
+func (w World) run(ctx context.Context, argv []string) (int, error) {
+	return w.withEngine(ctx, failed, func(e *Engine) (int, error) {
 		return w.command(ctx, argv, append(slices.Clone(w.Environ), e.environ()...))
 	})
 }
@@ -47,20 +59,64 @@ func Run(w World, argv []string) (code int, err error) {
 // env(1) and docker run.
 const failed = 125
 
-// withEngine gives do an engine for as long as it runs. do's context ends with
-// the first signal.
-func (w World) withEngine(do func(context.Context, *Engine) (int, error)) (code int, err error) {
-	return w.interruptible(func(ctx context.Context) (int, error) {
-		e, err := Start(ctx, Config{base: w.base})
-		if err != nil {
-			return failed, err
-		}
-		code, err := do(ctx, e)
+// withEngine gives do an engine for as long as it runs. Where that is not
+// possible, or something is left behind, the exit code is unable.
+func (w World) withEngine(ctx context.Context, unable int, do func(*Engine) (int, error)) (code int, err error) {
+	e, err := Start(ctx, Config{base: w.base})
+	if err != nil {
+		return unable, err
+	}
+	defer func() {
 		if cerr := e.Close(); cerr != nil {
-			return failed, errors.Join(err, cerr)
+			code, err = unable, errors.Join(err, cerr)
 		}
-		return code, err
-	})
+	}()
+	return do(e)
+}
+
+// withPackages gives do the packages of names for as long as it runs. It calls
+// say with those that it will install before it installs them. Where that is
+// not possible, or something is left behind, the exit code is unable.
+func (w World) withPackages(ctx context.Context, names []string, unable int, say func(missing []string), do func() (int, error)) (code int, err error) {
+	if os.Geteuid() != 0 {
+		return unable, errors.New("a private engine needs root: run this as root")
+	}
+	unlock, err := lockRecord()
+	if err != nil {
+		return unable, err
+	}
+	missing, err := Missing(names)
+	if err != nil {
+		unlock()
+		return unable, err
+	}
+	kept, err := readRecord()
+	if err != nil {
+		unlock()
+		return unable, err
+	}
+	say(missing)
+	// What a killed run has left is removed after this one.
+	leftover := kept.Throwaway
+	if len(missing) == 0 && !leftover {
+		unlock()
+		return do()
+	}
+	defer unlock()
+	if leftover {
+		kept = record{}
+	}
+	if len(missing) > 0 {
+		if err := install(ctx, w, missing, true); err != nil {
+			return unable, err
+		}
+	}
+	defer func() {
+		if rerr := remove(w, kept); rerr != nil {
+			code, err = unable, errors.Join(err, rerr)
+		}
+	}()
+	return do()
 }
 
 // signalError is the cause of a context that a signal ended.

@@ -74,6 +74,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("exit code %d and output %q; want %d and a reason", got, out, failed)
 		}
 	})
+	t.Run("with packages that are there", func(t *testing.T) {
+		cmd, out := labProcess(t, "test", "sh", "-c", "test -S ${PLIMSOLL_TEST_ENGINE#unix://} && echo reached; exit 5")
+		if got := code(cmd.Run()); got != 5 || out.String() != "reached\n" {
+			t.Errorf("exit code %d and output %q; want 5, and nothing of packages", got, out)
+		}
+	})
 	left, err := exec.Command("pgrep", "-f", "^sleep 100000").Output()
 	if err == nil {
 		t.Errorf("processes are left: %s", left)

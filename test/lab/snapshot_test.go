@@ -11,20 +11,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // A snapshot is what the machine looks like to somebody who asks whether an
 // engine has been there: one line a thing, under headings.
 type snapshot map[string][]string
 
-// other matches names of engines that other tests run beside this one.
-var other = regexp.MustCompile(`plimsoll-lab-[0-9a-f]{8}\b`)
+// ofLab matches folders and cgroups of engines, this test run's and others'.
+var ofLab = regexp.MustCompile(`plimsoll-lab(-test-\d+)?[-/][0-9a-f]{8}\b|plimsoll-lab-test-\d+`)
+
+// isOther reports whether a name is of an engine that others run beside these
+// tests.
+func isOther(name string) bool { return ofLab.MatchString(name) && !strings.Contains(name, token) }
 
 // telling matches files that an engine or its installation would leave.
 var telling = regexp.MustCompile(`docker|containerd|\brunc|xtables|netns|moby|plimsoll-(lab|apt)`)
@@ -69,7 +75,7 @@ func engineProcesses(t *testing.T) []string {
 		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		cgroup, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
 		about := string(cmdline) + string(cgroup)
-		if strings.Contains(about, token) || ns != own && !other.MatchString(about) {
+		if strings.Contains(about, token) || ns != own && !isOther(about) {
 			found = append(found, fmt.Sprintf("%s %q", dir, cmdline))
 		}
 	}
@@ -93,7 +99,7 @@ func cgroupDirs(t *testing.T) []string {
 			if !d.IsDir() {
 				return nil
 			}
-			if other.MatchString(d.Name()) {
+			if isOther(d.Name()) {
 				return fs.SkipDir
 			}
 			if filepath.Dir(path) == h.Mount || telling.MatchString(path) {
@@ -111,7 +117,7 @@ func mounts(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSpace(string(b)), "\n")
+	return slices.DeleteFunc(strings.Split(strings.TrimSpace(string(b)), "\n"), isOther)
 }
 
 func interfaces(t *testing.T) []string {
@@ -156,10 +162,10 @@ func tellingFiles(t *testing.T) []string {
 			}
 			// Below /tmp other tests keep theirs.
 			if d.IsDir() && (path == "/var/lib/dpkg" || filepath.Dir(path) == "/tmp" && !strings.Contains(path, token) || path == "/root/go" ||
-				path == "/root/.cache" || filepath.Dir(path) == Base || strings.Count(path, "/") > 5) {
+				path == "/root/.cache" || filepath.Dir(path) == Base || isOther(path) || strings.Count(path, "/") > 5) {
 				return fs.SkipDir
 			}
-			if telling.MatchString(d.Name()) && path != Base {
+			if telling.MatchString(d.Name()) && path != Base && !isOther(path) {
 				found = append(found, path+" "+d.Type().String())
 			}
 			return nil
@@ -245,7 +251,9 @@ func noTrace(t *testing.T) (check func(what string)) {
 	}
 }
 
-// The comparison must see each thing that it is there for.
+// The comparison must see each thing that it is there for. What is left for
+// that bears the token, or is in a network namespace of its own, lest these
+// tests disturb others like them.
 func TestSnapshotSees(t *testing.T) {
 	needRoot(t)
 	hs, err := readHierarchies()
@@ -254,74 +262,88 @@ func TestSnapshotSees(t *testing.T) {
 	}
 	tests := []struct {
 		heading string
-		leave   func(t *testing.T)
+		leave   func(t *testing.T) (undo func())
 	}{
-		{"process", func(t *testing.T) {
-			cmd := exec.Command("unshare", "--net", "sleep", "1000")
-			if err := cmd.Start(); err != nil {
+		{"process", func(t *testing.T) func() {
+			cmd := exec.Command("unshare", "--net", "grep", token)
+			stdin, err := cmd.StdinPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-			waitFor(t, "the process to have its own network", func() bool { return len(engineProcesses(t)) > 0 })
+			return func() { stdin.Close(); _ = cmd.Wait() }
 		}},
-		{"cgroup", func(t *testing.T) {
+		{"cgroup", func(t *testing.T) func() {
 			dir := filepath.Join(hs[0].Mount, "docker-"+token)
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = os.Remove(dir) })
+			return func() { _ = os.Remove(dir) }
 		}},
-		{"mount", func(t *testing.T) {
-			dir := t.TempDir()
+		{"mount", func(t *testing.T) func() {
+			dir := filepath.Join(os.TempDir(), token)
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
 			system(t, "mount", "-t", "tmpfs", "tmpfs", dir)
-			t.Cleanup(func() { system(t, "umount", dir) })
+			return func() { system(t, "umount", dir); _ = os.Remove(dir) }
 		}},
-		{"interface", func(t *testing.T) {
-			name := "lab" + token[len(token)-8:]
-			system(t, "ip", "link", "add", name, "type", "bridge")
-			t.Cleanup(func() { system(t, "ip", "link", "del", name) })
+		{"interface", func(t *testing.T) func() {
+			system(t, "ip", "link", "add", "lab0", "type", "bridge")
+			return func() { system(t, "ip", "link", "del", "lab0") }
 		}},
-		{"packet filter", func(t *testing.T) {
+		{"packet filter", func(t *testing.T) func() {
 			system(t, "nft", "add", "table", "inet", "lab")
-			t.Cleanup(func() { system(t, "nft", "delete", "table", "inet", "lab") })
+			return func() { system(t, "nft", "delete", "table", "inet", "lab") }
 		}},
-		{"file", func(t *testing.T) {
+		{"file", func(t *testing.T) func() {
 			path := "/run/docker-" + token + ".sock"
 			writeFile(t, path, "")
-			t.Cleanup(func() { _ = os.Remove(path) })
+			return func() { _ = os.Remove(path) }
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.heading, func(t *testing.T) {
+			ownNetwork(t)
 			before := takeSnapshot(t)
-			t.Run("left", func(t *testing.T) {
-				tt.leave(t)
-				if cmp.Equal(before[tt.heading], takeSnapshot(t)[tt.heading]) {
-					t.Errorf("a %s that was left is not seen", tt.heading)
-				}
-			})
+			undo := tt.leave(t)
+			if cmp.Equal(before[tt.heading], takeSnapshot(t)[tt.heading]) {
+				t.Errorf("a %s that was left is not seen", tt.heading)
+			}
+			undo()
 			if diff := cmp.Diff(before[tt.heading], takeSnapshot(t)[tt.heading]); diff != "" {
 				t.Errorf("a difference is seen where there is none: %s", diff)
 			}
 		})
 	}
 	t.Run("setting", func(t *testing.T) {
-		const path = "/proc/sys/kernel/keys/maxkeys"
+		ownNetwork(t)
+		const path = "/proc/sys/net/ipv4/conf/all/forwarding"
 		before := takeSysctls(t)
 		if lines := before.changed(takeSysctls(t)); len(lines) > 0 {
 			t.Errorf("settings change by themselves: %s", lines)
 		}
-		if err := os.WriteFile(path, []byte("201"), 0); err != nil {
+		other := map[string]string{"0\n": "1\n", "1\n": "0\n"}[before[path]]
+		if err := os.WriteFile(path, []byte(other), 0); err != nil {
 			t.Fatal(err)
 		}
-		after := takeSysctls(t)
-		if err := os.WriteFile(path, []byte(before[path]), 0); err != nil {
-			t.Fatal(err)
-		}
-		if lines := before.changed(after); len(lines) != 1 || !strings.HasPrefix(lines[0], path) {
+		lines := before.changed(takeSysctls(t))
+		if len(lines) == 0 || !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, path+":") }) {
 			t.Errorf("changing %s is seen as %q", path, lines)
 		}
 	})
+}
+
+// ownNetwork moves the test's goroutine, with its thread, into a network
+// namespace of its own. The thread ends with the test.
+func ownNetwork(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func system(t *testing.T, name string, args ...string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/plimsoll/plimsoll/test/lab"
@@ -13,6 +14,8 @@ import (
 
 const usage = `usage:
   lab run -- COMMAND...      run COMMAND with a private engine for tests
+  lab test PACKAGE... -- COMMAND...
+                             the same, with these Debian packages for as long as it runs
   lab demo [-- COMMAND...]   run COMMAND, or wait for Ctrl-C, with eight sample containers
   lab audit -- PLIMSOLL      audit this machine's engine, or a throwaway one where there is none
   lab install [PACKAGE...]   install what an engine needs, or the named Debian packages
@@ -36,20 +39,22 @@ func run(args []string) int {
 	if len(args) > 0 {
 		verb, rest = args[0], args[1:]
 	}
-	// What follows "--" is a command, which run and audit need and demo may have.
-	command := rest
-	if len(rest) > 0 && rest[0] == "--" {
-		command = rest[1:]
+	// What follows "--" is a command.
+	names, command := rest, []string(nil)
+	if i := slices.Index(rest, "--"); i >= 0 {
+		names, command = rest[:i], rest[i+1:]
 	}
-	isCommand := len(command) > 0 && len(command) < len(rest)
+	isCommand := len(names) == 0 && len(command) > 0
 	switch {
 	case verb == "run" && isCommand:
 		return report(lab.Run(w, command))
+	case verb == "test" && len(names) > 0 && len(command) > 0:
+		return report(lab.Test(w, names, command))
 	case verb == "audit" && isCommand:
 		return report(lab.Audit(w, command))
 	case verb == "demo" && (isCommand || len(rest) == 0):
 		return report(lab.RunDemo(w, command))
-	case verb == "install":
+	case verb == "install" && command == nil:
 		if len(rest) == 0 {
 			rest = lab.Packages
 		}

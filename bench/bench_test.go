@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestKindOf(t *testing.T) {
+	for _, tc := range []struct{ method, path, want string }{
+		{"GET", "/v1.41/containers/json?all=1", kindList},
+		{"GET", "/containers/json", kindList},
+		{"GET", "/v1.41/containers/json?all=1&size=1", kindOther},
+		{"GET", "/v1.41/containers/0f2e/json", kindContainer},
+		{"GET", "/v1.41/containers/0f2e/json?size=1", kindOther},
+		{"GET", "/v1.41/containers/0f2e/top", kindOther},
+		{"GET", "/v1.41/containers/a/b/json", kindOther},
+		{"POST", "/v1.41/containers/0f2e/json", kindOther},
+		{"GET", "/v1.41/images/sha256:00/json", kindImage},
+		{"GET", "/v1.41/images/some/image:1/json", kindImage},
+		{"GET", "/v1.41/images/json", kindOther},
+		{"GET", "/v1.41/exec/0f2e/json", kindExec},
+		{"GET", "/_ping", kindOther},
+		{"GET", "/v1.41/info", kindOther},
+	} {
+		u, err := url.Parse(tc.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := kindOf(tc.method, u); got != tc.want {
+			t.Errorf("%s %s: %s, want %s", tc.method, tc.path, got, tc.want)
+		}
+	}
+}
+
+// upstream is a server on a unix socket that repeats each path it is asked for
+// and refuses what is called /refused.
+func upstream(t *testing.T) string {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "up.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/refused" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		io.WriteString(w, r.URL.RequestURI())
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Close()
+		<-ended
+	})
+	return socket
+}
+
+func TestCounter(t *testing.T) {
+	c, err := newCounter(filepath.Join(t.TempDir(), "count.sock"), upstream(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: unixTransport(c.Socket)}
+	paths := []string{"/_ping", "/v1.41/containers/json?all=1", "/v1.41/containers/a/json", "/v1.41/containers/b/json", "/v1.41/info", "/refused"}
+	for _, p := range paths {
+		resp, err := client.Get("http://docker" + p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(body) != p || resp.StatusCode == http.StatusTeapot != (p == "/refused") {
+			t.Errorf("%s: %s %q, %v", p, resp.Status, body, err)
+		}
+	}
+	client.CloseIdleConnections()
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(paths, c.paths); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]int{kindOther: 3, kindList: 1, kindContainer: 2}, c.kinds); diff != "" {
+		t.Error(diff)
+	}
+	a := audited{asked: c.kinds, other: map[string]int{"/_ping": 1, "/info": 2}}
+	if got, want := a.otherWords(), "/_ping, /info 2 times"; got != want || a.total() != 6 {
+		t.Errorf("%q, %d in all", got, a.total())
+	}
+}
+
+func TestMeasure(t *testing.T) {
+	paths := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(paths, []byte("three\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sh := func(script string) command { return command{argv: []string{"sh", "-c", script}} }
+	u, err := measure(command{argv: []string{"sh", "-c", `read x && [ "$x" = three ] && [ "$Y" = 1 ]`}, stdin: paths, env: []string{"Y=1"}})
+	if err != nil || u.wall <= 0 || u.peakBytes < 1<<16 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := measure(sh("echo reason >&2; exit 3")); err == nil || !strings.Contains(err.Error(), "reason") {
+		t.Errorf("exit code 3: %v", err)
+	}
+	expected := sh("exit 3")
+	expected.exits = []int{3}
+	if _, err := measure(expected); err != nil {
+		t.Errorf("an exit code that counts as done: %v", err)
+	}
+	if _, err := measure(command{argv: []string{"/no/such/program"}}); err == nil {
+		t.Error("a program that is not there was measured")
+	}
+}
+
+// TestCompare: both sides run equally often, and each is first in half of the
+// pairs; the first pair is not counted.
+func TestCompare(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	write := func(word string) command {
+		return command{argv: []string{"sh", "-c", "printf " + word + " >> " + log}}
+	}
+	c, err := compare(write("a"), write("b"), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(order) != "abbaabbaab" || len(c.ours) != 4 || len(c.theirs) != 4 {
+		t.Errorf("%s, %d and %d counted", order, len(c.ours), len(c.theirs))
+	}
+	if _, err := compare(write("a"), command{argv: []string{"false"}}, 1); err == nil {
+		t.Error("a side that fails was compared")
+	}
+}
+
+func TestRatio(t *testing.T) {
+	sec := func(s ...float64) (all []usage) {
+		for _, x := range s {
+			all = append(all, usage{wall: time.Duration(x * float64(time.Second))})
+		}
+		return all
+	}
+	// The median of the ratios is not the ratio of the medians.
+	c := comparison{ours: sec(2, 9, 30), theirs: sec(1, 3, 30)}
+	if got := c.ratio(wallOf); got != 2 {
+		t.Errorf("ratio %v", got)
+	}
+	if got := middle(c.ours, wallOf); got != 9 {
+		t.Errorf("middle %v", got)
+	}
+	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
+		t.Errorf("median of four: %v", got)
+	}
+	if !math.IsNaN(median(nil)) {
+		t.Error("the median of nothing is a number")
+	}
+}
+
+const benchmarkOutput = `goos: linux
+BenchmarkJudgeSeen-2     	     705	   966161 ns/op	    780974 cpu-ns/op	        89.00 rules	  261114 B/op	    1768 allocs/op
+BenchmarkJudgeSeen-2     	     705	   966161 ns/op	    580974 cpu-ns/op	        89.00 rules	  261114 B/op	    1768 allocs/op
+BenchmarkJudgeSeen-2     	     705	   966161 ns/op	    600000 cpu-ns/op	        89.00 rules	  261114 B/op	    1768 allocs/op
+BenchmarkJudgeUnseen     	     225	  3174286 ns/op	   2889751 cpu-ns/op	        89.00 rules	  826260 B/op	    5226 allocs/op
+BenchmarkLoad-2          	      10	 97700496 ns/op	  52258400 cpu-ns/op	14684288 B/op	  216010 allocs/op
+PASS
+`
+
+func TestParseJudging(t *testing.T) {
+	got, err := parseJudging(benchmarkOutput)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := judging{rules: 89, seen: 600000, unseen: 2889751, load: 52258400}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for _, lost := range []string{"BenchmarkLoad", "cpu-ns/op", "rules"} {
+		if _, err := parseJudging(strings.ReplaceAll(benchmarkOutput, lost, "other")); err == nil {
+			t.Errorf("nothing is missed without %s", lost)
+		}
+	}
+}
+
+// good is a page on which nothing is over its bar.
+func good() *page {
+	pair := comparison{ours: []usage{{wall: 14e6, cpu: 3e6}}, theirs: []usage{{wall: 10e6, cpu: 1e6}}}
+	audit := func(n int) audited {
+		return audited{population: population{containers: n, running: 3, images: 5, execs: 1}, audit: pair, peakBytes: 70 << 20, ownBytes: 20 << 20,
+			asked: map[string]int{kindList: 1, kindContainer: n, kindImage: 5, kindExec: 1, kindOther: 5}, other: map[string]int{"/info": 5}}
+	}
+	return &page{when: time.Unix(0, 0), engine: "Docker 1", loads: []string{"0.1"}, start: pair,
+		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, audits: []audited{audit(50), audit(500)}}
+}
+
+func TestBars(t *testing.T) {
+	if lost := good().missed(); lost != nil {
+		t.Errorf("a good page misses %q", lost)
+	}
+	for name, spoil := range map[string]func(*page){
+		"list of containers at 50":         func(p *page) { p.audits[0].asked[kindList] = 2 },
+		"inspect of a container at 500":    func(p *page) { p.audits[1].asked[kindContainer] = 499 },
+		"inspect of an image at 50":        func(p *page) { p.audits[0].asked[kindImage] = 50 },
+		"inspect of an exec at 50":         func(p *page) { p.audits[0].asked[kindExec] = 0 },
+		"other at 500":                     func(p *page) { p.audits[1].asked[kindOther] = 13 },
+		"audit of 500 containers":          func(p *page) { p.audits[1].audit.ours = []usage{{wall: 16e6}} },
+		"peak memory of an audit of 500":   func(p *page) { p.audits[1].peakBytes = 81 << 20 },
+		"9 rules over one container":       func(p *page) { p.judging.seen = 1100e3 },
+		"the same, with partial":           func(p *page) { p.judging.unseen = 4100e3 },
+		"`plimsoll version` by hello, wal": func(p *page) { p.start.ours = []usage{{wall: 41e6, cpu: 1e6}} },
+		"`plimsoll version` by hello, pro": func(p *page) { p.start.ours = []usage{{wall: 1e6, cpu: 41e6}} },
+		"audit of 50 containers":           func(p *page) { p.audits[0].audit = comparison{} }, // not a number
+	} {
+		p := good()
+		spoil(p)
+		if lost := p.missed(); len(lost) != 1 || !strings.HasPrefix(lost[0], name) {
+			t.Errorf("%s: missed %q", name, lost)
+		}
+		if !strings.Contains(p.markdown(), "**not") && strings.Count(p.markdown(), "| **") != 1 {
+			t.Errorf("%s is not marked on the page", name)
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	p := good()
+	p.audits[1].ownBytes = 70 << 20
+	p.audits[0].bench = &comparison{ours: []usage{{wall: 30e9}}, theirs: []usage{{wall: 1e9}}}
+	text := p.markdown()
+	for _, want := range []string{
+		"| inspect of a container | 50 | 500 |\n", "| other | 5 (at most 12) | 5 (at most 12) |\n", "| all | 62 | 512 |\n", "The others are /info 5 times.\n",
+		"| audit of 500 containers by the minimal client, wall time | 1.40 | 1.5 | 14.0 ms to 10.0 ms, 1 pairs |\n",
+		"| peak memory of an audit of 500 containers | 70.00 MiB | 80 MiB | the largest of 1; no more than the bench itself, so it may be less |\n",
+		"| 9 rules over one container, all seen | 0.50 ms | 1 ms | processor time |\n",
+		"| docker-bench-security by an audit, 50 containers, wall time | 30.00 |  | 30000.0 ms to 1000.0 ms, 1 pairs; it looks at the 3 that run only |\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "| **") {
+		t.Errorf("something is marked:\n%s", text)
+	}
+}
+
+func TestDescribeMachine(t *testing.T) {
+	m, err := describeMachine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"processor": m.cpu, "memory": m.memory, "system": m.system, "load": m.load, "Go": m.goes, "commit": m.commit} {
+		if strings.TrimSpace(value) == "" {
+			t.Errorf("no %s", name)
+		}
+	}
+	if got := valueIn("a\t: 1\nb : 2 \n", "b", ":"); got != "2" {
+		t.Errorf("b is %q", got)
+	}
+	if got := valueIn("a: 1\n", "c", ":"); got != "" {
+		t.Errorf("c is %q", got)
+	}
+}
+
+// TestMinimal: the client that an audit is measured against asks for each path
+// once, and fails where an answer is not a good one.
+func TestMinimal(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "minimal")
+	if out, err := exec.Command("go", "build", "-o", program, "./minimal").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c, err := newCounter(filepath.Join(t.TempDir(), "count.sock"), upstream(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(connections, paths string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, program, c.Socket, connections)
+		cmd.Stdin = strings.NewReader(paths)
+		return cmd.Run()
+	}
+	if err := ask("3", "/info\n/containers/a/json\n/containers/b/json\n/containers/c/json\n/info\n"); err != nil {
+		t.Errorf("good paths: %v", err)
+	}
+	for name, err := range map[string]error{"a refusal": ask("1", "/refused\n"), "no paths": ask("1", ""), "no connections": ask("0", "/info\n")} {
+		if err == nil {
+			t.Errorf("%s passes", name)
+		}
+	}
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{kindContainer: 3, kindOther: 3}, c.kinds); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,96 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// TestSideBySide: whatever the number of containers, and however many findings
+// each of them gives, the findings stand in the containers' order, once each.
+func TestSideBySide(t *testing.T) {
+	gives := func(i int) int { return i % 7 * (i % 3) }
+	for _, n := range []int{0, 1, batch - 1, batch, batch + 1, 2*batch + 1, 100, 1000} {
+		want := []string{"first"}
+		for i := range n {
+			for k := range gives(i) {
+				want = append(want, fmt.Sprint(i, " ", k))
+			}
+		}
+		found := sideBySide([]finding.Finding{{Rule: "first"}}, n, 2, func(found []finding.Finding, i int) []finding.Finding {
+			for k := range gives(i) {
+				found = append(found, finding.Finding{Rule: fmt.Sprint(i, " ", k)})
+			}
+			return found
+		})
+		got := make([]string, len(found))
+		for i, f := range found {
+			got[i] = f.Rule
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d containers: %s", n, diff)
+		}
+	}
+}
+
+// TestJudgeManyAsOne: containers judged together get what each gets alone.
+func TestJudgeManyAsOne(t *testing.T) {
+	set := containerRules(t)
+	f := liveFacts(t)
+	spec := f.Containers[0]
+	f.Containers = nil
+	var want []finding.Finding
+	for i := range 3*batch + 1 {
+		one := spec
+		one.Name = fmt.Sprintf("web-%d", i)
+		one.Privileged = i%2 == 0
+		if i%5 == 0 {
+			one.Unseen = []workload.Unseen{{Path: "mounts", Reason: "it was dark"}}
+		}
+		f.Containers = append(f.Containers, one)
+		alone := *f
+		alone.Containers = []workload.Spec{one}
+		found, err := set.Judge(&alone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, found...)
+	}
+	got, err := set.Judge(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if none, err := set.Judge(&facts.Facts{}); err != nil || len(none) != 0 {
+		t.Errorf("no containers: %v, %v", none, err)
+	}
+}
+
+func TestForAll(t *testing.T) {
+	var done atomic.Int64
+	err := forAll(50, func(i int) error {
+		done.Add(1)
+		if i == 7 || i == 30 {
+			return fmt.Errorf("number %d", i)
+		}
+		return nil
+	})
+	if err == nil || err.Error() != "number 7" || done.Load() != 50 {
+		t.Errorf("%v after %d", err, done.Load())
+	}
+	if err := forAll(0, func(int) error { return errors.New("called") }); err != nil {
+		t.Error(err)
+	}
+	if err := forAll(3, func(int) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
