@@ -3,6 +3,7 @@
 package runline
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -21,3 +22,5 @@ func TestClientsRefuse(t *testing.T) {
 		t.Logf("%s\n  docker: %s\n  ours: %v", l.text, firstLine(out), err)
 	})
 }
+
+func firstLine(s string) string { s, _, _ = strings.Cut(s, "\n"); return s }

@@ -329,8 +329,6 @@ func TestClients(t *testing.T) {
 	})
 }
 
-func firstLine(s string) string { s, _, _ = strings.Cut(s, "\n"); return s }
-
 // TestEveryFlagHasALine: the lines above cover every flag that a client offers.
 func TestEveryFlagHasALine(t *testing.T) {
 	lines := readLines(t, "lines.txt")
