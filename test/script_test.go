@@ -43,9 +43,12 @@ var update = flag.Bool("update", false, "rewrite what scripts expect of their ou
 //
 // The conditions [engine] and [root] are true where there is a lab, and where
 // the test is root. Where CI=true, one that is false fails.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
+
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
