@@ -113,7 +113,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 }
 
 // crowd is how many containers are so many that memory counts before all.
-const crowd = 1000
+const crowd = 300
 
 // await gives what do gives, or the error of ctx if that ends first. Then do is
 // left to itself, so it must change nothing; the program is about to end.
