@@ -142,8 +142,7 @@ func (p *page) markdown() string {
 	line("## What an audit asks the engine\n")
 	line("Counted by a proxy before the engine. An audit makes one list, inspects each")
 	line("container, each image that one of them runs, and each process that was started")
-	line("by exec, and makes at most %d calls more, however many containers there are. It", barOther)
-	line("never asks for sizes or processes, which cost the engine much.\n")
+	line("by exec, and makes at most %d calls more, however many containers there are.\n", barOther)
 	b.WriteString("| request |")
 	for _, a := range p.audits {
 		fmt.Fprintf(&b, " %s |", a.population)
@@ -215,5 +214,5 @@ const meaning = `- **Ratios, not times.** Both programs of a pair run one after 
 - **Peak memory** is the resident size as the kernel counted it (ru_maxrss), the
   program's own file included.
 - **Processor time** is user and system time of the process, without the
-  engine's. It grows with the load as well, but less than the time that passes.
+  engine's.
 `

@@ -93,10 +93,11 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if lookErr != nil {
 		return lookErr
 	}
-	// The findings of a crowd live to the end. With room for half as much
-	// garbage, memory peaks a third lower, at no cost in time (measured).
+	// The findings of a crowd live to the end. With room for a third as much
+	// garbage, memory peaks a third lower, for some 15 % more processor time
+	// (measured).
 	if len(f.Containers) >= crowd && a.world.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(30)
 	}
 	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.set, f, j, config.Mark, started) })
 	if err != nil {
