@@ -1,8 +1,6 @@
 package lab
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,11 +34,13 @@ const leaf = "daemons"
 func parseHierarchies(mountinfo []byte) ([]hierarchy, error) {
 	var found []hierarchy
 	seen := map[string]bool{}
-	sc := bufio.NewScanner(bytes.NewReader(mountinfo))
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		fields := strings.Fields(sc.Text())
-		dash := slices.Index(fields, "-")
+	for line := range strings.Lines(string(mountinfo)) {
+		// Six fields, optional ones up to a dash, three more (proc(5)).
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
+		if len(fields) < 10 {
+			continue
+		}
+		dash := 6 + slices.Index(fields[6:], "-")
 		if dash < 6 || len(fields) < dash+4 {
 			continue
 		}
@@ -59,9 +59,6 @@ func parseHierarchies(mountinfo []byte) ([]hierarchy, error) {
 		}
 		seen[fields[2]] = true
 		found = append(found, h)
-	}
-	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("reading the mount table: %w", err)
 	}
 	if len(found) == 0 {
 		return nil, errors.New("no cgroup hierarchy is mounted, and an engine cannot run without one: mount /sys/fs/cgroup")

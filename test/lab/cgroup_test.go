@@ -73,9 +73,7 @@ func FuzzParseHierarchies(f *testing.F) {
 	f.Add("/a b\tc\\d", "name=x", false)
 	f.Add(`/x\040y`, "cpu,cpuacct", false)
 	f.Fuzz(func(t *testing.T, path, options string, shared bool) {
-		if path == "" || options == "" || options != remountOptions(options) || strings.ContainsAny(path, "\r\v\f\u0085\u00a0") ||
-			len(strings.Fields(options)) != 1 || strings.Fields(options)[0] != options || len(path) > 4096 || len(options) > 4096 ||
-			strings.ToValidUTF8(path, "") != path || strings.IndexFunc(path, func(r rune) bool { return r > 0x7f }) >= 0 {
+		if path == "" || options == "" || options != remountOptions(options) || strings.ContainsAny(options, " \t\n") {
 			t.Skip("not a path or option as the kernel writes it")
 		}
 		escaped := strings.NewReplacer(`\`, `\134`, " ", `\040`, "\t", `\011`, "\n", `\012`).Replace(path)

@@ -59,7 +59,7 @@ func TestOnAMachineWithoutEngine(t *testing.T) {
 	}
 	tmp := shortTempDir(t)
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", enterMachine, "sh", tmp,
-		self, "-test.run", "^TestMachine", "-test.v", "-test.timeout", "10m")
+		self, "-test.run", "^TestMachine", "-test.v", "-test.timeout", "40m")
 	cmd.Env = append(without(os.Environ(), "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "HOME"),
 		"TMPDIR=/tmp", "HOME=/nonexistent", inMachine+"=1")
 	out, err := cmd.CombinedOutput()
