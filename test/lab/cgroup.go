@@ -183,6 +183,10 @@ func joinCgroups(hs []hierarchy, name string) error {
 func remountCgroups(hs []hierarchy) error {
 	const top = "/sys/fs/cgroup"
 	if len(hs) == 1 && hs[0].Mount == top {
+		// The kernel refuses a file system on top of itself.
+		if err := unix.Unmount(top, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("replacing %s: %w", top, err)
+		}
 		return mount("cgroup2", top, "cgroup2", 0, "")
 	}
 	links, err := symlinks(top)
