@@ -206,6 +206,7 @@ func TestKilled(t *testing.T) {
 		if got, _ := interrupt(t, script, "", 200*time.Millisecond, func(pid int) { _ = syscall.Kill(pid, syscall.SIGKILL) }); got != 137 {
 			t.Errorf("exit code %d, want 137", got)
 		}
+		sweepAll(t) // there was perhaps no keeper yet
 		check("a lab that was killed as it started")
 	})
 	t.Run("the keeper", func(t *testing.T) {
@@ -229,16 +230,7 @@ func TestKilled(t *testing.T) {
 		if err != nil || len(left) != 1 {
 			t.Fatalf("nothing was left to sweep: %v, %v", left, err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		// A process that was killed holds the lock until the kernel has ended it.
-		waitFor(t, "the sweep", func() bool {
-			if err := sweep(ctx, testBase()); err != nil {
-				t.Fatal(err)
-			}
-			_, err := os.Stat(testBase())
-			return errors.Is(err, fs.ErrNotExist)
-		})
+		sweepAll(t)
 		check("a sweep")
 	})
 	t.Run("dockerd", func(t *testing.T) {
@@ -251,6 +243,21 @@ func TestKilled(t *testing.T) {
 			t.Error(err)
 		}
 		check("an engine that was killed")
+	})
+}
+
+// sweepAll sweeps until no engine of this test run is left: a process that was
+// killed holds its lock until the kernel has ended it.
+func sweepAll(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	waitFor(t, "the sweep", func() bool {
+		if err := sweep(ctx, testBase()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := os.Stat(testBase())
+		return errors.Is(err, fs.ErrNotExist)
 	})
 }
 
