@@ -1,10 +1,13 @@
 // Package rules holds plimsoll's own rules, one YAML file each, in a folder
-// named after the subject. It is knowledge, not code: package rule reads it.
+// named after the subject, and compiled.json, which is made of them. It is
+// knowledge, not code: package rule reads it.
 package rules
 
 import "embed"
 
+//go:generate go run ./compile .
+
 // Files are the rules.
 //
-//go:embed container daemon
+//go:embed container daemon compiled.json
 var Files embed.FS

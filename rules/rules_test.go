@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -79,6 +80,21 @@ func TestWording(t *testing.T) {
 		if strings.HasSuffix(strings.TrimSpace(r.Message), ".") {
 			t.Errorf("%s: the message ends with a full stop: %s", r.Name, r.Message)
 		}
+	}
+}
+
+// TestCompiledIsFresh: compiled.json is what the rules give now.
+func TestCompiledIsFresh(t *testing.T) {
+	want, err := rule.Compiled(rules.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rules.Files.ReadFile(rule.CompiledFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) {
+		t.Errorf("%s is old. Run  go generate ./rules", rule.CompiledFile)
 	}
 }
 

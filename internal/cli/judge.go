@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func (j *judging) check() error {
 
 // set loads the rules that the flags want.
 func (j *judging) set() (*rule.Set, error) {
-	set, err := loadRules(j.rulesDir)
+	set, err := loadRules(rule.LoadToJudge, j.rulesDir)
 	if err != nil {
 		return nil, err
 	}
@@ -87,14 +88,15 @@ func knownBenchmark(set *rule.Set, name string) error {
 	return nil
 }
 
-func loadRules(dir string) (*rule.Set, error) {
+// loadRules loads ours by load, and those in dir.
+func loadRules(load func(ours, theirs fs.FS, name string) (*rule.Set, error), dir string) (*rule.Set, error) {
 	if dir == "" {
-		return rule.Load(rules.Files, nil, "")
+		return load(rules.Files, nil, "")
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("--rules %s is not a folder", dir), err: err}
 	}
-	return rule.Load(rules.Files, os.DirFS(dir), dir)
+	return load(rules.Files, os.DirFS(dir), dir)
 }
 
 // judge makes the report of facts. A mark of 0 makes one without a score.

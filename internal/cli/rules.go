@@ -39,7 +39,7 @@ func (a *app) rulesListCommand() *cobra.Command {
 		Example: "  plimsoll rules list --severity critical\n  plimsoll rules list --only '5.1*' --benchmark cis-1.8",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			set, err := loadRules(dir)
+			set, err := loadRules(rule.Load, dir)
 			if err != nil {
 				return err
 			}
@@ -104,9 +104,9 @@ func count(n int, thing string) string {
 
 // refs are a rule's recommendations: in the benchmark named, or in its newest.
 func refs(r *rule.Rule, benchmark string) string {
-	f := finding.Finding{Refs: r.Refs}
 	if benchmark == "" {
-		benchmark, _ = f.NewestRef()
+		about := finding.About{Refs: r.Refs}
+		benchmark, _ = about.NewestRef()
 	}
 	if len(r.Refs[benchmark]) == 0 {
 		return ""
@@ -130,7 +130,7 @@ func (a *app) rulesShowCommand() *cobra.Command {
 			if args[0] == "score" {
 				return a.print(finding.ScoreFormula + "\n")
 			}
-			set, err := loadRules(dir)
+			set, err := loadRules(rule.Load, dir)
 			if err != nil {
 				return err
 			}
@@ -256,7 +256,7 @@ replaced by true or by false.`,
 // or single files, and ours where none is named.
 func rulesToTest(dir string) (*rule.Set, error) {
 	if dir == "" {
-		return loadRules("")
+		return loadRules(rule.Load, "")
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%s is not a folder", path.Clean(dir)), err: err}

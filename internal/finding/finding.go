@@ -74,12 +74,12 @@ type Position struct {
 // Remedy tells how to mend it, in each of the forms that the subject may have
 // been written in.
 type Remedy struct {
-	Run        string `json:"run,omitempty"`    // the flag to add or leave out of a run line
-	Update     string `json:"update,omitempty"` // a command that mends the running container
-	Compose    string `json:"compose,omitempty"`
-	Dockerfile string `json:"dockerfile,omitempty"`
-	Daemon     string `json:"daemon,omitempty"` // daemon.json
-	Shell      string `json:"shell,omitempty"`
+	Run        string `json:"run,omitempty" yaml:"run"`       // the flag to add or leave out of a run line
+	Update     string `json:"update,omitempty" yaml:"update"` // a command that mends the running container
+	Compose    string `json:"compose,omitempty" yaml:"compose"`
+	Dockerfile string `json:"dockerfile,omitempty" yaml:"dockerfile"`
+	Daemon     string `json:"daemon,omitempty" yaml:"daemon"` // daemon.json
+	Shell      string `json:"shell,omitempty" yaml:"shell"`
 }
 
 // Waiver is an accepted failure, as a finding carries it.
@@ -89,31 +89,91 @@ type Waiver struct {
 	Expires string `json:"expires"` // a date, 2006-01-02
 }
 
-// Finding is the result of one rule for one subject, or for one element of it.
-type Finding struct {
-	Rule     string    `json:"rule"`
-	Title    string    `json:"title"`
-	Severity Severity  `json:"severity"`
-	Status   Status    `json:"status"`
-	Subject  Subject   `json:"subject"`
-	Element  string    `json:"element,omitempty"`
-	Position *Position `json:"position,omitempty"`
-	// Message is the state in one sentence, without the subject's name.
-	Message string `json:"message"`
-	Why     string `json:"why"`
-	// Reason says why the status is unknown or not_applicable.
-	Reason string `json:"reason,omitempty"`
-	// Missing are the facts that an unknown finding would have needed.
-	Missing []Missing `json:"missing,omitempty"`
-	// Section is the part of the report that the finding belongs to.
-	Section string `json:"section"`
-	// Gain is what mending this rule everywhere brings to the score.
-	Gain     int            `json:"gain"`
-	Evidence map[string]any `json:"evidence"`
-	Remedy   Remedy         `json:"remedy"`
+// About is what all findings of one rule have in common, and share.
+type About struct {
+	Rule     string
+	Title    string
+	Severity Severity
+	Why      string
+	// Section is the part of the report that the findings belong to.
+	Section string
 	// Refs names the recommendations of benchmarks, by benchmark ("cis-1.8").
-	Refs   map[string][]string `json:"refs"`
-	Waiver *Waiver             `json:"waiver,omitempty"`
+	Refs map[string][]string
+}
+
+// Finding is the result of one rule for one subject, or for one element of it.
+// A host with a thousand containers has a hundred thousand of them, most of
+// which pass, so that what passes is kept small. About is never nil.
+type Finding struct {
+	*About
+	Subject  Subject
+	Status   Status
+	Element  string
+	Position *Position
+	// Message is the state in one sentence, without the subject's name.
+	Message string
+	// Reason says why the status is unknown or not_applicable.
+	Reason string
+	// Missing are the facts that an unknown finding would have needed.
+	Missing []Missing
+	// Gain is what mending this rule everywhere brings to the score.
+	Gain     int
+	Evidence map[string]any
+	Remedy   *Remedy // nil when nothing is to be mended
+	Waiver   *Waiver
+}
+
+// wire is a finding's JSON.
+type wire struct {
+	Rule     string              `json:"rule"`
+	Title    string              `json:"title"`
+	Severity Severity            `json:"severity"`
+	Status   Status              `json:"status"`
+	Subject  Subject             `json:"subject"`
+	Element  string              `json:"element,omitempty"`
+	Position *Position           `json:"position,omitempty"`
+	Message  string              `json:"message"`
+	Why      string              `json:"why"`
+	Reason   string              `json:"reason,omitempty"`
+	Missing  []Missing           `json:"missing,omitempty"`
+	Section  string              `json:"section"`
+	Gain     int                 `json:"gain"`
+	Evidence map[string]any      `json:"evidence"`
+	Remedy   *Remedy             `json:"remedy"`
+	Refs     map[string][]string `json:"refs"`
+	Waiver   *Waiver             `json:"waiver,omitempty"`
+}
+
+// MarshalJSON writes what is empty as empty, never as null.
+func (f Finding) MarshalJSON() ([]byte, error) {
+	w := wire{Rule: f.Rule, Title: f.Title, Severity: f.Severity, Status: f.Status, Subject: f.Subject, Element: f.Element,
+		Position: f.Position, Message: f.Message, Why: f.Why, Reason: f.Reason, Missing: f.Missing, Section: f.Section, Gain: f.Gain,
+		Evidence: f.Evidence, Remedy: f.Remedy, Refs: f.Refs, Waiver: f.Waiver}
+	if w.Evidence == nil {
+		w.Evidence = map[string]any{}
+	}
+	if w.Refs == nil {
+		w.Refs = map[string][]string{}
+	}
+	if w.Remedy == nil {
+		w.Remedy = &Remedy{}
+	}
+	return json.Marshal(w)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (f *Finding) UnmarshalJSON(data []byte) error {
+	var w wire
+	if err := json.Unmarshal(data, &w); err != nil {
+		return err
+	}
+	if w.Remedy != nil && *w.Remedy == (Remedy{}) {
+		w.Remedy = nil
+	}
+	*f = Finding{About: &About{Rule: w.Rule, Title: w.Title, Severity: w.Severity, Why: w.Why, Section: w.Section, Refs: w.Refs},
+		Subject: w.Subject, Status: w.Status, Element: w.Element, Position: w.Position, Message: w.Message, Reason: w.Reason,
+		Missing: w.Missing, Gain: w.Gain, Evidence: w.Evidence, Remedy: w.Remedy, Waiver: w.Waiver}
+	return nil
 }
 
 // Missing is a fact that was not observed, and why.
@@ -132,17 +192,4 @@ type Reach struct {
 type Replaced struct {
 	Rule string `json:"rule"`
 	File string `json:"file"`
-}
-
-// MarshalJSON writes the lists that are empty as empty, never as null.
-func (f Finding) MarshalJSON() ([]byte, error) {
-	type plain Finding
-	p := plain(f)
-	if p.Evidence == nil {
-		p.Evidence = map[string]any{}
-	}
-	if p.Refs == nil {
-		p.Refs = map[string][]string{}
-	}
-	return json.Marshal(p)
 }

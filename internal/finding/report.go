@@ -277,22 +277,22 @@ func arrange(findings []Finding, order []int) {
 	}
 }
 
-// Ref is the finding's first id in the benchmark named, or in its newest one,
+// Ref is the first id in the benchmark named, or in its newest one,
 // "" when it has none.
-func (f Finding) Ref(benchmark string) string {
+func (a *About) Ref(benchmark string) string {
 	if benchmark == "" {
-		_, id := f.NewestRef()
+		_, id := a.NewestRef()
 		return id
 	}
-	if ids := f.Refs[benchmark]; len(ids) > 0 {
+	if ids := a.Refs[benchmark]; len(ids) > 0 {
 		return ids[0]
 	}
 	return ""
 }
 
-// NewestRef is the finding's newest benchmark with the first id in it.
-func (f Finding) NewestRef() (benchmark, id string) {
-	for name, ids := range f.Refs {
+// NewestRef is the newest benchmark with the first id in it.
+func (a *About) NewestRef() (benchmark, id string) {
+	for name, ids := range a.Refs {
 		if len(ids) > 0 && (benchmark == "" || newer(name, benchmark)) {
 			benchmark, id = name, ids[0]
 		}

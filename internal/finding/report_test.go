@@ -10,7 +10,7 @@ import (
 )
 
 func one(rule string, severity Severity, status Status, subject string) Finding {
-	return Finding{Rule: rule, Severity: severity, Status: status, Subject: Subject{Kind: "container", Name: subject}}
+	return Finding{About: &About{Rule: rule, Severity: severity}, Status: status, Subject: Subject{Kind: "container", Name: subject}}
 }
 
 func TestScore(t *testing.T) {
@@ -89,7 +89,7 @@ func TestGain(t *testing.T) {
 
 func TestSort(t *testing.T) {
 	withRef := func(rule string, refs map[string][]string) Finding {
-		return Finding{Rule: rule, Severity: Low, Refs: refs}
+		return Finding{About: &About{Rule: rule, Severity: Low, Refs: refs}}
 	}
 	list := []Finding{
 		withRef("none", nil),

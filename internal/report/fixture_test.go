@@ -23,8 +23,8 @@ type rule struct {
 
 func (r rule) finding(status finding.Status, subject string) finding.Finding {
 	f := finding.Finding{
-		Rule: r.name, Title: r.title, Message: r.title, Severity: r.severity, Status: status, Why: r.why,
-		Section: r.section, Subject: finding.Subject{Kind: r.kind, ID: "id-" + subject, Name: subject},
+		About:   &finding.About{Rule: r.name, Title: r.title, Severity: r.severity, Why: r.why, Section: r.section},
+		Message: r.title, Status: status, Remedy: &finding.Remedy{}, Subject: finding.Subject{Kind: r.kind, ID: "id-" + subject, Name: subject},
 	}
 	if r.refs != "" {
 		f.Refs = map[string][]string{"cis-1.8": {r.refs}, "cis-1.6": {"9." + r.refs}}
@@ -64,7 +64,7 @@ func small() finding.Report {
 	file.Message = "can be written by the group docker"
 	file.Remedy.Shell = "chmod 0644 /etc/docker/daemon.json"
 	web := memory.finding(finding.Fail, "web")
-	web.Remedy = finding.Remedy{Run: "add --memory 512m", Update: "docker update --memory 512m --memory-swap 512m web"}
+	web.Remedy = &finding.Remedy{Run: "add --memory 512m", Update: "docker update --memory 512m --memory-swap 512m web"}
 	live := liveness.finding(finding.Fail, "daemon")
 	live.Remedy.Daemon = "in /etc/docker/daemon.json add  \"live-restore\": true\nthen  systemctl reload docker"
 	audited := auditRule.finding(finding.Unknown, "harbour-2")
@@ -111,7 +111,8 @@ func fleet() finding.Report {
 				continue
 			}
 			f := r.finding(finding.Fail, name)
-			f.Remedy = remedy(name)
+			mend := remedy(name)
+			f.Remedy = &mend
 			if r.name == ports.name {
 				f.Element = map[string]string{"adminer": "8080", "metrics": "9323", "proxy": "443"}[name]
 			}

@@ -164,6 +164,9 @@ func (p *page) remedies(g group) bool {
 // remedy picks the form of a finding's remedy that the reader can use: the one
 // that the subject is written in, else the nearest, and gives its lines.
 func (p *page) remedy(f *finding.Finding) []step {
+	if f.Remedy == nil {
+		return nil
+	}
 	r := f.Remedy
 	forms := []step{{r.Update, true}, {r.Run, false}, {r.Daemon, false}, {r.Shell, true}, {r.Compose, false}, {r.Dockerfile, false}}
 	if p.o.Form != "" {

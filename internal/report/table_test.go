@@ -30,7 +30,7 @@ func report(mark int, findings ...finding.Finding) finding.Report {
 func TestLines(t *testing.T) {
 	failing := func(r rule, subject, message string, remedy finding.Remedy) finding.Finding {
 		f := r.finding(finding.Fail, subject)
-		f.Message, f.Remedy = message, remedy
+		f.Message, f.Remedy = message, &remedy
 		return f
 	}
 	element := func(f finding.Finding, element string) finding.Finding {
@@ -349,12 +349,13 @@ func anyReport(t *rapid.T) finding.Report {
 	statuses := []finding.Status{finding.Pass, finding.Fail, finding.Waived, finding.Unknown, finding.Manual, finding.NotApplicable}
 	all := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) finding.Finding {
 		f := finding.Finding{
-			Rule: rapid.SampledFrom(rules).Draw(t, "rule"), Title: text.Draw(t, "title"), Message: text.Draw(t, "message"), Why: text.Draw(t, "why"),
-			Severity: rapid.SampledFrom(finding.Severities).Draw(t, "severity"), Status: rapid.SampledFrom(statuses).Draw(t, "status"),
+			About: &finding.About{Rule: rapid.SampledFrom(rules).Draw(t, "rule"), Title: text.Draw(t, "title"), Why: text.Draw(t, "why"),
+				Severity: rapid.SampledFrom(finding.Severities).Draw(t, "severity"), Section: rapid.SampledFrom([]string{"Containers", "Host", "\x1b[1m"}).Draw(t, "section")},
+			Message: text.Draw(t, "message"), Status: rapid.SampledFrom(statuses).Draw(t, "status"),
 			Subject: finding.Subject{Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Name: rapid.SampledFrom(names).Draw(t, "name")},
-			Element: text.Draw(t, "element"), Reason: text.Draw(t, "reason"), Section: rapid.SampledFrom([]string{"Containers", "Host", "\x1b[1m"}).Draw(t, "section"),
+			Element: text.Draw(t, "element"), Reason: text.Draw(t, "reason"),
 			Evidence: map[string]any{text.Draw(t, "key"): text.Draw(t, "value")},
-			Remedy:   finding.Remedy{Run: text.Draw(t, "run"), Update: text.Draw(t, "update"), Shell: text.Draw(t, "shell")},
+			Remedy:   &finding.Remedy{Run: text.Draw(t, "run"), Update: text.Draw(t, "update"), Shell: text.Draw(t, "shell")},
 		}
 		if f.Status == finding.Waived {
 			f.Waiver = &finding.Waiver{Owner: text.Draw(t, "owner"), Expires: text.Draw(t, "expires"), Reason: text.Draw(t, "accepted")}

@@ -14,13 +14,19 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // code is a rule's expressions, compiled when the rule is first used.
 type code struct {
-	once     sync.Once
-	err      error
+	once sync.Once
+	err  error
+	parts
+}
+
+// parts is what a compiled rule consists of.
+type parts struct {
 	let      []*expression
 	when     *expression
 	each     *expression
@@ -32,6 +38,17 @@ type code struct {
 	list []string
 	// state is the title as the end of a sentence.
 	state string
+	// about is what all findings of the rule share.
+	about *finding.About
+	// namesSubject is true when two subjects alike in all that the rule reads
+	// still get different words.
+	namesSubject bool
+}
+
+// all are the rule's expressions.
+func (p *parts) all() []*expression {
+	list := slices.Concat(p.let, p.evidence, []*expression{p.when, p.each, p.element, p.pass})
+	return slices.DeleteFunc(list, func(e *expression) bool { return e == nil })
 }
 
 // userCostLimit bounds what an expression of a user's rule may cost, in CEL's
@@ -42,6 +59,7 @@ const userCostLimit = 1_000_000
 type expression struct {
 	name string
 	env  *cel.Env
+	// ast is nil for an expression that was compiled beforehand.
 	ast  *cel.Ast
 	cost bool
 	// paths are the facts that it reads, each as a chain of names.
@@ -53,7 +71,16 @@ type expression struct {
 
 // compile checks and compiles all expressions once.
 func (r *Rule) compile() error {
-	r.code.once.Do(func() { r.code.err = r.code.compile(r) })
+	r.code.once.Do(func() {
+		r.code.state = lowerFirst(r.Title)
+		r.code.about = &finding.About{Rule: r.Name, Title: r.Title, Severity: r.Severity, Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
+		r.code.namesSubject = r.namesSubject()
+		if r.ready != nil {
+			r.code.err = r.code.restore(r)
+		} else {
+			r.code.err = r.code.compile(r)
+		}
+	})
 	return r.code.err
 }
 
@@ -62,12 +89,10 @@ func (c *code) compile(r *Rule) error {
 	if err != nil {
 		return fmt.Errorf("making the rules' environment: %w", err)
 	}
-	c.state = lowerFirst(r.Title)
-	c.params = map[string]any{}
+	c.params = r.params(env)
 	var vars []cel.EnvOption
 	for _, p := range r.Params {
 		vars = append(vars, cel.Variable("params."+p.Name, paramType(p.Value)))
-		c.params["params."+p.Name] = env.CELTypeAdapter().NativeToValue(p.Value)
 	}
 	if len(vars) > 0 {
 		if env, err = env.Extend(vars...); err != nil {
@@ -124,6 +149,15 @@ func (c *code) compile(r *Rule) error {
 	return nil
 }
 
+// params are the parameters' values as variables.
+func (r *Rule) params(env *cel.Env) map[string]any {
+	values := make(map[string]any, len(r.Params))
+	for _, p := range r.Params {
+		values["params."+p.Name] = env.CELTypeAdapter().NativeToValue(p.Value)
+	}
+	return values
+}
+
 func plainData(t *cel.Type) bool {
 	switch t.Kind() {
 	case types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind, types.StringKind, types.TimestampKind, types.DurationKind:
@@ -174,17 +208,26 @@ func (r *Rule) expression(env *cel.Env, field string, src Expression, want *cel.
 
 func newExpression(env *cel.Env, tree *cel.Ast, cost bool) *expression {
 	e := &expression{env: env, ast: tree, cost: cost, paths: factPaths(tree.NativeRep())}
+	e.plan(func() (*cel.Ast, error) { return tree, nil })
+	return e
+}
+
+// plan sets the programs, which are made when they are first run.
+func (e *expression) plan(tree func() (*cel.Ast, error)) {
 	program := func(options ...cel.EvalOption) func() (cel.Program, error) {
 		return sync.OnceValues(func() (cel.Program, error) {
+			ast, err := tree()
+			if err != nil {
+				return nil, err
+			}
 			opts := []cel.ProgramOption{cel.EvalOptions(append(options, cel.OptOptimize)...)}
-			if cost {
+			if e.cost {
 				opts = append(opts, cel.CostLimit(userCostLimit))
 			}
-			return env.Program(tree, opts...)
+			return e.env.Program(ast, opts...)
 		})
 	}
 	e.plain, e.partial = program(), program(cel.OptPartialEval)
-	return e
 }
 
 var (

@@ -46,8 +46,8 @@ type Rule struct {
 	// Evidence are values for the finding, and for {} in Message and Remedy.
 	Evidence Bindings `yaml:"evidence"`
 	// Message is the state of one subject in a sentence; absent, it is Title.
-	Message string `yaml:"message"`
-	Remedy  Remedy `yaml:"remedy"`
+	Message string         `yaml:"message"`
+	Remedy  finding.Remedy `yaml:"remedy"`
 	// Refs names the recommendations that the rule answers, by benchmark.
 	Refs  map[string][]string `yaml:"refs"`
 	Tests []Test              `yaml:"tests"`
@@ -56,18 +56,10 @@ type Rule struct {
 	File string `yaml:"-"`
 	Ours bool   `yaml:"-"`
 
-	doc  *strict.Document
-	code code
-}
-
-// Remedy is how to mend it, by the form that the subject was written in.
-type Remedy struct {
-	Run        string `yaml:"run"`
-	Update     string `yaml:"update"`
-	Compose    string `yaml:"compose"`
-	Dockerfile string `yaml:"dockerfile"`
-	Daemon     string `yaml:"daemon"`
-	Shell      string `yaml:"shell"`
+	doc *strict.Document
+	// ready is the rule compiled beforehand, which then has no doc.
+	ready *compiledRule
+	code  code
 }
 
 // Test is one input with the verdict that it must get. Exactly one of Run,
@@ -245,7 +237,7 @@ func (r *Rule) check() error {
 		return r.fail("why", "why is missing", "say what somebody could do")
 	case (r.Pass.Text == "") == (r.Manual == ""):
 		return r.fail("pass", "a rule has either pass or manual", "")
-	case r.Remedy == (Remedy{}):
+	case r.Remedy == (finding.Remedy{}):
 		return r.fail("remedy", "remedy is missing", "say how to mend it")
 	}
 	for name, ids := range r.Refs {
@@ -307,6 +299,9 @@ func suggest(word string, known []string) string {
 // fail is an error at a field of the rule ("refs", "remedy.run"), or at the
 // nearest mapping that lacks it.
 func (r *Rule) fail(field, msg, hint string) error {
+	if r.doc == nil {
+		return &strict.Error{File: r.File, Field: field, Msg: msg, Hint: hint}
+	}
 	at, within := r.doc.Root, r.doc.Root
 	for _, key := range strings.Split(field, ".") {
 		i := slices.IndexFunc(within.Content, func(c *yaml.Node) bool { return c.Value == key })

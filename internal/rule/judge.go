@@ -1,13 +1,9 @@
 package rule
 
 import (
-	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -20,13 +16,12 @@ import (
 )
 
 // Judge makes the findings of every rule for every subject in f, in the order
-// of rules and subjects. It is an error when a rule cannot be compiled; what
-// goes wrong while judging is a finding.
+// of subjects and rules. It is an error when a rule cannot be compiled; what
+// goes wrong while judging is a finding. Findings that are alike share their
+// evidence and remedy.
 func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
-	for _, r := range s.rules {
-		if err := r.compile(); err != nil {
-			return nil, err
-		}
+	if err := s.Compile(); err != nil {
+		return nil, err
 	}
 	env, err := base()
 	if err != nil {
@@ -37,13 +32,26 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	hidden := hiddenFacts("", f.Unseen)
 	var found []finding.Finding
 	for _, kind := range []string{"host", "daemon"} {
-		found = s.judge(found, &view{vars: shared, hidden: hidden, subject: finding.Subject{Kind: kind, Name: f.Host.Name}})
+		found = s.judge(found, &view{vars: shared, hidden: hidden, subject: finding.Subject{Kind: kind, Name: f.Host.Name}}, nil)
 	}
-	found = sideBySide(found, len(f.Containers), len(s.rules)*5/4, func(found []finding.Finding, i int) []finding.Finding {
-		c := &f.Containers[i]
-		vars := map[string]ref.Val{"container": adapt(c), "host": shared["host"], "daemon": shared["daemon"], "now": shared["now"]}
-		return s.judge(found, &view{vars: vars, hidden: append(hiddenFacts("container.", c.Unseen), hidden...),
-			subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)}})
+	var plan *memoPlan
+	if len(f.Containers) > 1 {
+		plan = planMemo(s.rules)
+	}
+	found = sideBySide(found, len(f.Containers), len(s.rules)*5/4, func() judgeOne {
+		var m *memo
+		if plan != nil {
+			m = newMemo(plan)
+		}
+		return func(found []finding.Finding, i int) []finding.Finding {
+			c := &f.Containers[i]
+			vars := map[string]ref.Val{"container": adapt(c), "host": shared["host"], "daemon": shared["daemon"], "now": shared["now"]}
+			if m != nil {
+				m.look(c)
+			}
+			return s.judge(found, &view{vars: vars, hidden: append(hiddenFacts("container.", c.Unseen), hidden...),
+				subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)}}, m)
+		}
 	})
 	if at := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" }); at >= 0 {
 		for _, r := range s.rules {
@@ -56,14 +64,18 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	return found, nil
 }
 
+// judgeOne appends the findings for the i-th container.
+type judgeOne func(found []finding.Finding, i int) []finding.Finding
+
 // batch is how many containers one goroutine judges at once: enough that
 // handing over costs nothing beside judging, and few enough that their findings
 // are small beside all.
 const batch = 8
 
-// sideBySide appends what judge appends for 0 to n-1, in that order, and uses
-// all processors to do so. Each is thought to give so many findings.
-func sideBySide(found []finding.Finding, n, each int, judge func(found []finding.Finding, i int) []finding.Finding) []finding.Finding {
+// sideBySide appends what is found for 0 to n-1, in that order, and uses all
+// processors to do so; begin makes the judge of each of its goroutines. Each
+// container is thought to give so many findings.
+func sideBySide(found []finding.Finding, n, each int, begin func() judgeOne) []finding.Finding {
 	workers := min(runtime.GOMAXPROCS(0), (n+batch-1)/batch)
 	// Each worker takes every workers-th batch. It has at most one that waits
 	// and one that it is at, so that there is always a list to be had.
@@ -74,6 +86,7 @@ func sideBySide(found []finding.Finding, n, each int, judge func(found []finding
 		lists <- nil
 		done[w] = make(chan []finding.Finding, 1)
 		go func() {
+			judge := begin()
 			for from := w * batch; from < n; from += workers * batch {
 				to := min(from+batch, n)
 				some := slices.Grow((<-lists)[:0], (to-from)*each)
@@ -114,76 +127,6 @@ type view struct {
 	subject finding.Subject
 	vars    map[string]ref.Val
 	hidden  []hiddenFact
-}
-
-// hiddenFact is an unseen fact as the evaluator needs it.
-type hiddenFact struct {
-	chain   []string          // names; a position is "[0]"
-	open    bool              // the list may be longer than what was seen
-	missing []finding.Missing // the fact as it is shown; of a let, all that it lacked
-}
-
-func hiddenFacts(prefix string, unseen []workload.Unseen) []hiddenFact {
-	list := make([]hiddenFact, 0, len(unseen)+4)
-	for _, u := range unseen {
-		path, open := strings.CutSuffix(prefix+u.Path, workload.Open)
-		chain := splitPath(path)
-		if path == "collected" { // rules know it as now
-			chain = []string{"now"}
-		}
-		list = append(list, hiddenFact{chain: chain, open: open, missing: []finding.Missing{{Path: path, Reason: u.Reason}}})
-	}
-	return list
-}
-
-// splitPath makes container.mounts[0].source into its names and positions.
-func splitPath(path string) []string {
-	return strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' })
-}
-
-// touches is true when reading chain meets the hidden fact: one is part of the
-// other. Expressions do not select positions by name, so a position ends the
-// comparison.
-func (h hiddenFact) touches(chain []string) bool {
-	for i := range min(len(h.chain), len(chain)) {
-		if h.chain[i][0] == '[' {
-			return true
-		}
-		if h.chain[i] != chain[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// below is the hidden fact as seen from the element at position i of a list,
-// where it is named "it".
-func (h hiddenFact) below(list []string, i int) (hiddenFact, bool) {
-	n := len(list)
-	if len(h.chain) <= n || !slices.Equal(h.chain[:n], list) {
-		return h, false
-	}
-	if at := h.chain[n]; at != fmt.Sprintf("[%d]", i) && at != "[*]" {
-		return h, false
-	}
-	h.chain = append([]string{"it"}, h.chain[n+1:]...)
-	return h, true
-}
-
-func (h hiddenFact) pattern() *cel.AttributePatternType {
-	p := cel.AttributePattern(h.chain[0])
-	for _, q := range h.chain[1:] {
-		var i int64
-		switch _, err := fmt.Sscanf(q, "[%d]", &i); {
-		case err == nil:
-			p = p.QualInt(i)
-		case q == "[*]":
-			p = p.Wildcard()
-		default:
-			p = p.QualString(q)
-		}
-	}
-	return p
 }
 
 // scope is what an expression's names mean: the subject's variables, the
@@ -247,58 +190,20 @@ func (e *expression) eval(s *scope) (ref.Val, error) {
 	return v, err
 }
 
-// missing is what an unknown value lacked, by path.
-func (s *scope) missing(v ref.Val) []finding.Missing {
-	unknown, ok := v.(*types.Unknown)
-	if !ok {
-		return nil
-	}
-	var list []finding.Missing
-	for _, id := range unknown.IDs() {
-		trails, _ := unknown.GetAttributeTrails(id)
-		for _, trail := range trails {
-			chain := []string{trail.Variable()}
-			for _, q := range trail.QualifierPath() {
-				if name, isName := q.(string); isName {
-					chain = append(chain, name)
-				} else {
-					chain = append(chain, fmt.Sprintf("[%v]", q))
-				}
-			}
-			for _, h := range s.hidden {
-				if h.touches(chain) {
-					list = append(list, h.missing...)
-				}
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b finding.Missing) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
-	})
-	return slices.Compact(list)
-}
-
-// unknown makes f the finding for facts that are missing.
-func unknown(f *finding.Finding, missing []finding.Missing) {
-	f.Status, f.Missing = finding.Unknown, missing
-	var words []string
-	for _, m := range missing {
-		words = append(words, m.Path+", "+m.Reason)
-	}
-	if len(words) > 3 {
-		words = append(words[:3], fmt.Sprintf("and %d more", len(missing)-3))
-	}
-	f.Reason = "not observed: " + strings.Join(words, "; ")
-}
-
 // broken makes f the finding for a rule that ended in a runtime error.
 func broken(f *finding.Finding, err error) {
 	f.Status, f.Reason = finding.Unknown, "rule error: "+err.Error()
 }
 
-func (s *Set) judge(found []finding.Finding, v *view) []finding.Finding {
-	for _, r := range s.rules {
-		if r.Subject == v.subject.Kind {
+// judge appends the findings of all rules for a subject. m, which has looked at
+// it, may be nil.
+func (s *Set) judge(found []finding.Finding, v *view, m *memo) []finding.Finding {
+	for i, r := range s.rules {
+		switch {
+		case r.Subject != v.subject.Kind:
+		case m != nil:
+			found = m.judge(found, i, r, v)
+		default:
 			found = r.judge(found, v)
 		}
 	}
@@ -327,7 +232,7 @@ func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 	if r.code.each != nil {
 		return r.judgeEach(found, s)
 	}
-	r.judgeOne(s, whole)
+	r.decide(s, whole)
 	return found
 }
 
@@ -380,7 +285,7 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 		found = append(found, r.finding(s.view.subject))
 		f := &found[len(found)-1]
 		f.Element = r.elementName(element, i)
-		r.judgeOne(element, f)
+		r.decide(element, f)
 		// One port listens for two address families: that is one finding.
 		for k := range found[before : len(found)-1] {
 			if o := &found[before+k]; o.Element == f.Element && o.Status == f.Status && o.Message == f.Message {
@@ -414,8 +319,8 @@ func (r *Rule) elementName(s *scope, i int) string {
 	return fmt.Sprintf("%d", i+1)
 }
 
-// judgeOne evaluates let, pass and evidence for a subject or an element.
-func (r *Rule) judgeOne(s *scope, f *finding.Finding) {
+// decide evaluates let, pass and evidence for a subject or an element.
+func (r *Rule) decide(s *scope, f *finding.Finding) {
 	for _, let := range r.code.let {
 		v, err := let.eval(s)
 		if err != nil {
@@ -445,57 +350,4 @@ func (r *Rule) judgeOne(s *scope, f *finding.Finding) {
 	default:
 		broken(f, fmt.Errorf("the result is %s", v.Type().TypeName()))
 	}
-}
-
-// explain adds evidence, message and remedy to what fails or needs a person.
-func (r *Rule) explain(s *scope, f *finding.Finding) {
-	var quoted map[string]any
-	if len(r.code.evidence) > 0 {
-		f.Evidence, quoted = map[string]any{}, map[string]any{}
-	}
-	for _, e := range r.code.evidence {
-		if v, err := e.eval(s); err == nil && !types.IsUnknown(v) {
-			f.Evidence[e.name] = native(v)
-			quoted[e.name] = quoteWords(f.Evidence[e.name])
-		}
-	}
-	text := r.Message
-	if r.Manual != "" {
-		text = r.Manual
-	}
-	if text != "" {
-		f.Message = expand(text, f.Subject.Name, f.Evidence)
-	}
-	name := sentence(quoteWords(f.Subject.Name))
-	fill := func(t string) string { return expand(t, name, quoted) }
-	f.Remedy = finding.Remedy{Run: fill(r.Remedy.Run), Update: fill(r.Remedy.Update), Compose: fill(r.Remedy.Compose),
-		Dockerfile: fill(r.Remedy.Dockerfile), Daemon: fill(r.Remedy.Daemon), Shell: fill(r.Remedy.Shell)}
-}
-
-// finding is what all findings of the rule have in common.
-func (r *Rule) finding(subject finding.Subject) finding.Finding {
-	return finding.Finding{Rule: r.Name, Title: r.Title, Severity: r.Severity, Subject: subject, Message: r.code.state,
-		Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
-}
-
-// section is the part of the report that a kind of subject belongs to.
-func section(kind string) string {
-	switch kind {
-	case "container":
-		return "Containers"
-	case "daemon":
-		return "Daemon"
-	}
-	return "Host"
-}
-
-// lowerFirst makes a title into the end of a sentence. A first word that has
-// capitals inside, or is one letter, is a name and stays.
-func lowerFirst(title string) string {
-	word, _, _ := strings.Cut(title, " ")
-	first, size := utf8.DecodeRuneInString(word)
-	if len(word) < 2 || strings.IndexFunc(word[size:], unicode.IsUpper) >= 0 {
-		return title
-	}
-	return string(unicode.ToLower(first)) + title[size:]
 }

@@ -87,10 +87,8 @@ func (r *Rule) with(pass *expression) *Rule {
 		Let: r.Let, When: r.When, Each: r.Each, Element: r.Element, Pass: r.Pass, Evidence: r.Evidence, Message: r.Message, Remedy: r.Remedy,
 		Refs: r.Refs, Tests: r.Tests, File: r.File, Ours: r.Ours, doc: r.doc}
 	other.code.once.Do(func() {})
-	c := &r.code
-	other.code.let, other.code.when, other.code.each, other.code.element = c.let, c.when, c.each, c.element
-	other.code.evidence, other.code.params, other.code.pass = c.evidence, c.params, pass
-	other.code.list, other.code.state = c.list, c.state
+	other.code.parts = r.code.parts
+	other.code.pass = pass
 	return other
 }
 

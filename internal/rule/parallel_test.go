@@ -24,15 +24,17 @@ func TestSideBySide(t *testing.T) {
 				want = append(want, fmt.Sprint(i, " ", k))
 			}
 		}
-		found := sideBySide([]finding.Finding{{Rule: "first"}}, n, 2, func(found []finding.Finding, i int) []finding.Finding {
-			for k := range gives(i) {
-				found = append(found, finding.Finding{Rule: fmt.Sprint(i, " ", k)})
+		found := sideBySide([]finding.Finding{{Message: "first"}}, n, 2, func() judgeOne {
+			return func(found []finding.Finding, i int) []finding.Finding {
+				for k := range gives(i) {
+					found = append(found, finding.Finding{Message: fmt.Sprint(i, " ", k)})
+				}
+				return found
 			}
-			return found
 		})
 		got := make([]string, len(found))
 		for i, f := range found {
-			got[i] = f.Rule
+			got[i] = f.Message
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%d containers: %s", n, diff)

@@ -30,6 +30,22 @@ func Load(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
 			return nil, err
 		}
 	}
+	return s.with(theirs, name)
+}
+
+// LoadToJudge is Load for who only judges: rules of ours come from
+// [CompiledFile], which must be in ours, and have neither tests nor the text of
+// their expressions.
+func LoadToJudge(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
+	s := &Set{}
+	if err := s.readCompiled(ours); err != nil {
+		return nil, err
+	}
+	return s.with(theirs, name)
+}
+
+// with adds the user's rules, and puts all in order.
+func (s *Set) with(theirs fs.FS, name string) (*Set, error) {
 	if theirs != nil {
 		own := &Set{}
 		if err := own.read(theirs, name, false); err != nil {
@@ -45,6 +61,11 @@ func Load(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
 }
 
 func (s *Set) read(files fs.FS, dir string, ours bool) error {
+	return s.readFiles(files, dir, func(file string, data []byte) ([]*Rule, error) { return parse(file, data, ours) })
+}
+
+// readFiles makes rules of every rule file.
+func (s *Set) readFiles(files fs.FS, dir string, read func(file string, data []byte) ([]*Rule, error)) error {
 	var names []string
 	err := fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -58,20 +79,20 @@ func (s *Set) read(files fs.FS, dir string, ours bool) error {
 	if err != nil {
 		return err
 	}
-	parsed := make([][]*Rule, len(names))
+	lists := make([][]*Rule, len(names))
 	err = forAll(len(names), func(i int) error {
 		data, err := fs.ReadFile(files, names[i])
 		if err != nil {
 			return fmt.Errorf("reading rules: %w", err)
 		}
-		parsed[i], err = parse(path.Join(dir, names[i]), data, ours)
+		lists[i], err = read(path.Join(dir, names[i]), data)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	seen := map[string]string{}
-	for _, r := range slices.Concat(parsed...) {
+	for _, r := range slices.Concat(lists...) {
 		if other, twice := seen[r.Name]; twice {
 			return r.fail("rule", fmt.Sprintf("the rule %q is in %s too", r.Name, other), "give one of them another name")
 		}

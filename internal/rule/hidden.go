@@ -1,0 +1,129 @@
+package rule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// hiddenFact is an unseen fact as the evaluator needs it.
+type hiddenFact struct {
+	chain   []string          // names; a position is "[0]"
+	open    bool              // the list may be longer than what was seen
+	missing []finding.Missing // the fact as it is shown; of a let, all that it lacked
+}
+
+func hiddenFacts(prefix string, unseen []workload.Unseen) []hiddenFact {
+	list := make([]hiddenFact, 0, len(unseen)+4)
+	for _, u := range unseen {
+		path, open := strings.CutSuffix(prefix+u.Path, workload.Open)
+		chain := splitPath(path)
+		if path == "collected" { // rules know it as now
+			chain = []string{"now"}
+		}
+		list = append(list, hiddenFact{chain: chain, open: open, missing: []finding.Missing{{Path: path, Reason: u.Reason}}})
+	}
+	return list
+}
+
+// splitPath makes container.mounts[0].source into its names and positions.
+func splitPath(path string) []string {
+	return strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' })
+}
+
+// touches is true when reading chain meets the hidden fact: one is part of the
+// other. Expressions do not select positions by name, so a position ends the
+// comparison.
+func (h hiddenFact) touches(chain []string) bool {
+	for i := range min(len(h.chain), len(chain)) {
+		if h.chain[i][0] == '[' {
+			return true
+		}
+		if h.chain[i] != chain[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// below is the hidden fact as seen from the element at position i of a list,
+// where it is named "it".
+func (h hiddenFact) below(list []string, i int) (hiddenFact, bool) {
+	n := len(list)
+	if len(h.chain) <= n || !slices.Equal(h.chain[:n], list) {
+		return h, false
+	}
+	if at := h.chain[n]; at != fmt.Sprintf("[%d]", i) && at != "[*]" {
+		return h, false
+	}
+	h.chain = append([]string{"it"}, h.chain[n+1:]...)
+	return h, true
+}
+
+func (h hiddenFact) pattern() *cel.AttributePatternType {
+	p := cel.AttributePattern(h.chain[0])
+	for _, q := range h.chain[1:] {
+		var i int64
+		switch _, err := fmt.Sscanf(q, "[%d]", &i); {
+		case err == nil:
+			p = p.QualInt(i)
+		case q == "[*]":
+			p = p.Wildcard()
+		default:
+			p = p.QualString(q)
+		}
+	}
+	return p
+}
+
+// missing is what an unknown value lacked, by path.
+func (s *scope) missing(v ref.Val) []finding.Missing {
+	unknown, ok := v.(*types.Unknown)
+	if !ok {
+		return nil
+	}
+	var list []finding.Missing
+	for _, id := range unknown.IDs() {
+		trails, _ := unknown.GetAttributeTrails(id)
+		for _, trail := range trails {
+			chain := []string{trail.Variable()}
+			for _, q := range trail.QualifierPath() {
+				if name, isName := q.(string); isName {
+					chain = append(chain, name)
+				} else {
+					chain = append(chain, fmt.Sprintf("[%v]", q))
+				}
+			}
+			for _, h := range s.hidden {
+				if h.touches(chain) {
+					list = append(list, h.missing...)
+				}
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b finding.Missing) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
+	})
+	return slices.Compact(list)
+}
+
+// unknown makes f the finding for facts that are missing.
+func unknown(f *finding.Finding, missing []finding.Missing) {
+	f.Status, f.Missing = finding.Unknown, missing
+	var words []string
+	for _, m := range missing {
+		words = append(words, m.Path+", "+m.Reason)
+	}
+	if len(words) > 3 {
+		words = append(words[:3], fmt.Sprintf("and %d more", len(missing)-3))
+	}
+	f.Reason = "not observed: " + strings.Join(words, "; ")
+}
