@@ -125,7 +125,8 @@ func canonicalHostPath(p string) string {
 
 // within is true when p is at or below dir.
 func within(p, dir string) bool {
-	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
+	rest, ok := strings.CutPrefix(p, dir)
+	return dir == "/" || ok && (rest == "" || rest[0] == '/')
 }
 
 // inside is within where either side may have "*" for one element.
@@ -133,12 +134,12 @@ func inside(p, dir string) bool {
 	if dir == "/" {
 		return true
 	}
-	ps, ds := strings.Split(p, "/"), strings.Split(dir, "/")
-	if len(ps) < len(ds) {
-		return false
-	}
-	for i, d := range ds {
-		if d != ps[i] && d != "*" && ps[i] != "*" {
+	for more := true; more; {
+		var d, e string
+		var rest bool
+		d, dir, more = strings.Cut(dir, "/")
+		e, p, rest = strings.Cut(p, "/")
+		if d != e && d != "*" && e != "*" || more && !rest {
 			return false
 		}
 	}
