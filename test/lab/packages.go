@@ -32,6 +32,8 @@ type record struct {
 	// Backups are the copies that the user database's tools keep of its former
 	// state, as they were: path → content.
 	Backups map[string][]byte
+	// Ucf are ucf's lists and their former states, as they were.
+	Ucf map[string][]byte
 	// Accounts is the user database before, to find Users and Groups even if
 	// the installation was killed: path → names.
 	Accounts map[string][]string
@@ -228,6 +230,9 @@ func undo(w World, a *apt, to record) error {
 	if len(to.Packages) > 0 {
 		return to.write()
 	}
+	if err := restoreUcf(ucfDir, r.Ucf); err != nil {
+		return err
+	}
 	for _, path := range r.Leftover {
 		if err := os.Remove(path); errors.Is(err, unix.ENOTEMPTY) {
 			fmt.Fprintf(w.Stderr, "lab: %s is left: an engine of this machine has used it\n", path)
@@ -292,7 +297,7 @@ func (r record) write() error {
 
 // begin returns and writes the record with what is about to come, and with
 // what is there before. r may already list an earlier installation.
-func (r record) begin(packages []string, throwaway bool) (record, error) {
+func (r record) begin(packages []string, throwaway bool) (_ record, err error) {
 	r.Throwaway = throwaway && (r.Throwaway || len(r.Packages) == 0)
 	r.Packages = slices.Clone(r.Packages)
 	for _, name := range packages {
@@ -312,6 +317,9 @@ func (r record) begin(packages []string, throwaway bool) (record, error) {
 			if b, err := os.ReadFile(path + "-"); err == nil {
 				r.Backups[path+"-"] = b
 			}
+		}
+		if r.Ucf, err = ucfFiles(ucfDir); err != nil {
+			return r, err
 		}
 		for _, path := range leftovers {
 			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
