@@ -291,7 +291,7 @@ func (r *Rule) checkPlaceholders() error {
 
 func suggest(word string, known []string) string {
 	if near := strict.Nearest(word, known); near != "" {
-		return fmt.Sprintf("did you mean %q", near)
+		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return ""
 }
