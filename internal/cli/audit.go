@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,6 +59,7 @@ what to mend, worst first. It changes nothing.`,
 // audit is the main path: look, judge, report.
 func (a *app) audit(ctx context.Context, j *judging, look *looking, file string) error {
 	started := a.world.Now()
+	a.room(0)
 	config, err := a.config()
 	if err != nil {
 		return err
@@ -93,12 +93,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if lookErr != nil {
 		return lookErr
 	}
-	// The findings of a crowd live to the end. With room for a third as much
-	// garbage, memory peaks a third lower, for some 15 % more processor time
-	// (measured).
-	if len(f.Containers) >= crowd && a.world.Getenv("GOGC") == "" {
-		debug.SetGCPercent(30)
-	}
+	a.room(len(f.Containers))
 	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.set, f, j, config.Mark, started) })
 	if err != nil {
 		return err
@@ -112,9 +107,6 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	}
 	return a.verdict(report, j)
 }
-
-// crowd is how many containers are so many that memory counts before all.
-const crowd = 300
 
 // await gives what do gives, or the error of ctx if that ends first. Then do is
 // left to itself, so it must change nothing; the program is about to end.
@@ -215,6 +207,7 @@ func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
 		Progress: func(done, total int, what string) {
 			if what != counting {
 				counting = what
+				a.room(total)
 				progress.Count("Reading the host", total, what)
 			}
 			progress.Done(1)

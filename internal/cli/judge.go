@@ -73,7 +73,7 @@ func (j *judging) set() (*rule.Set, error) {
 	if len(set.Rules()) == 0 {
 		return nil, errNoRule
 	}
-	return set, set.Compile()
+	return set, set.Prepare()
 }
 
 // errNoRule refuses flags that leave nothing to judge by, which would look like

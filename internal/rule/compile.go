@@ -45,11 +45,14 @@ type parts struct {
 	namesSubject bool
 }
 
-// all are the rule's expressions.
-func (p *parts) all() []*expression {
-	list := slices.Concat(p.let, p.evidence, []*expression{p.when, p.each, p.element, p.pass})
+// judged are the expressions that a verdict takes.
+func (p *parts) judged() []*expression {
+	list := slices.Concat(p.let, []*expression{p.when, p.each, p.element, p.pass})
 	return slices.DeleteFunc(list, func(e *expression) bool { return e == nil })
 }
+
+// all are the rule's expressions.
+func (p *parts) all() []*expression { return append(p.judged(), p.evidence...) }
 
 // userCostLimit bounds what an expression of a user's rule may cost, in CEL's
 // units: a simple comparison is one, and thousands of containers are judged.

@@ -147,6 +147,21 @@ func (s *Set) Compile() error {
 	return forAll(len(s.rules), func(i int) error { return s.rules[i].compile() })
 }
 
+// Prepare compiles all rules and makes the programs that judging will run, for
+// who has to wait for the facts anyway. It gives the first error of compiling;
+// a program that cannot be made is one rule's finding.
+func (s *Set) Prepare() error {
+	if err := s.Compile(); err != nil {
+		return err
+	}
+	return forAll(len(s.rules), func(i int) error {
+		for _, e := range s.rules[i].code.judged() {
+			e.plain()
+		}
+		return nil
+	})
+}
+
 // Selection says which rules of a Set are wanted.
 type Selection struct {
 	// Only and Skip are rule names, benchmark ids ("5.11", or "cis-1.8:5.11"),
