@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
 LAB         := out/lab
 # What tests start beside an engine.
-TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static openssh-server openssh-client
+TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static openssh-client unpack:openssh-server
 
 .PHONY: help audit build test unit soak rules bench fuzz check deps clean
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // sshd is a real server on the loopback, with keys and configuration of its
@@ -37,8 +40,7 @@ type sshd struct {
 // startSSHD gives every login the environment env ("PATH=... DOCKER_HOST=...").
 func startSSHD(t *testing.T, env string) *sshd {
 	t.Helper()
-	server := "/usr/sbin/sshd"
-	_, err := os.Stat(server)
+	server, libraries, err := lab.Program("openssh-server", "/usr/sbin/sshd")
 	need(t, err == nil, "sshd (Debian's openssh-server)")
 	_, err = exec.LookPath("ssh")
 	need(t, err == nil, "ssh (Debian's openssh-client)")
@@ -87,6 +89,10 @@ SetEnv %s
 	}
 	writeFile(t, s.at("hosts"), "[127.0.0.1]:"+s.port+" "+string(hostKey))
 	s.cmd = exec.Command(server, "-D", "-e", "-f", s.at("sshd_config"))
+	if os.Geteuid() == 0 {
+		s.cmd = s.withUser(t, s.cmd.Args)
+	}
+	s.cmd.Env = append(os.Environ(), libraries...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -107,6 +113,22 @@ SetEnv %s
 	}
 	t.Fatal("sshd does not listen")
 	return nil
+}
+
+// withUser is a command that finds the user "sshd", as whom root's sshd runs
+// what comes before the login, also on a machine without one.
+func (s *sshd) withUser(t *testing.T, args []string) *exec.Cmd {
+	t.Helper()
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, s.at("passwd"), "sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin\n"+string(passwd))
+	if err := os.Chmod(s.at("passwd"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const run = `mount --bind "$1" /etc/passwd && shift && exec "$@"`
+	return exec.Command("unshare", slices.Concat([]string{"--mount", "sh", "-c", run, "sh", s.at("passwd")}, args)...)
 }
 
 // stop ends the server and waits for its sessions, which end with their clients.

@@ -129,7 +129,7 @@ func aptErrors(out string) string {
 // plan fetches the package lists and returns all packages that installing
 // names would add. It refuses what Remove could not undo.
 func (a *apt) plan(ctx context.Context, names []string) ([]string, error) {
-	if _, err := a.get(ctx, "update"); err != nil {
+	if _, err := a.get(ctx, "update"); err != nil || len(names) == 0 {
 		return nil, err
 	}
 	out, err := a.get(ctx, slices.Concat([]string{"--simulate", "install"}, names)...)
@@ -146,6 +146,9 @@ func (a *apt) plan(ctx context.Context, names []string) ([]string, error) {
 }
 
 func (a *apt) download(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
 	_, err := a.get(ctx, slices.Concat([]string{"--download-only", "install"}, names)...)
 	return err
 }

@@ -67,8 +67,8 @@ func TestOnAMachineWithoutEngine(t *testing.T) {
 	if err != nil {
 		t.Errorf("the tests on a copy of the machine failed: %v", err)
 	}
-	if n := bytes.Count(out, []byte("\n--- PASS: TestMachine")); n != 4 {
-		t.Errorf("%d tests passed on the copy, want all 4", n)
+	if n := bytes.Count(out, []byte("\n--- PASS: TestMachine")); n != 5 {
+		t.Errorf("%d tests passed on the copy, want all 5", n)
 	}
 	check("installing and removing on a copy")
 }
@@ -277,6 +277,41 @@ func TestMachineAuditWithEngine(t *testing.T) {
 		}
 	})
 	check("an audit of an engine that was there")
+}
+
+// A package that is only unpacked runs, and goes with nothing left.
+func TestMachineUnpack(t *testing.T) {
+	const debian, path = "openssh-server", "/usr/sbin/sshd"
+	machine(t)
+	if state, _ := packageState(debian); state == "installed" {
+		system(t, "apt-get", "-y", "purge", debian)
+	}
+	check := unchanged(t)
+	cmd, out := labProcess(t, "install", unpackPrefix+debian)
+	if got := code(cmd.Run()); got != 0 {
+		t.Fatalf("exit code %d: %s", got, out)
+	}
+	if state, err := packageState(debian); state != "not-installed" || err != nil {
+		t.Errorf("%s is %s, %v", debian, state, err)
+	}
+	program, environ, err := Program(debian, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sshd := exec.Command(program, "-?")
+	sshd.Env = environ
+	if said, _ := sshd.CombinedOutput(); !bytes.Contains(said, []byte("OpenSSH_")) {
+		t.Errorf("the unpacked program says %s", said)
+	}
+	cmd, out = labProcess(t, "install", unpackPrefix+debian)
+	if got := code(cmd.Run()); got != 0 || out.Len() != 0 {
+		t.Errorf("unpacking what is there: exit code %d, output %s", got, out)
+	}
+	cmd, out = labProcess(t, "remove")
+	if got := code(cmd.Run()); got != 0 {
+		t.Errorf("exit code %d: %s", got, out)
+	}
+	check("unpacking and removing")
 }
 
 // An interruption at any moment of installing leaves the machine as it was.

@@ -26,14 +26,13 @@ const recordDir = "/var/lib/plimsoll-lab-packages"
 // never removed.
 type record struct {
 	Packages []addedPackage
+	Unpacked []string // packages that are not installed but unpacked
 	Users    []string // system users that came with the packages
 	Groups   []string // likewise
 	Leftover []string // of leftovers, those that were not there
 	// Backups are the copies that the user database's tools keep of its former
 	// state, as they were: path → content.
 	Backups map[string][]byte
-	// Ucf are ucf's lists and their former states, as they were.
-	Ucf map[string][]byte
 	// Accounts is the user database before, to find Users and Groups even if
 	// the installation was killed: path → names.
 	Accounts map[string][]string
@@ -58,15 +57,16 @@ var leftovers = []string{
 // its former state with a "-" after the name.
 var accountFiles = []string{"/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"}
 
-// Missing returns those of names that are not installed.
+// Missing returns those of names that are not installed, nor unpacked where
+// that is enough.
 func Missing(names []string) ([]string, error) {
 	var missing []string
 	for _, n := range names {
-		s, err := packageState(n)
+		there, err := isThere(n)
 		if err != nil {
 			return nil, err
 		}
-		if s != "installed" {
+		if !there {
 			missing = append(missing, n)
 		}
 	}
@@ -75,8 +75,9 @@ func Missing(names []string) ([]string, error) {
 
 // Install installs Debian packages, with what they depend on, so that Remove
 // can take exactly those away again: nothing is upgraded or removed, no service
-// is started, and the machine's own package lists stay as they are. It changes
-// nothing when all are there. When ctx ends, it lets dpkg finish what it has
+// is started, and the machine's own package lists stay as they are. A name such
+// as "unpack:openssh-server" is of a package that is unpacked only, for Program
+// to find. It changes nothing when all are there. When ctx ends, it lets dpkg finish what it has
 // begun, takes that away again, and returns ctx's error.
 func Install(ctx context.Context, w World, names []string) error {
 	names, err := Missing(names)
@@ -101,7 +102,13 @@ func install(ctx context.Context, w World, names []string, throwaway bool) error
 		return err
 	}
 	defer a.close()
-	fmt.Fprintf(w.Stderr, "lab: installing %s\n", strings.Join(names, ", "))
+	names, bare := toUnpack(names)
+	if len(names) > 0 {
+		fmt.Fprintf(w.Stderr, "lab: installing %s\n", strings.Join(names, ", "))
+	}
+	if len(bare) > 0 {
+		fmt.Fprintf(w.Stderr, "lab: unpacking %s\n", strings.Join(bare, ", "))
+	}
 	plan, err := a.plan(ctx, names)
 	if err != nil {
 		return err
@@ -109,17 +116,30 @@ func install(ctx context.Context, w World, names []string, throwaway bool) error
 	if err := a.download(ctx, names); err != nil {
 		return err
 	}
+	archives := map[string][]string{}
+	for _, name := range bare {
+		if archives[name], err = a.archives(ctx, name); err != nil {
+			return err
+		}
+	}
 	before, err := readRecord()
 	if err != nil {
 		return err
 	}
-	r, err := before.begin(plan, throwaway)
+	r, err := before.begin(plan, bare, throwaway)
 	if err != nil {
 		return err
 	}
 	// From here on the machine changes, so nothing interrupts it, and whatever
 	// goes wrong is undone.
-	err = withPolicy(func() error { return a.install(names) })
+	for _, name := range bare {
+		if err == nil {
+			err = unpack(filepath.Join(unpackDir, name), archives[name])
+		}
+	}
+	if err == nil && len(names) > 0 {
+		err = withPolicy(func() error { return a.install(names) })
+	}
 	if err == nil {
 		err = r.complete()
 	}
@@ -227,11 +247,17 @@ func undo(w World, a *apt, to record) error {
 	if err := r.removeAccounts(to); err != nil {
 		return err
 	}
-	if len(to.Packages) > 0 {
-		return to.write()
+	for _, name := range r.Unpacked {
+		if slices.Contains(to.Unpacked, name) {
+			continue
+		}
+		tree := filepath.Join(unpackDir, name)
+		if err := errors.Join(os.RemoveAll(tree), os.RemoveAll(tree+partSuffix)); err != nil {
+			return fmt.Errorf("removing what was unpacked: %w", err)
+		}
 	}
-	if err := restoreUcf(ucfDir, r.Ucf); err != nil {
-		return err
+	if len(to.Packages)+len(to.Unpacked) > 0 {
+		return to.write()
 	}
 	for _, path := range r.Leftover {
 		if err := os.Remove(path); errors.Is(err, unix.ENOTEMPTY) {
@@ -297,8 +323,9 @@ func (r record) write() error {
 
 // begin returns and writes the record with what is about to come, and with
 // what is there before. r may already list an earlier installation.
-func (r record) begin(packages []string, throwaway bool) (_ record, err error) {
-	r.Throwaway = throwaway && (r.Throwaway || len(r.Packages) == 0)
+func (r record) begin(packages, unpacked []string, throwaway bool) (record, error) {
+	r.Throwaway = throwaway && (r.Throwaway || len(r.Packages)+len(r.Unpacked) == 0)
+	r.Unpacked = slices.Concat(r.Unpacked, unpacked)
 	r.Packages = slices.Clone(r.Packages)
 	for _, name := range packages {
 		known := func(p addedPackage) bool { return p.Name == name }
@@ -317,9 +344,6 @@ func (r record) begin(packages []string, throwaway bool) (_ record, err error) {
 			if b, err := os.ReadFile(path + "-"); err == nil {
 				r.Backups[path+"-"] = b
 			}
-		}
-		if r.Ucf, err = ucfFiles(ucfDir); err != nil {
-			return r, err
 		}
 		for _, path := range leftovers {
 			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
