@@ -20,7 +20,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Judge a run line before it runs",
 		Long: `check judges the container that a docker run line would make, by the rules that
 audit judges running containers by. Nothing runs and no engine is asked: what
-the image or the engine's configuration decides is unknown, and says so.`,
+the image or the engine's configuration decides is unknown, and says so. The
+line may have sudo, and settings such as DOCKER_HOST=..., before docker.`,
 		Example: `  plimsoll check -- docker run --privileged -it debian:13
   plimsoll check --fail-on medium -- docker run --memory 512m --read-only nginx`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -60,8 +60,9 @@ type Line struct {
 }
 
 // Parse reads the arguments of docker run, docker create and their docker
-// container forms. A leading "docker" is optional, and docker's own options
-// before the command are skipped. The error names the flag that was not
+// container forms. A leading "docker" is optional; docker's own options before
+// the command are skipped, and so is what a shell line may have before docker:
+// NAME=VALUE settings and sudo with its options. The error names the flag that was not
 // understood and what to write instead.
 func Parse(args []string, world World) (Line, error) {
 	for i, a := range args {
@@ -69,7 +70,11 @@ func Parse(args []string, world World) (Line, error) {
 			return Line{}, fmt.Errorf("argument %d of the run line is not valid UTF-8 text: %q", i+1, a)
 		}
 	}
-	command, rest, err := findCommand(args)
+	rest, world, err := skipLead(args, world)
+	if err != nil {
+		return Line{}, err
+	}
+	command, rest, err := findCommand(rest)
 	if err != nil {
 		return Line{}, err
 	}

@@ -40,35 +40,39 @@ func desk() World {
 
 func TestErrors(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                                                  "the run line is empty: write it as docker run",
-		"docker":                                            "no command: write the line as docker run",
-		"docker container":                                  "no command",
-		"docker ps":                                         `"ps" is not a command that makes a container: begin the line with docker run`,
-		"sudo docker run nginx":                             `"sudo" is not a command`,
-		"docker --contxt x run nginx":                       "docker: unknown flag --contxt: did you mean --context?",
-		"docker -h":                                         "docker --help makes no container",
-		"docker --help run nginx":                           "docker --help makes no container",
-		"docker run":                                        "docker run names no image: put the image after the options",
-		"docker create --rm":                                "docker create names no image",
-		"docker run --help nginx":                           "docker run --help makes no container: leave --help out",
-		"docker run --privilege nginx":                      "docker run: unknown flag --privilege: did you mean --privileged?",
-		"docker run --cap_add X nginx":                      "did you mean --cap-add?",
-		"docker run --frobnicate nginx":                     "unknown flag --frobnicate: `docker run --help` lists the flags",
-		"docker run -Z nginx":                               "docker run: unknown flag -Z: `docker run --help`",
-		"docker run -itZ nginx":                             "docker run: unknown flag -Z:",
-		"docker run -m":                                     "flag needs an argument: 'm' in -m",
-		"docker run --memory lots nginx":                    `invalid argument "lots" for "-m, --memory" flag`,
-		"docker run Nginx":                                  `image "Nginx": the name "Nginx" must be in lower case`,
-		"docker run --ip 192.0.2 nginx":                     `for "--ip" flag`,
-		"docker run --rm --restart always nginx":            "--restart and --rm exclude each other",
-		"docker run --env-file no.env nginx":                "reading --env-file: open /home/ada/no.env: file does not exist",
-		"docker run --env-file bad.env nginx":               `reading --env-file bad.env: line 1: the name "TWO WORDS" holds a blank`,
-		"docker run --security-opt seccomp=no.json nginx":   "reading the seccomp profile: open /home/ada/no.json",
-		"docker run --security-opt seccomp=notes.txt nginx": "reading the seccomp profile notes.txt as JSON",
-		"docker run --device /dev/kvm:/dev/kvm:rwx nginx":   `the permissions "rwx" are not of r, w and m`,
-		"docker run --link-local-ip here --network b nginx": `--link-local-ip: "here" is not an address`,
-		"docker run --network b --mac-address 0 nginx":      `"0" is not a MAC address`,
-		"docker run --network b --network host nginx":       "exclude each other",
+		"":                                       "the run line is empty: write it as docker run",
+		"docker":                                 "no command: write the line as docker run",
+		"docker container":                       "no command",
+		"docker ps":                              `"ps" is not a command that makes a container: begin the line with docker run`,
+		"doas docker run nginx":                  `"doas" is not a command that makes a container: begin the line with docker run`,
+		"sudo":                                   "no command: write the line as docker run",
+		"sudo -l docker run nginx":               "sudo: unknown flag -l",
+		"sudo -i docker run nginx":               "; or begin the line with docker run",
+		"1A=b docker run nginx":                  `"1A=b" is not a command`,
+		"docker --contxt x run nginx":            "docker: unknown flag --contxt: did you mean --context?",
+		"docker -h":                              "docker --help makes no container",
+		"docker --help run nginx":                "docker --help makes no container",
+		"docker run":                             "docker run names no image: put the image after the options",
+		"docker create --rm":                     "docker create names no image",
+		"docker run --help nginx":                "docker run --help makes no container: leave --help out",
+		"docker run --privilege nginx":           "docker run: unknown flag --privilege: did you mean --privileged?",
+		"docker run --cap_add X nginx":           "did you mean --cap-add?",
+		"docker run --frobnicate nginx":          "unknown flag --frobnicate: `docker run --help` lists the flags",
+		"docker run -Z nginx":                    "docker run: unknown flag -Z: `docker run --help`",
+		"docker run -itZ nginx":                  "docker run: unknown flag -Z:",
+		"docker run -m":                          "flag needs an argument: 'm' in -m",
+		"docker run --memory lots nginx":         `invalid argument "lots" for "-m, --memory" flag`,
+		"docker run Nginx":                       `image "Nginx": the name "Nginx" must be in lower case`,
+		"docker run --ip 192.0.2 nginx":          `for "--ip" flag`,
+		"docker run --rm --restart always nginx": "--restart and --rm exclude each other",
+		"docker run --env-file no.env nginx":     "reading --env-file: open /home/ada/no.env: file does not exist",
+		"docker run --env-file bad.env nginx":    `reading --env-file bad.env: line 1: the name "TWO WORDS" holds a blank`,
+		"docker run --security-opt seccomp=no.json nginx":               "reading the seccomp profile: open /home/ada/no.json",
+		"docker run --security-opt seccomp=notes.txt nginx":             "reading the seccomp profile notes.txt as JSON",
+		"docker run --device /dev/kvm:/dev/kvm:rwx nginx":               `the permissions "rwx" are not of r, w and m`,
+		"docker run --link-local-ip here --network b nginx":             `--link-local-ip: "here" is not an address`,
+		"docker run --network b --mac-address 0 nginx":                  `"0" is not a MAC address`,
+		"docker run --network b --network host nginx":                   "exclude each other",
 		"docker run --network name=b,ip=192.0.2.1 --ip 192.0.2.2 nginx": "--ip and the option ip of --network exclude each other",
 		"docker run --expose 80/http nginx":                             `the protocol "http" is none of tcp, udp and sctp`,
 		"docker run --expose 80- nginx":                                 `"" is not a port from 0 to 65535`,
@@ -211,6 +215,35 @@ func TestFilesAndEnvironment(t *testing.T) {
 	}
 }
 
+// TestSettingsBefore: what a line sets for docker goes before the environment,
+// and behind sudo nobody knows it.
+func TestSettingsBefore(t *testing.T) {
+	for line, want := range map[string][]string{
+		"docker run -e TOKEN nginx":                        {"TOKEN=t"},
+		"TOKEN=u docker run -e TOKEN nginx":                {"TOKEN=u"},
+		"TOKEN=u docker run -e TOKEN=v nginx":              {"TOKEN=v"},
+		"A=TOKEN=u docker run -e TOKEN -e A nginx":         {"TOKEN=t", "A=TOKEN=u"},
+		"TOKEN=u TOKEN= docker run -e TOKEN nginx":         {"TOKEN="},
+		"TOKEN=u sudo docker run -e TOKEN nginx":           {"TOKEN"},
+		"sudo -E TOKEN=u docker run -e TOKEN nginx":        {"TOKEN"},
+		"TOKEN=u sudo docker run -e TOKEN=v nginx":         {"TOKEN=v"},
+		"docker run -e TOKEN nginx TOKEN=u sudo TOKEN=u a": {"TOKEN=t"},
+	} {
+		got, err := ParseString(line, desk())
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			continue
+		}
+		if diff := cmp.Diff(want, []string(got.Body.Env)); diff != "" {
+			t.Errorf("%s\n%s", line, diff)
+		}
+		hidden := slices.ContainsFunc(got.Unseen, func(u workload.Unseen) bool { return u.Path == "env_hashes"+workload.Open })
+		if hidden != slices.Equal(want, []string{"TOKEN"}) {
+			t.Errorf("%s: unseen are %v", line, got.Unseen)
+		}
+	}
+}
+
 // TestReadFileErrorIsKept: cli decides by it what to say.
 func TestReadFileErrorIsKept(t *testing.T) {
 	_, err := ParseString("docker run --label-file no.list nginx", desk())
@@ -298,6 +331,8 @@ func TestCommands(t *testing.T) {
 		"run -u 7 nginx", "container run -u 7 nginx", "docker container create -u 7 nginx", "create -u7 nginx",
 		"/usr/local/bin/docker -H tcp://192.0.2.1:2376 --tlsverify --tlscacert=a run -u 7 nginx",
 		"docker -c remote --debug -l info --config /c container run -u 7 -- nginx",
+		"sudo docker run -u 7 nginx", "DOCKER_HOST=tcp://192.0.2.1:2376 docker run -u 7 nginx", "_a1= run -u 7 nginx",
+		"A=b /usr/bin/sudo -En -u root -- DOCKER_HOST=unix:///s docker run -u 7 nginx", "sudo --preserve-env=A -gdocker docker run -u 7 nginx",
 	} {
 		if diff := cmp.Diff(want, specOf(t, line, World{}, workload.Surroundings{})); diff != "" {
 			t.Errorf("%s\n%s", line, diff)
