@@ -136,8 +136,12 @@ type tallies map[string]*ruleTally
 // one subject are neighbours.
 func tally(findings []Finding) tallies {
 	t := tallies{}
+	var r *ruleTally
 	for i := 0; i < len(findings); {
 		first := &findings[i]
+		if i == 0 || first.Rule != findings[i-1].Rule {
+			r = nil
+		}
 		var applies, failed, unknown bool
 		for ; i < len(findings) && findings[i].Rule == first.Rule && findings[i].Subject == first.Subject; i++ {
 			status := findings[i].Status
@@ -148,7 +152,6 @@ func tally(findings []Finding) tallies {
 		if !applies {
 			continue
 		}
-		r := t[first.Rule]
 		if r == nil {
 			r = &ruleTally{severity: first.Severity}
 			t[first.Rule] = r
@@ -221,45 +224,62 @@ While a critical finding fails, the score is at most the mark minus 1. The mark
 lie above. No rule has a weight of its own. The gain of a finding is what
 mending its rule everywhere would add.`
 
-// Sort orders findings for files: by the id in the benchmark (numeric parts,
-// none last; any benchmark, newest first, when none is named), rule, subject
-// and element. All findings of a rule have the same ids.
+// CompareRules orders rules in reports: by the id in the benchmark (numeric
+// parts, none last; any benchmark, newest first, when none is named), then by
+// name.
+func CompareRules(a, b *About, benchmark string) int {
+	return cmp.Or(compareIDs(a.Ref(benchmark), b.Ref(benchmark)), cmp.Compare(a.Rule, b.Rule))
+}
+
+// compareSubjects orders the findings of one rule by subject and element. It is
+// called often, mostly for what differs in the name.
+func compareSubjects(a, b *Finding) int {
+	if a.Subject.Kind != b.Subject.Kind {
+		return cmp.Compare(a.Subject.Kind, b.Subject.Kind)
+	}
+	if a.Subject.Name != b.Subject.Name {
+		return cmp.Compare(a.Subject.Name, b.Subject.Name)
+	}
+	return cmp.Or(cmp.Compare(a.Subject.ID, b.Subject.ID), cmp.Compare(a.Element, b.Element))
+}
+
+// Sort orders findings for files: by rule as CompareRules has it, subject and
+// element. All findings of a rule have the same ids.
 //
-// There may be a million findings, which are large, of a hundred rules. So the
-// rules are put in order, then the positions of each one's findings, and each
-// finding is moved once.
+// There may be a million findings, which are large, of a hundred rules, and
+// most come in order. So the rules are put in order, then the positions of each
+// one's findings, and a finding is moved once, if at all.
 func Sort(findings []Finding, benchmark string) {
 	type ruled struct {
-		name, id string
-		at       []int
+		about *About
+		at    []int
 	}
 	byName := map[string]*ruled{}
 	var rules []*ruled
+	var last *ruled
 	for i := range findings {
 		f := &findings[i]
-		r := byName[f.Rule]
-		if r == nil {
-			r = &ruled{name: f.Rule, id: f.Ref(benchmark)}
-			byName[f.Rule] = r
-			rules = append(rules, r)
+		if last == nil || last.about != f.About && last.about.Rule != f.Rule {
+			if last = byName[f.Rule]; last == nil {
+				last = &ruled{about: f.About}
+				byName[f.Rule] = last
+				rules = append(rules, last)
+			}
 		}
-		r.at = append(r.at, i)
+		last.at = append(last.at, i)
 	}
-	slices.SortFunc(rules, func(a, b *ruled) int { return cmp.Or(compareIDs(a.id, b.id), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(rules, func(a, b *ruled) int { return CompareRules(a.about, b.about, benchmark) })
 	order := make([]int, 0, len(findings))
 	for _, r := range rules {
-		slices.SortStableFunc(r.at, func(i, j int) int {
-			a, b := &findings[i], &findings[j]
-			return cmp.Or(
-				cmp.Compare(a.Subject.Kind, b.Subject.Kind),
-				cmp.Compare(a.Subject.Name, b.Subject.Name),
-				cmp.Compare(a.Subject.ID, b.Subject.ID),
-				cmp.Compare(a.Element, b.Element),
-			)
-		})
+		compare := func(i, j int) int { return compareSubjects(&findings[i], &findings[j]) }
+		if !slices.IsSortedFunc(r.at, compare) {
+			slices.SortStableFunc(r.at, compare)
+		}
 		order = append(order, r.at...)
 	}
-	arrange(findings, order)
+	if !slices.IsSorted(order) {
+		arrange(findings, order)
+	}
 }
 
 // arrange puts at each position i the finding from order[i], without a second

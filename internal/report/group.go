@@ -48,14 +48,7 @@ func (p *page) fold(findings []*finding.Finding, key func(*finding.Finding) stri
 }
 
 func (p *page) newGroup(findings []*finding.Finding) group {
-	slices.SortStableFunc(findings, func(a, b *finding.Finding) int {
-		return cmp.Or(
-			cmp.Compare(p.worstOf(a.Subject), p.worstOf(b.Subject)),
-			cmp.Compare(name(a.Subject), name(b.Subject)),
-			cmp.Compare(a.Subject.Kind, b.Subject.Kind),
-			cmp.Compare(a.Subject.ID, b.Subject.ID),
-		)
-	})
+	p.worstFirst(findings)
 	g := group{findings: findings, severity: findings[0].Severity}
 	for _, f := range findings {
 		if f.Severity.Rank() < g.severity.Rank() {
@@ -70,6 +63,30 @@ func (p *page) newGroup(findings []*finding.Finding) group {
 		}
 	}
 	return g
+}
+
+// worstFirst orders findings by how bad their subjects are, then by name.
+func (p *page) worstFirst(findings []*finding.Finding) {
+	type ranked struct {
+		worst int
+		*finding.Finding
+	}
+	all := make([]ranked, len(findings))
+	for i, f := range findings {
+		all[i] = ranked{p.worst[p.subjects.number(f.Subject)], f}
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int {
+		if a.worst != b.worst {
+			return cmp.Compare(a.worst, b.worst)
+		}
+		if a, b := name(a.Subject), name(b.Subject); a != b {
+			return cmp.Compare(a, b)
+		}
+		return cmp.Or(cmp.Compare(a.Subject.Kind, b.Subject.Kind), cmp.Compare(a.Subject.ID, b.Subject.ID))
+	})
+	for i, f := range all {
+		findings[i] = f.Finding
+	}
 }
 
 // title is the state with the subject first where there is one. What is said of

@@ -19,8 +19,10 @@ type page struct {
 	report finding.Report
 	o      Options
 	text   strings.Builder
-	// worst is the rank of the gravest failure of each subject.
-	worst map[finding.Subject]int
+	// subjects are those of the findings, and worst the rank of the gravest
+	// failure of each, by its number.
+	subjects roster
+	worst    []int
 	// worstByName is the same by name, for what knows no more.
 	worstByName map[string]int
 }
@@ -29,21 +31,50 @@ type page struct {
 var harmless = len(finding.Severities)
 
 func newPage(out *term.Printer, r finding.Report, o Options) *page {
-	p := &page{out: out, report: r, o: o, worst: map[finding.Subject]int{}, worstByName: map[string]int{}}
-	for _, f := range r.Findings {
-		if f.Status == finding.Fail {
-			p.worst[f.Subject] = min(f.Severity.Rank(), p.worstOf(f.Subject))
-			p.worstByName[f.Subject.Name] = min(f.Severity.Rank(), p.worstNamed(f.Subject.Name))
+	p := &page{out: out, report: r, o: o, worstByName: map[string]int{}}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		n := p.subjects.number(f.Subject)
+		if n == len(p.worst) {
+			p.worst = append(p.worst, harmless)
 		}
+		if f.Status == finding.Fail {
+			p.worst[n] = min(f.Severity.Rank(), p.worst[n])
+		}
+	}
+	for s, n := range p.subjects.numbers {
+		p.worstByName[s.Name] = min(p.worst[n], p.worstNamed(s.Name))
 	}
 	return p
 }
 
-func (p *page) worstOf(s finding.Subject) int {
-	if rank, ok := p.worst[s]; ok {
-		return rank
+// roster numbers subjects from 0, as they are met. Findings come by rule, and
+// under each rule in one order of subjects: after one mostly comes the next, so
+// that most are told without hashing their names.
+type roster struct {
+	numbers map[finding.Subject]int
+	list    []finding.Subject
+	last    int
+}
+
+func (r *roster) number(s finding.Subject) int {
+	for _, n := range [...]int{r.last, r.last + 1, 0} {
+		if n < len(r.list) && r.list[n] == s {
+			r.last = n
+			return n
+		}
 	}
-	return harmless
+	n, ok := r.numbers[s]
+	if !ok {
+		if r.numbers == nil {
+			r.numbers = map[finding.Subject]int{}
+		}
+		n = len(r.list)
+		r.numbers[s] = n
+		r.list = append(r.list, s)
+	}
+	r.last = n
+	return n
 }
 
 func (p *page) worstNamed(name string) int {

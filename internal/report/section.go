@@ -17,26 +17,32 @@ type section struct {
 	name     string
 	byStatus map[finding.Status][]*finding.Finding
 	// failing counts failures by severity, gravest first.
-	failing  [5]int
-	subjects map[finding.Subject]bool // true: something fails
+	failing [5]int
+	// fails says of each subject, by number, whether something fails; those
+	// that the section has nothing of are not in it.
+	fails map[int]bool
 }
 
 // split sorts the findings into sections, worst first: by how many failures of
 // each severity they have, then what could not be judged, then what a person
 // must look at, then by sectionOrder.
-func split(findings []finding.Finding) []*section {
+func (p *page) split() []*section {
 	byName := map[string]*section{}
 	var all []*section
-	for i := range findings {
-		f := &findings[i]
-		s := byName[f.Section]
+	var s *section
+	for i := range p.report.Findings {
+		f := &p.report.Findings[i]
+		if s == nil || s.name != f.Section {
+			s = byName[f.Section]
+		}
 		if s == nil {
-			s = &section{name: f.Section, byStatus: map[finding.Status][]*finding.Finding{}, subjects: map[finding.Subject]bool{}}
+			s = &section{name: f.Section, byStatus: map[finding.Status][]*finding.Finding{}, fails: map[int]bool{}}
 			byName[f.Section] = s
 			all = append(all, s)
 		}
 		s.byStatus[f.Status] = append(s.byStatus[f.Status], f)
-		s.subjects[f.Subject] = s.subjects[f.Subject] || f.Status == finding.Fail
+		n := p.subjects.number(f.Subject)
+		s.fails[n] = s.fails[n] || f.Status == finding.Fail
 		if f.Status == finding.Fail {
 			s.failing[f.Severity.Rank()]++
 		}
@@ -74,13 +80,13 @@ func (s *section) counts() string {
 	if n := s.n(finding.Fail); n > 0 {
 		text := number(n) + " failing"
 		subjects := 0
-		for _, fails := range s.subjects {
+		for _, fails := range s.fails {
 			if fails {
 				subjects++
 			}
 		}
-		if n > 1 && len(s.subjects) > 1 {
-			text += " in " + number(subjects) + " of " + number(len(s.subjects))
+		if n > 1 && len(s.fails) > 1 {
+			text += " in " + number(subjects) + " of " + number(len(s.fails))
 		}
 		parts = append(parts, text)
 	}
@@ -110,7 +116,7 @@ func others(n func(finding.Status) int) []string {
 func (p *page) sections() {
 	rest := section{byStatus: map[finding.Status][]*finding.Finding{}}
 	var names []string
-	for _, s := range split(p.report.Findings) {
+	for _, s := range p.split() {
 		if s.shown(p.o.Verbose) {
 			p.blank()
 			p.head(upperFirst(s.name), s.counts())

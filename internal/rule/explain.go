@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,13 +24,35 @@ func (r *Rule) explain(s *scope, f *finding.Finding) {
 	r.tell(f)
 }
 
+// remedyNames are the fields of a remedy, and remedyTexts their texts in that
+// order.
+var remedyNames = [...]string{"run", "update", "compose", "dockerfile", "daemon", "shell"}
+
+func remedyTexts(r *finding.Remedy) [len(remedyNames)]*string {
+	return [...]*string{&r.Run, &r.Update, &r.Compose, &r.Dockerfile, &r.Daemon, &r.Shell}
+}
+
 // tell writes message and remedy by the finding's evidence and subject.
 func (r *Rule) tell(f *finding.Finding) {
+	r.tellSome(f, r.Remedy, func(string) bool { return true })
+}
+
+// tellAgain is tell for a finding that was told for another subject, with the
+// same evidence: it writes what names the subject.
+func (r *Rule) tellAgain(f *finding.Finding) {
+	if r.code.namesSubject && (f.Status == finding.Fail || f.Status == finding.Manual) {
+		r.tellSome(f, *f.Remedy, namesSubject)
+	}
+}
+
+// tellSome writes the texts that the caller wants, and has the rest of the
+// remedy as in kept.
+func (r *Rule) tellSome(f *finding.Finding, kept finding.Remedy, wanted func(text string) bool) {
 	text := r.Message
 	if r.Manual != "" {
 		text = r.Manual
 	}
-	if text != "" {
+	if text != "" && wanted(text) {
 		f.Message = expand(text, f.Subject.Name, f.Evidence)
 	}
 	// Evidence and names come from whoever deployed the container; a remedy is
@@ -39,19 +62,22 @@ func (r *Rule) tell(f *finding.Finding) {
 		quoted[name] = quoteWords(v)
 	}
 	name := sentence(quoteWords(f.Subject.Name))
-	fill := func(t string) string { return expand(t, name, quoted) }
-	f.Remedy = &finding.Remedy{Run: fill(r.Remedy.Run), Update: fill(r.Remedy.Update), Compose: fill(r.Remedy.Compose),
-		Dockerfile: fill(r.Remedy.Dockerfile), Daemon: fill(r.Remedy.Daemon), Shell: fill(r.Remedy.Shell)}
-}
-
-// namesSubject is true when what tell writes depends on the subject's name.
-func (r *Rule) namesSubject() bool {
-	for _, t := range []string{r.Message, r.Manual, r.Remedy.Run, r.Remedy.Update, r.Remedy.Compose, r.Remedy.Dockerfile, r.Remedy.Daemon, r.Remedy.Shell} {
-		if strings.Contains(t, "{subject}") {
-			return true
+	to := remedyTexts(&kept)
+	for i, text := range remedyTexts(&r.Remedy) {
+		if wanted(*text) {
+			*to[i] = expand(*text, name, quoted)
 		}
 	}
-	return false
+	f.Remedy = &kept
+}
+
+// namesSubject is true when two subjects alike in all that the rule reads still
+// get different words.
+func namesSubject(text string) bool { return strings.Contains(text, "{subject}") }
+
+func (r *Rule) namesSubject() bool {
+	texts := remedyTexts(&r.Remedy)
+	return namesSubject(r.Message) || namesSubject(r.Manual) || slices.ContainsFunc(texts[:], func(t *string) bool { return namesSubject(*t) })
 }
 
 // finding is a finding of the rule before anything is known.

@@ -215,8 +215,6 @@ func parse(file string, data []byte, ours bool) ([]*Rule, error) {
 var (
 	ruleName     = lazy(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	benchmarkKey = lazy(`^[a-z]+-[0-9]+(\.[0-9]+)*$`)
-	identifier   = lazy(`^[a-z][a-z0-9_]*$`)
-	placeholder  = lazy(`\{([^{}]*)\}`)
 )
 
 // check refuses what the YAML decoder cannot: values that are not what they
@@ -246,12 +244,12 @@ func (r *Rule) check() error {
 		}
 	}
 	for _, b := range slices.Concat(r.Let, r.Evidence) {
-		if !identifier().MatchString(b.Name) || slices.Contains(reserved, b.Name) {
+		if !isIdentifier(b.Name) || slices.Contains(reserved, b.Name) {
 			return r.failAt(b.Expression, b.Name, fmt.Sprintf("%q cannot be a name here", b.Name), "use small letters, digits and underscores")
 		}
 	}
 	for _, p := range r.Params {
-		if !identifier().MatchString(p.Name) {
+		if !isIdentifier(p.Name) {
 			return r.doc.Fail(p.node, "params", fmt.Sprintf("%q cannot be a name here", p.Name), "use small letters, digits and underscores")
 		}
 	}
@@ -278,12 +276,20 @@ func (r *Rule) checkPlaceholders() error {
 	for _, e := range r.Evidence {
 		known = append(known, e.Name)
 	}
-	for field, text := range map[string]string{"message": r.Message, "manual": r.Manual, "remedy.run": r.Remedy.Run, "remedy.update": r.Remedy.Update,
-		"remedy.compose": r.Remedy.Compose, "remedy.dockerfile": r.Remedy.Dockerfile, "remedy.daemon": r.Remedy.Daemon, "remedy.shell": r.Remedy.Shell} {
-		for _, m := range placeholder().FindAllStringSubmatch(text, -1) {
-			if identifier().MatchString(m[1]) && !slices.Contains(known, m[1]) {
-				return r.fail(field, fmt.Sprintf("{%s} is not in evidence", m[1]), suggest(m[1], known))
+	texts := map[string]string{"message": r.Message, "manual": r.Manual}
+	for i, text := range remedyTexts(&r.Remedy) {
+		texts["remedy."+remedyNames[i]] = *text
+	}
+	for field, text := range texts {
+		unknown := ""
+		fillIn(text, func(name string) string {
+			if !slices.Contains(known, name) {
+				unknown = name
 			}
+			return ""
+		})
+		if unknown != "" {
+			return r.fail(field, fmt.Sprintf("{%s} is not in evidence", unknown), suggest(unknown, known))
 		}
 	}
 	return nil

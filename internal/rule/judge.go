@@ -16,9 +16,9 @@ import (
 )
 
 // Judge makes the findings of every rule for every subject in f, in the order
-// of subjects and rules. It is an error when a rule cannot be compiled; what
-// goes wrong while judging is a finding. Findings that are alike share their
-// evidence and remedy.
+// of finding.CompareRules and of the subjects in f. It is an error when a rule
+// cannot be compiled; what goes wrong while judging is a finding. Findings that
+// are alike share their evidence and remedy.
 func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	if err := s.Compile(); err != nil {
 		return nil, err
@@ -30,55 +30,51 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	adapt := env.CELTypeAdapter().NativeToValue
 	shared := map[string]ref.Val{"host": adapt(&f.Host), "daemon": adapt(&f.Daemon), "now": adapt(f.Collected)}
 	hidden := hiddenFacts("", f.Unseen)
-	var found []finding.Finding
+	containers := make([]view, len(f.Containers))
+	for i := range containers {
+		c := &f.Containers[i]
+		containers[i] = view{subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)},
+			container: adapt(c), shared: shared, hidden: append(hiddenFacts("container.", c.Unseen), hidden...)}
+	}
+	subjects := map[string][]view{"container": containers}
 	for _, kind := range []string{"host", "daemon"} {
-		found = s.judge(found, &view{vars: shared, hidden: hidden, subject: finding.Subject{Kind: kind, Name: f.Host.Name}}, nil)
+		subjects[kind] = []view{{subject: finding.Subject{Kind: kind, Name: f.Host.Name}, shared: shared, hidden: hidden}}
 	}
-	var plan *memoPlan
-	if len(f.Containers) > 1 {
-		plan = planMemo(s.rules)
-	}
-	found = sideBySide(found, len(f.Containers), len(s.rules)*5/4, func() judgeOne {
-		var m *memo
-		if plan != nil {
-			m = newMemo(plan)
-		}
-		return func(found []finding.Finding, i int) []finding.Finding {
-			c := &f.Containers[i]
-			vars := map[string]ref.Val{"container": adapt(c), "host": shared["host"], "daemon": shared["daemon"], "now": shared["now"]}
-			if m != nil {
-				m.look(c)
-			}
-			return s.judge(found, &view{vars: vars, hidden: append(hiddenFacts("container.", c.Unseen), hidden...),
-				subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)}}, m)
-		}
+	rules := slices.SortedStableFunc(slices.Values(s.rules), func(a, b *Rule) int {
+		return finding.CompareRules(a.code.about, b.code.about, "")
 	})
-	if at := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" }); at >= 0 {
-		for _, r := range s.rules {
-			if r.Subject == "container" {
-				found = append(found, r.finding(finding.Subject{Kind: "container", Name: "*"}))
-				unknown(&found[len(found)-1], hidden[at].missing)
-			}
+	m := newMemo(rules, f.Containers)
+	rest := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" })
+	room := 0
+	for _, r := range rules {
+		room += len(subjects[r.Subject])
+		if r.code.each != nil {
+			room += len(subjects[r.Subject]) // which is a guess
 		}
 	}
-	return found, nil
+	return sideBySide(len(rules), room, func(found []finding.Finding, i int) []finding.Finding {
+		r := rules[i]
+		if m != nil && m.reads[i] != nil {
+			found = m.judge(found, i, r, containers)
+		} else {
+			for k := range subjects[r.Subject] {
+				found = r.judge(found, &subjects[r.Subject][k])
+			}
+		}
+		if rest >= 0 && r.Subject == "container" {
+			found = append(found, r.finding(finding.Subject{Kind: "container", Name: "*"}))
+			unknown(&found[len(found)-1], hidden[rest].missing)
+		}
+		return found
+	}), nil
 }
 
-// judgeOne appends the findings for the i-th container.
-type judgeOne func(found []finding.Finding, i int) []finding.Finding
-
-// batch is how many containers one goroutine judges at once: enough that
-// handing over costs nothing beside judging, and few enough that their findings
-// are small beside all.
-const batch = 8
-
-// sideBySide appends what is found for 0 to n-1, in that order, and uses all
-// processors to do so; begin makes the judge of each of its goroutines. Each
-// container is thought to give so many findings.
-func sideBySide(found []finding.Finding, n, each int, begin func() judgeOne) []finding.Finding {
-	workers := min(runtime.GOMAXPROCS(0), (n+batch-1)/batch)
-	// Each worker takes every workers-th batch. It has at most one that waits
-	// and one that it is at, so that there is always a list to be had.
+// sideBySide gives what judge appends for 0 to n-1, in that order, and uses all
+// processors to do so. room is how many findings are expected.
+func sideBySide(n, room int, judge func(found []finding.Finding, i int) []finding.Finding) []finding.Finding {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	// Each worker takes every workers-th rule. It has at most one list that
+	// waits and one that it fills, so that there is always a list to be had.
 	done := make([]chan []finding.Finding, workers)
 	lists := make(chan []finding.Finding, 2*workers)
 	for w := range workers {
@@ -86,24 +82,14 @@ func sideBySide(found []finding.Finding, n, each int, begin func() judgeOne) []f
 		lists <- nil
 		done[w] = make(chan []finding.Finding, 1)
 		go func() {
-			judge := begin()
-			for from := w * batch; from < n; from += workers * batch {
-				to := min(from+batch, n)
-				some := slices.Grow((<-lists)[:0], (to-from)*each)
-				for i := from; i < to; i++ {
-					some = judge(some, i)
-				}
-				done[w] <- some
+			for i := w; i < n; i += workers {
+				done[w] <- judge((<-lists)[:0], i)
 			}
 		}()
 	}
-	for from := 0; from < n; from += batch {
-		some := <-done[from/batch%workers]
-		// append would grow what is the program's largest list by a quarter more
-		// than it needs. What the first containers gave tells what the others will.
-		if cap(found)-len(found) < len(some) && from > n/16 {
-			found = slices.Grow(found, (len(found)/from+1)*(n-from)+len(some))
-		}
+	found := make([]finding.Finding, 0, room)
+	for i := range n {
+		some := <-done[i%workers]
 		found = append(found, some...)
 		lists <- some
 	}
@@ -124,9 +110,10 @@ func containerName(c *workload.Spec) string {
 
 // view is what is known of one subject.
 type view struct {
-	subject finding.Subject
-	vars    map[string]ref.Val
-	hidden  []hiddenFact
+	subject   finding.Subject
+	container ref.Val            // nil when it is none
+	shared    map[string]ref.Val // variables that all subjects have
+	hidden    []hiddenFact
 }
 
 // scope is what an expression's names mean: the subject's variables, the
@@ -152,7 +139,10 @@ func (s *scope) ResolveName(name string) (any, bool) {
 			return s.own[i].value, true
 		}
 	}
-	if v, ok := s.view.vars[name]; ok {
+	if name == "container" && s.view.container != nil {
+		return s.view.container, true
+	}
+	if v, ok := s.view.shared[name]; ok {
 		return v, true
 	}
 	v, ok := s.params[name]
@@ -193,21 +183,6 @@ func (e *expression) eval(s *scope) (ref.Val, error) {
 // broken makes f the finding for a rule that ended in a runtime error.
 func broken(f *finding.Finding, err error) {
 	f.Status, f.Reason = finding.Unknown, "rule error: "+err.Error()
-}
-
-// judge appends the findings of all rules for a subject. m, which has looked at
-// it, may be nil.
-func (s *Set) judge(found []finding.Finding, v *view, m *memo) []finding.Finding {
-	for i, r := range s.rules {
-		switch {
-		case r.Subject != v.subject.Kind:
-		case m != nil:
-			found = m.judge(found, i, r, v)
-		default:
-			found = r.judge(found, v)
-		}
-	}
-	return found
 }
 
 // judge appends the findings of one rule for one subject. Findings are large,

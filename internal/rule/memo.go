@@ -12,30 +12,19 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// memo remembers what each rule found for containers that were alike in all
-// that the rule reads. A verdict depends on nothing else, and the containers of
-// a host differ in few things: of a thousand, hundreds have the same limits.
+// memo tells which containers are alike in all that a rule reads, so that a
+// verdict is reached once. It depends on nothing else, and the containers of a
+// host differ in few things: of a thousand, hundreds have the same limits.
 //
-// It belongs to one goroutine, and to one host, daemon and moment.
+// It is for one host, daemon and moment.
 type memo struct {
-	plan *memoPlan
-	// known numbers the values met of each fact.
-	known []map[string]uint32
-	// found are the findings of each rule by the numbers of what it reads.
-	found []map[string][]finding.Finding
-
-	// numbers are those of the container at hand; 0 is a value that is not
-	// remembered.
-	numbers []uint32
-	scratch []byte
-}
-
-// memoPlan says which facts of a container each rule reads. It does not change.
-type memoPlan struct {
 	facts []memoFact
-	// reads are, by rule, positions in facts; nil for a rule that is always
-	// judged anew.
+	// reads are, by rule, positions in facts; nil for a rule that is to judge
+	// each container anew.
 	reads [][]int
+	// numbers are, by fact, the number of each container's value: 0 is one that
+	// is not remembered.
+	numbers [][]uint32
 }
 
 // memoFact is a fact as deep as names alone lead: a list or a map is one fact.
@@ -48,18 +37,28 @@ type memoFact struct {
 // a memo holds. What is different in every container is not worth a place.
 const remembered = 512
 
-func planMemo(rules []*Rule) *memoPlan {
-	p := &memoPlan{reads: make([][]int, len(rules))}
+// newMemo numbers the containers' facts that the rules read. It is nil where
+// there are no two containers that could be alike.
+func newMemo(rules []*Rule, containers []workload.Spec) *memo {
+	if len(containers) < 2 {
+		return nil
+	}
+	m := &memo{reads: make([][]int, len(rules))}
 	for i, r := range rules {
 		if r.Subject == "container" {
-			p.reads[i] = p.readBy(r)
+			m.reads[i] = m.readBy(r)
 		}
 	}
-	return p
+	m.numbers = make([][]uint32, len(m.facts))
+	_ = forAll(len(m.facts), func(i int) error {
+		m.numbers[i] = m.facts[i].number(containers)
+		return nil
+	})
+	return m
 }
 
 // readBy gives the facts that a rule reads, or nil when that cannot be told.
-func (p *memoPlan) readBy(r *Rule) []int {
+func (m *memo) readBy(r *Rule) []int {
 	reads := []int{}
 	for _, e := range r.code.all() {
 		for _, chain := range e.paths {
@@ -70,10 +69,10 @@ func (p *memoPlan) readBy(r *Rule) []int {
 			if !ok {
 				return nil
 			}
-			at := slices.IndexFunc(p.facts, func(o memoFact) bool { return slices.Equal(o.index, f.index) })
+			at := slices.IndexFunc(m.facts, func(o memoFact) bool { return slices.Equal(o.index, f.index) })
 			if at < 0 {
-				at = len(p.facts)
-				p.facts = append(p.facts, f)
+				at = len(m.facts)
+				m.facts = append(m.facts, f)
 			}
 			if !slices.Contains(reads, at) {
 				reads = append(reads, at)
@@ -111,36 +110,28 @@ func fieldNamed(t reflect.Type, name string) int {
 	return -1
 }
 
-func newMemo(plan *memoPlan) *memo {
-	m := &memo{plan: plan, known: make([]map[string]uint32, len(plan.facts)), found: make([]map[string][]finding.Finding, len(plan.reads)),
-		numbers: make([]uint32, len(plan.facts))}
-	for i := range m.known {
-		m.known[i] = map[string]uint32{}
-	}
-	for i := range m.found {
-		m.found[i] = map[string][]finding.Finding{}
-	}
-	return m
-}
-
-// look numbers the facts of a container.
-func (m *memo) look(c *workload.Spec) {
-	value := reflect.ValueOf(c).Elem()
-	for i, f := range m.plan.facts {
-		b := appendFact(m.scratch[:0], value.FieldByIndex(f.index))
+// number gives containers the same number when rules cannot tell their values
+// of the fact apart.
+func (f *memoFact) number(containers []workload.Spec) []uint32 {
+	numbers := make([]uint32, len(containers))
+	known := map[string]uint32{}
+	var value []byte
+	for i := range containers {
+		c := &containers[i]
+		value = appendFact(value[:0], reflect.ValueOf(c).Elem().FieldByIndex(f.index))
 		for _, u := range c.Unseen {
 			if touches(u.Path, f.chain) {
-				b = appendText(appendText(b, u.Path), u.Reason)
+				value = appendText(appendText(value, u.Path), u.Reason)
 			}
 		}
-		m.scratch = b
-		n, ok := m.known[i][string(b)]
-		if !ok && len(m.known[i]) < remembered {
-			n = uint32(len(m.known[i]) + 1)
-			m.known[i][string(b)] = n
+		n, ok := known[string(value)]
+		if !ok && len(known) < remembered {
+			n = uint32(len(known) + 1)
+			known[string(value)] = n
 		}
-		m.numbers[i] = n
+		numbers[i] = n
 	}
+	return numbers
 }
 
 // touches is true when the path, of which lists and positions end the names, is
@@ -164,36 +155,33 @@ func touches(path string, chain []string) bool {
 	return true
 }
 
-// judge appends what the i-th rule found for a container that was looked at,
-// and asks for it where it is not remembered.
-func (m *memo) judge(found []finding.Finding, i int, r *Rule, v *view) []finding.Finding {
-	reads := m.plan.reads[i]
-	if reads == nil {
-		return r.judge(found, v)
-	}
-	key := m.scratch[:0]
-	for _, at := range reads {
-		if m.numbers[at] == 0 {
-			return r.judge(found, v)
+// judge appends what the i-th rule finds for the containers.
+func (m *memo) judge(found []finding.Finding, i int, r *Rule, containers []view) []finding.Finding {
+	type span struct{ from, to int }
+	known := map[string]span{} // places in found
+	var key []byte
+	for k := range containers {
+		v := &containers[k]
+		key = key[:0]
+		alone := false
+		for _, fact := range m.reads[i] {
+			alone = alone || m.numbers[fact][k] == 0
+			key = binary.LittleEndian.AppendUint32(key, m.numbers[fact][k])
 		}
-		key = binary.LittleEndian.AppendUint32(key, m.numbers[at])
-	}
-	m.scratch = key
-	before := len(found)
-	known, ok := m.found[i][string(key)]
-	if !ok {
-		found = r.judge(found, v)
-		if len(m.found[i]) < remembered {
-			m.found[i][string(key)] = slices.Clone(found[before:])
+		like, ok := known[string(key)]
+		if !ok || alone {
+			from := len(found)
+			found = r.judge(found, v)
+			if !alone && len(known) < remembered {
+				known[string(key)] = span{from, len(found)}
+			}
+			continue
 		}
-		return found
-	}
-	found = append(found, known...)
-	for k := before; k < len(found); k++ {
-		f := &found[k]
-		f.Subject = v.subject
-		if r.code.namesSubject && (f.Status == finding.Fail || f.Status == finding.Manual) {
-			r.tell(f)
+		for at := like.from; at < like.to; at++ {
+			found = append(found, found[at])
+			f := &found[len(found)-1]
+			f.Subject = v.subject
+			r.tellAgain(f)
 		}
 	}
 	return found

@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,25 +102,40 @@ func TestMemoTellsApart(t *testing.T) {
 // sameTogether judges all containers at once, and each alone.
 func sameTogether(t *testing.T, set *Set, f *facts.Facts, paths []string) {
 	t.Helper()
-	got, err := set.Judge(f)
+	together, err := set.Judge(f)
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := byRule(together)
 	for i, path := range paths {
 		alone := *f
 		alone.Containers = f.Containers[i : i+1]
-		want, err := set.Judge(&alone)
+		found, err := set.Judge(&alone)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got[:min(len(want), len(got))]); diff != "" {
-			t.Fatalf("%s: %s", path, diff)
+		for name, want := range byRule(found) {
+			n := min(len(want), len(got[name]))
+			if diff := cmp.Diff(want, got[name][:n]); diff != "" {
+				t.Fatalf("%s: %s", path, diff)
+			}
+			got[name] = got[name][n:]
 		}
-		got = got[len(want):]
 	}
-	if len(got) > 0 {
-		t.Errorf("%d findings more", len(got))
+	for name, more := range got {
+		if len(more) > 0 {
+			t.Errorf("%d findings of %s more", len(more), name)
+		}
 	}
+}
+
+// byRule are the findings of each rule, in their order.
+func byRule(findings []finding.Finding) map[string][]finding.Finding {
+	found := map[string][]finding.Finding{}
+	for _, f := range findings {
+		found[f.Rule] = append(found[f.Rule], f)
+	}
+	return found
 }
 
 // TestMemoIsBounded: more values than a memo holds change no verdict.
@@ -139,22 +155,15 @@ func TestMemoIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameTogether(t, small, f, names)
-	m := newMemo(planMemo(small.rules))
-	for i := range f.Containers {
-		m.look(&f.Containers[i])
-		for k, r := range small.rules {
-			m.judge(nil, k, r, &view{subject: finding.Subject{Kind: "container"}})
+	m := newMemo(small.rules, f.Containers)
+	for i, fact := range m.facts {
+		if highest := slices.Max(m.numbers[i]); highest > remembered {
+			t.Errorf("%d values of %v remembered", highest, fact.chain)
 		}
 	}
-	for _, known := range m.known {
-		if len(known) > remembered {
-			t.Errorf("%d values remembered", len(known))
-		}
-	}
-	for _, found := range m.found {
-		if len(found) > remembered {
-			t.Errorf("%d verdicts remembered", len(found))
-		}
+	memory := slices.IndexFunc(m.facts, func(f memoFact) bool { return slices.Equal(f.chain, []string{"resources", "memory_bytes"}) })
+	if got := m.numbers[memory]; got[remembered-1] != remembered || got[remembered] != 0 {
+		t.Errorf("the numbers around the bound are %d and %d", got[remembered-1], got[remembered])
 	}
 }
 
@@ -172,7 +181,7 @@ func TestMemoKnowsEveryFact(t *testing.T) {
 		seen[text] = path
 	}
 	set := containerRules(t)
-	for i, reads := range planMemo(set.rules).reads {
+	for i, reads := range newMemo(set.rules, []workload.Spec{c, c}).reads {
 		if len(reads) == 0 {
 			t.Errorf("%s is judged anew each time", set.rules[i].Name)
 		}

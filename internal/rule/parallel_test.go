@@ -3,6 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -13,64 +14,63 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// TestSideBySide: whatever the number of containers, and however many findings
-// each of them gives, the findings stand in the containers' order, once each.
+// TestSideBySide: whatever the number of rules, and however many findings each
+// of them gives, the findings stand in the rules' order, once each.
 func TestSideBySide(t *testing.T) {
 	gives := func(i int) int { return i % 7 * (i % 3) }
-	for _, n := range []int{0, 1, batch - 1, batch, batch + 1, 2*batch + 1, 100, 1000} {
-		want := []string{"first"}
+	for _, n := range []int{0, 1, 2, 3, 100, 1000} {
+		want := []string{}
 		for i := range n {
 			for k := range gives(i) {
 				want = append(want, fmt.Sprint(i, " ", k))
 			}
 		}
-		found := sideBySide([]finding.Finding{{Message: "first"}}, n, 2, func() judgeOne {
-			return func(found []finding.Finding, i int) []finding.Finding {
+		for _, room := range []int{0, len(want), 2 * len(want)} {
+			found := sideBySide(n, room, func(found []finding.Finding, i int) []finding.Finding {
 				for k := range gives(i) {
 					found = append(found, finding.Finding{Message: fmt.Sprint(i, " ", k)})
 				}
 				return found
+			})
+			got := make([]string, len(found))
+			for i, f := range found {
+				got[i] = f.Message
 			}
-		})
-		got := make([]string, len(found))
-		for i, f := range found {
-			got[i] = f.Message
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%d containers: %s", n, diff)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%d rules: %s", n, diff)
+			}
 		}
 	}
 }
 
-// TestJudgeManyAsOne: containers judged together get what each gets alone.
+// TestJudgeManyAsOne: containers judged together get what each gets alone, and
+// the findings come in the order of a report.
 func TestJudgeManyAsOne(t *testing.T) {
 	set := containerRules(t)
 	f := liveFacts(t)
 	spec := f.Containers[0]
 	f.Containers = nil
-	var want []finding.Finding
-	for i := range 3*batch + 1 {
+	var names []string
+	for i := range 25 {
 		one := spec
-		one.Name = fmt.Sprintf("web-%d", i)
+		one.Name = fmt.Sprintf("web-%02d", i)
 		one.Privileged = i%2 == 0
 		if i%5 == 0 {
 			one.Unseen = []workload.Unseen{{Path: "mounts", Reason: "it was dark"}}
 		}
-		f.Containers = append(f.Containers, one)
-		alone := *f
-		alone.Containers = []workload.Spec{one}
-		found, err := set.Judge(&alone)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, found...)
+		f.Containers, names = append(f.Containers, one), append(names, one.Name)
 	}
+	sameTogether(t, set, f, names)
 	got, err := set.Judge(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	sorted := slices.Clone(got)
+	finding.Sort(sorted, "")
+	for i := range got {
+		if got[i].About != sorted[i].About || got[i].Subject != sorted[i].Subject {
+			t.Fatalf("finding %d is of %s for %s, in a report it is of %s for %s", i, got[i].Rule, got[i].Subject.Name, sorted[i].Rule, sorted[i].Subject.Name)
+		}
 	}
 	if none, err := set.Judge(&facts.Facts{}); err != nil || len(none) != 0 {
 		t.Errorf("no containers: %v, %v", none, err)

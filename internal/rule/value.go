@@ -94,18 +94,46 @@ func sentence(v any) string {
 	return fmt.Sprint(v)
 }
 
-// expand replaces {name} in a text by evidence.
-func expand(text string, subject string, evidence map[string]any) string {
-	if !strings.Contains(text, "{") {
+// fillIn replaces each {name} in a text, where name is an identifier.
+func fillIn(text string, value func(name string) string) string {
+	open := strings.IndexByte(text, '{')
+	if open < 0 {
 		return text
 	}
-	return placeholder().ReplaceAllStringFunc(text, func(m string) string {
-		name := m[1 : len(m)-1]
+	var b strings.Builder
+	for ; open >= 0; open = strings.IndexByte(text, '{') {
+		b.WriteString(text[:open])
+		text = text[open:]
+		end := strings.IndexAny(text[1:], "{}") + 1
+		if name := text[1:max(1, end)]; end > 0 && text[end] == '}' && isIdentifier(name) {
+			b.WriteString(value(name))
+			text = text[end+1:]
+			continue
+		}
+		b.WriteByte('{')
+		text = text[1:]
+	}
+	b.WriteString(text)
+	return b.String()
+}
+
+// isIdentifier reports whether a name may stand in an expression: small
+// letters, digits and underscores, a letter first.
+func isIdentifier(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// expand replaces {name} in a text by evidence.
+func expand(text string, subject string, evidence map[string]any) string {
+	return fillIn(text, func(name string) string {
 		if name == "subject" {
 			return subject
-		}
-		if !identifier().MatchString(name) {
-			return m
 		}
 		if v, ok := evidence[name]; ok {
 			return sentence(v)
@@ -120,16 +148,19 @@ func lazy(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
 
-// unsafeWord matches text that a shell would not take as it stands: one with
-// characters that mean something there, and a path with a space in it.
-var unsafeWord = lazy(`[\x00-\x1f\x7f"'$&;|<>(){}*?!#~\\` + "`" + `]|^/.*\s`)
+// isUnsafeWord reports whether a shell would not take a text as it stands: one
+// with characters that mean something there, or a path with a space in it.
+func isUnsafeWord(text string) bool {
+	special := func(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune("\"'$&;|<>(){}*?!#~\\`", r) }
+	return strings.ContainsFunc(text, special) || strings.HasPrefix(text, "/") && strings.Contains(text, " ")
+}
 
 // quoteWords makes evidence safe to stand in a line that somebody copies to a
 // shell: names and paths come from whoever deployed the container.
 func quoteWords(v any) any {
 	switch x := v.(type) {
 	case string:
-		if !unsafeWord().MatchString(x) {
+		if !isUnsafeWord(x) {
 			return x
 		}
 		plain := strings.Map(func(r rune) rune {
