@@ -28,7 +28,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -118,7 +117,8 @@ func Engine(ctx context.Context, cfg Config) (*facts.Facts, error) {
 }
 
 // collector is one collection. Its fields are written by the goroutine that
-// collects; workers write elements of their own.
+// collects, before a worker reads them: none does before the backlog is
+// released. Workers write only elements of their own.
 type collector struct {
 	Config
 	facts *facts.Facts
@@ -130,101 +130,84 @@ type collector struct {
 	sandboxes map[string]bool
 	// initName is the name of the program that --init starts.
 	initName string
+	// described counts one more container as done, for Progress.
+	described func()
 }
 
-// collect is the order of everything: what the engine is, what it has, then
-// each container, then the processes of all, so that they are of one moment.
+// collect is the order of everything. An engine needs some 40 ms each for /info
+// and /version, since it starts programs to ask them, and 1 to 3 ms for most
+// other answers, so nothing waits for those two that can do without.
+//
+//  1. A ping agrees on the version of the API. An engine that is too old or too
+//     new is refused here, before it is asked for anything more.
+//  2. All that needs no other answer is asked at once: the list of containers,
+//     and the survey (/version, /info, networks and volumes).
+//  3. With the list there, each distinct image and each container is inspected,
+//     while the survey may still be under way. What a container's answer means
+//     depends on the survey and on its image, so it waits in the backlog.
+//  4. With the survey and the images there, answers become Specs: those of the
+//     backlog first, then each as it comes. What an answer says of exec sessions
+//     is looked at here too.
+//  5. Last come the processes of all, so that they are of one moment.
+//
+// One pool runs the calls of 2 to 4. They are submitted in this order, so a
+// worker that waits with an answer waits only for what has begun before.
 func (c *collector) collect(ctx context.Context) error {
-	listed, err := c.survey(ctx)
+	api, err := c.Client.API(ctx)
 	if err != nil {
 		return err
 	}
-	root, reason := c.openEngineRoot(ctx, listed)
-	c.noFiles = reason
-	if root != nil {
-		defer root.close()
+	peer := c.peer(ctx)
+
+	var root *tree
+	defer func() { root.close() }() // once no worker follows links in it
+	calls := newPool(ctx, c.workers())
+	defer calls.stop()
+
+	var listed []listedContainer
+	listing := calls.submit(1, func(ctx context.Context, _ int) (err error) {
+		listed, err = c.list(ctx)
+		return err
+	})
+	said := &survey{}
+	once := said.calls(c.Client)
+	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
+
+	if err := listing.wait(); err != nil {
+		return err
+	}
+	images, ids := imagesOf(listed)
+	seen := c.progress(len(ids), "images")
+	imaging := calls.submit(len(ids), func(ctx context.Context, i int) error {
+		defer seen()
+		return c.image(ctx, ids[i], images[ids[i]])
+	})
+	all := newContainers(listed, images)
+	inspecting := calls.submit(len(listed), func(ctx context.Context, i int) error { return c.inspect(ctx, all, i) })
+
+	if err := cmp.Or(surveying.wait(), imaging.wait()); err != nil {
+		return err
+	}
+	if err := c.settle(api, said); err != nil {
+		return err
+	}
+	if root, c.noFiles = c.openEngineRoot(peer, listed); root != nil {
 		c.around.Resolve = root.resolve
 		c.noFiles = "a path could not be followed on the host"
 	}
-	images, err := c.images(ctx, listed)
-	if err != nil {
+	c.described = c.progress(len(listed), "containers")
+	early := all.backlog.release()
+	describing := calls.submitFirst(len(early), func(ctx context.Context, i int) error {
+		a := early[i]
+		early[i] = inspected{} // its memory is needed no longer
+		return c.container(ctx, all, a)
+	})
+
+	if err := cmp.Or(inspecting.wait(), describing.wait()); err != nil {
 		return err
 	}
-	if err := c.containers(ctx, listed, images); err != nil {
-		return err
-	}
+	c.finish(all)
 	return c.processes(ctx)
-}
-
-// survey makes the calls that are made once.
-func (c *collector) survey(ctx context.Context) ([]listedContainer, error) {
-	api, err := c.Client.API(ctx)
-	if err != nil {
-		return nil, err
-	}
-	version, err := c.Client.Version(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var (
-		info               json.RawMessage
-		networks, volumes  []json.RawMessage
-		warnings           []string
-		listed             []listedContainer
-		noInfo, noNet, noV string // why not
-	)
-	steps := []func(context.Context) error{
-		func(ctx context.Context) (err error) {
-			info, err = c.Client.Info(ctx)
-			noInfo, err = refusal(err)
-			return err
-		},
-		func(ctx context.Context) error {
-			raw, err := c.Client.ContainerList(ctx)
-			if err == nil {
-				listed, err = readList(raw)
-			}
-			return err
-		},
-		func(ctx context.Context) (err error) {
-			networks, err = c.Client.NetworkList(ctx)
-			noNet, err = refusal(err)
-			return err
-		},
-		func(ctx context.Context) (err error) {
-			volumes, warnings, err = c.Client.VolumeList(ctx)
-			noV, err = refusal(err)
-			return err
-		},
-	}
-	err = each(ctx, len(steps), c.workers(), func(ctx context.Context, i int) error { return steps[i](ctx) })
-	if err != nil {
-		return nil, err
-	}
-	if err := c.describe(api, version, info, noInfo); err != nil {
-		return nil, err
-	}
-	c.networks(networks, noNet)
-	c.volumes(volumes, warnings, noV)
-	if len(c.EnvKey) > 0 {
-		c.around.EnvKey = c.EnvKey
-	}
-	return listed, nil
-}
-
-// refusal splits an error that concerns one answer, for which it gives the
-// reason, from one that ends the collection.
-func refusal(err error) (reason string, fatal error) {
-	var e *engine.Error
-	switch {
-	case err == nil:
-		return "", nil
-	case errors.Is(err, engine.ErrTooBig):
-		return reasonTooBig, nil
-	case errors.As(err, &e) && e.Status != 0:
-		return reasonRefused, nil
-	}
-	return "", err
 }
 
 func (c *collector) unseen(path, reason string) {
@@ -253,35 +236,4 @@ func (c *collector) progress(total int, what string) func() {
 		done++
 		c.Progress(done, total, what)
 	}
-}
-
-// each calls do for 0 to n-1 from at most workers goroutines and waits for all.
-// After the first error no more are begun, what runs is cancelled, and that
-// error comes back; so does the end of ctx.
-func each(ctx context.Context, n, workers int, do func(ctx context.Context, i int) error) error {
-	inner, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range min(n, workers) {
-		wg.Go(func() {
-			for i := range next {
-				if err := do(inner, i); err != nil {
-					cancel(err) // the first cause stays
-				}
-			}
-		})
-	}
-	for i := 0; i < n && inner.Err() == nil; i++ {
-		select {
-		case next <- i:
-		case <-inner.Done():
-		}
-	}
-	close(next)
-	wg.Wait()
-	if inner.Err() != nil {
-		return context.Cause(inner)
-	}
-	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -19,6 +18,15 @@ import (
 // listedContainer is what the list says that inspecting needs.
 type listedContainer struct {
 	id, name, image string
+}
+
+// list asks for the list of containers.
+func (c *collector) list(ctx context.Context) ([]listedContainer, error) {
+	raw, err := c.Client.ContainerList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return readList(raw)
 }
 
 // readList reads the engine's list of containers. A list that cannot be read
@@ -56,124 +64,51 @@ func ownName(names []string, id string) string {
 
 func shortID(id string) string { return id[:min(12, len(id))] }
 
-// foundImage is the answer about one image.
-type foundImage struct {
-	// config is nil when the image could not be read; reason says why.
-	config *workload.ImageConfig
-	reason string
-	gone   bool
+// containers is what is found out about the listed containers. The elements of
+// listed, specs and gone with the same index belong together, and are written
+// by whoever has that container's answer.
+type containers struct {
+	listed  []listedContainer
+	images  map[string]*foundImage
+	backlog *backlog
+	specs   []workload.Spec
+	gone    []bool
 }
 
-// images inspects each image that a listed container runs, once.
-func (c *collector) images(ctx context.Context, listed []listedContainer) (map[string]*foundImage, error) {
-	images := map[string]*foundImage{}
-	for _, l := range listed {
-		if l.image != "" {
-			images[l.image] = &foundImage{}
-		}
-	}
-	ids := slices.Sorted(maps.Keys(images))
-	done := c.progress(len(ids), "images")
-	err := each(ctx, len(ids), c.workers(), func(ctx context.Context, i int) error {
-		defer done()
-		found := images[ids[i]]
-		raw, err := c.Client.ImageInspect(ctx, ids[i])
-		if errors.Is(err, engine.ErrNotFound) {
-			found.gone = true
-			return nil
-		}
-		if found.reason, err = refusal(err); err != nil || found.reason != "" {
+func newContainers(listed []listedContainer, images map[string]*foundImage) *containers {
+	return &containers{listed: listed, images: images, backlog: newBacklog(),
+		specs: make([]workload.Spec, len(listed)), gone: make([]bool, len(listed))}
+}
+
+// inspect asks for one container, and describes it unless its answer is put off.
+func (c *collector) inspect(ctx context.Context, all *containers, at int) error {
+	raw, err := c.Client.ContainerInspect(ctx, all.listed[at].id)
+	a := inspected{at: at, raw: raw, gone: errors.Is(err, engine.ErrNotFound)}
+	if !a.gone {
+		if a.reason, err = refusal(err); err != nil {
 			return err
 		}
-		if found.config, err = readImage(raw); err != nil {
-			found.reason = reasonUnreadable
-		}
+	}
+	putOff, err := all.backlog.put(ctx, a)
+	if err != nil || putOff {
+		return err
+	}
+	return c.container(ctx, all, a)
+}
+
+// container describes one container with its exec sessions.
+func (c *collector) container(ctx context.Context, all *containers, a inspected) error {
+	defer c.described()
+	l := all.listed[a.at]
+	switch {
+	case a.gone:
+		all.gone[a.at] = true
 		return nil
-	})
-	return images, err
-}
-
-// readImage reads the answer of GET /images/{id}/json. Config is null for an
-// image that nothing can be run from.
-func readImage(raw json.RawMessage) (*workload.ImageConfig, error) {
-	var body struct {
-		ID          string `json:"Id"`
-		RepoTags    []string
-		RepoDigests []string
-		Created     string
-		Config      struct {
-			User         string
-			Env          []string
-			Labels       map[string]string
-			Entrypoint   workload.Words
-			Cmd          workload.Words
-			ExposedPorts map[string]struct{}
-			Volumes      map[string]struct{}
-			Healthcheck  *struct{ Test []string }
-			StopSignal   string
-		}
+	case a.reason != "":
+		all.specs[a.at] = unseenContainer(l, a.reason)
+		return nil
 	}
-	if err := decode("an image", raw, &body); err != nil {
-		return nil, err
-	}
-	cfg := body.Config
-	check := cfg.Healthcheck
-	return &workload.ImageConfig{
-		ID: body.ID, Tags: body.RepoTags, Digests: body.RepoDigests, Created: body.Created,
-		User: cfg.User, Env: cfg.Env, Labels: cfg.Labels, Entrypoint: cfg.Entrypoint, Cmd: cfg.Cmd,
-		ExposedPorts: slices.Sorted(maps.Keys(cfg.ExposedPorts)), Volumes: slices.Sorted(maps.Keys(cfg.Volumes)),
-		HasHealth:  check != nil && len(check.Test) > 0 && check.Test[0] != "NONE",
-		StopSignal: cfg.StopSignal,
-	}, nil
-}
-
-// containers inspects each listed container, and leaves those out that are gone.
-func (c *collector) containers(ctx context.Context, listed []listedContainer, images map[string]*foundImage) error {
-	specs := make([]workload.Spec, len(listed))
-	gone := make([]bool, len(listed))
-	done := c.progress(len(listed), "containers")
-	err := each(ctx, len(listed), c.workers(), func(ctx context.Context, i int) error {
-		defer done()
-		spec, err := c.container(ctx, listed[i], images[listed[i].image])
-		gone[i] = errors.Is(err, engine.ErrNotFound)
-		if gone[i] {
-			return nil
-		}
-		specs[i] = spec
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	c.facts.Containers = make([]workload.Spec, 0, len(listed))
-	for i, l := range listed {
-		if gone[i] {
-			c.warn("the container %s (%s) was removed meanwhile, and is left out", l.name, shortID(l.id))
-			continue
-		}
-		c.facts.Containers = append(c.facts.Containers, specs[i])
-	}
-	slices.SortStableFunc(c.facts.Containers, func(a, b workload.Spec) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
-	return nil
-}
-
-// container is one container with its exec sessions. It is engine.ErrNotFound
-// when the container is gone.
-func (c *collector) container(ctx context.Context, l listedContainer, image *foundImage) (workload.Spec, error) {
-	raw, err := c.Client.ContainerInspect(ctx, l.id)
-	if errors.Is(err, engine.ErrNotFound) {
-		return workload.Spec{}, err
-	}
-	reason, err := refusal(err)
-	if err != nil {
-		return workload.Spec{}, err
-	}
-	if reason != "" {
-		return unseenContainer(l, reason), nil
-	}
-	around := c.around
+	image, around := all.images[l.image], c.around
 	switch {
 	case image == nil:
 	case image.gone:
@@ -183,33 +118,38 @@ func (c *collector) container(ctx context.Context, l listedContainer, image *fou
 	default:
 		around.Image = image.config
 	}
-	spec, execs, err := workload.FromInspect(raw, around)
+	spec, execs, err := workload.FromInspect(a.raw, around)
 	if err != nil {
-		return unseenContainer(l, reasonUnreadable), nil
+		all.specs[a.at] = unseenContainer(l, reasonUnreadable)
+		return nil
 	}
 	imageFacts(&spec, image)
 	c.fileFacts(&spec)
 	if err := c.execs(ctx, &spec, execs); err != nil {
-		return workload.Spec{}, err
+		return err
 	}
-	return spec, nil
+	all.specs[a.at] = spec
+	return nil
 }
 
-// imageFacts says why facts of the image are unseen.
-func imageFacts(s *workload.Spec, image *foundImage) {
-	switch {
-	case image == nil:
-	case image.gone:
-		s.Hide("image.created", "the image is gone")
-		s.Hide("image.digests", "the image is gone")
-	case image.config == nil:
-		for _, p := range []string{"image.tags", "image.digests", "image.created", "image.present"} {
-			s.Reveal(p)
-			s.Hide(p, image.reason)
+// finish takes over the containers that are there, and warns of those that are
+// gone.
+func (c *collector) finish(all *containers) {
+	there := make([]*workload.Spec, 0, len(all.listed))
+	for i, l := range all.listed {
+		if all.gone[i] {
+			c.warn("the container %s (%s) was removed meanwhile, and is left out", l.name, shortID(l.id))
+			continue
 		}
-	case s.Image.Created.IsZero():
-		s.Reveal("image.created")
-		s.Hide("image.created", "the image does not say it")
+		there = append(there, &all.specs[i])
+	}
+	// Pointers are sorted, for a Spec is large.
+	slices.SortStableFunc(there, func(a, b *workload.Spec) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	c.facts.Containers = make([]workload.Spec, len(there))
+	for i, s := range there {
+		c.facts.Containers[i] = *s
 	}
 }
 

@@ -152,7 +152,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path {
 	case "/_ping":
-		w.Header().Set("Api-Version", "1.41")
+		w.Header().Set("Api-Version", f.api())
 		w.Header().Set("Ostype", "linux")
 		io.WriteString(w, "OK")
 	case "/version", "/info", "/networks", "/volumes":
@@ -162,6 +162,15 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		f.subject(w, path)
 	}
+}
+
+// api is the version of the API that /version says, as a ping does.
+func (f *fake) api() string {
+	var said struct{ APIVersion string }
+	if err := json.Unmarshal(f.answers["/version"], &said); err != nil {
+		return "1.41" // that of the recorded answer
+	}
+	return said.APIVersion
 }
 
 func (f *fake) list() []byte {

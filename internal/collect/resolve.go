@@ -27,7 +27,12 @@ func openTree(path string) (*tree, error) {
 	return &tree{fd}, nil
 }
 
-func (t *tree) close() { unix.Close(t.root) }
+// close ends the use of the tree; closing none is all right.
+func (t *tree) close() {
+	if t != nil {
+		unix.Close(t.root)
+	}
+}
 
 const (
 	// maxLinks is the kernel's own bound (path_resolution(7)).
@@ -144,20 +149,33 @@ func readLink(fd int) (string, error) {
 	return string(buf[:n]), nil
 }
 
+// peer is the process that listens on the engine's socket, or 0 when it is not
+// known or nothing would be asked of it. It makes a connection of its own, and
+// so comes before the calls, which Concurrency bounds.
+func (c *collector) peer(ctx context.Context) int {
+	if c.Root == "" {
+		return 0
+	}
+	pid, err := c.Client.PeerPID(ctx)
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
 // openEngineRoot opens the files as the engine sees them, through the process
-// that listens on its socket: its mount namespace is the one that bind mounts
-// are made from. It is nil, with the reason, when that process is not the
-// engine itself, as with a socket that ssh or socat forwards from elsewhere.
+// that listens on its socket, pid: its mount namespace is the one that bind
+// mounts are made from. It is nil, with the reason, when that process is not
+// the engine itself, as with a socket that ssh or socat forwards from elsewhere.
 //
 // Where systemd listens for the engine, the engine is its child and sees
 // systemd's files, but systemd can also start a forwarder. Then a folder that
 // the engine keeps for one of its containers must be there as well.
-func (c *collector) openEngineRoot(ctx context.Context, listed []listedContainer) (*tree, string) {
+func (c *collector) openEngineRoot(pid int, listed []listedContainer) (*tree, string) {
 	if c.Root == "" {
 		return nil, "the host's files were not looked at"
 	}
-	pid, err := c.Client.PeerPID(ctx)
-	if err != nil || pid <= 0 {
+	if pid <= 0 {
 		return nil, "the engine's process is not on this machine, or hidden"
 	}
 	proc := filepath.Join(c.Root, "proc", strconv.Itoa(pid))

@@ -241,7 +241,7 @@ func TestWhoseFilesTheEngineSees(t *testing.T) {
 		cfg.Client = listener{f.client, test.pid, test.peer}
 		c := collector{Config: cfg, facts: collect(t, f.config())}
 		c.facts.Daemon.DataRoot = data
-		tr, reason := c.openEngineRoot(context.Background(), []listedContainer{{id: idOf(1)}})
+		tr, reason := c.openEngineRoot(c.peer(context.Background()), []listedContainer{{id: idOf(1)}})
 		if reason != test.reason || (tr != nil) != (test.reason == "") {
 			t.Errorf("%s: got %v for %q, want %q", name, tr, reason, test.reason)
 		}

@@ -60,14 +60,15 @@ type Client struct {
 	http     *http.Client
 
 	// turn holds one token; whoever has put it in is the one that agrees on a
-	// version with the engine. It guards the write of agreed.
+	// version with the engine. It guards writes of agreed.
 	turn   chan struct{}
 	agreed atomic.Pointer[agreement]
 }
 
 // agreement is what the first conversation with the engine settled.
 type agreement struct {
-	api     apiVersion
+	api apiVersion
+	// version is the answer to /version, nil as long as it was not needed.
 	version json.RawMessage
 }
 

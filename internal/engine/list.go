@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,54 +16,137 @@ type listError struct{ err error }
 func (e *listError) Error() string { return e.err.Error() }
 func (e *listError) Unwrap() error { return e.err }
 
+var errUnlikeList = &listError{errUnlikeJSON}
+
 // decodeList reads one JSON array of objects to the end of r. null is an empty
 // list, as Go's encoder writes one that was never made.
 func decodeList(r io.Reader) ([]json.RawMessage, error) {
-	dec := json.NewDecoder(r)
-	first, err := dec.Token()
-	if err != nil {
-		return nil, listFault(err)
-	}
+	l := lister{r: bufio.NewReaderSize(r, readBytes)}
 	items := []json.RawMessage{}
-	if first == json.Delim('[') {
-		for dec.More() {
-			if len(items) == maxElements {
-				return nil, &listError{ErrTooBig}
+	first, err := l.next()
+	switch {
+	case err != nil:
+		return nil, broken(err)
+	case first == 'n':
+		for _, want := range []byte("ull") {
+			if c, err := l.r.ReadByte(); err != nil || c != want {
+				return nil, wrong(err)
 			}
-			var raw json.RawMessage
-			if err := dec.Decode(&raw); err != nil {
-				return nil, listFault(err)
-			}
-			if err := checkObject(raw); err != nil {
-				return nil, &listError{fmt.Errorf("element %d of the list: %w", len(items), err)}
-			}
-			items = append(items, raw)
 		}
-		if _, err := dec.Token(); err != nil {
-			return nil, listFault(err)
+	case first != '[':
+		return nil, errUnlikeList
+	default:
+		if items, err = l.items(items); err != nil {
+			return nil, err
 		}
-	} else if first != nil {
-		return nil, &listError{errUnlikeJSON}
 	}
 	// Reading to the end lets the connection serve the next call, and finds
 	// what an engine never sends: something behind the list.
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		if err == nil {
-			err = errUnlikeJSON
-		}
-		return nil, listFault(err)
+	if _, err := l.next(); !errors.Is(err, io.EOF) {
+		return nil, wrong(err)
 	}
 	return items, nil
 }
 
-// listFault tells wrong JSON from a broken connection.
-func listFault(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) || errors.Is(err, errUnlikeJSON) {
-		return &listError{errUnlikeJSON}
-	}
+// broken is the error of reading, where the end comes too early.
+func broken(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// wrong is the error of reading or, where there is none, of what was read.
+func wrong(err error) error {
+	if err != nil {
+		return broken(err)
+	}
+	return errUnlikeList
+}
+
+// lister reads a list. text has the element that is being read.
+type lister struct {
+	r    *bufio.Reader
+	text []byte
+}
+
+// next is the next byte that is not space.
+func (l *lister) next() (byte, error) {
+	for {
+		c, err := l.r.ReadByte()
+		if err != nil || c != ' ' && c != '\n' && c != '\t' && c != '\r' {
+			return c, err
+		}
+	}
+}
+
+// items reads what is behind the list's opening bracket, up to the closing one.
+func (l *lister) items(items []json.RawMessage) ([]json.RawMessage, error) {
+	for {
+		c, err := l.next()
+		switch {
+		case err != nil:
+			return nil, broken(err)
+		case c == ']' && len(items) == 0:
+			return items, nil
+		case len(items) == maxElements:
+			return nil, &listError{ErrTooBig}
+		case c != '{':
+			err = errUnlikeJSON
+		default:
+			if err = l.object(); err == nil {
+				err = checkObject(l.text)
+			} else if !errors.Is(err, ErrTooBig) {
+				return nil, broken(err)
+			}
+		}
+		if err != nil {
+			return nil, &listError{fmt.Errorf("element %d of the list: %w", len(items), err)}
+		}
+		items = append(items, bytes.Clone(l.text))
+		switch c, err = l.next(); {
+		case err == nil && c == ']':
+			return items, nil
+		case err != nil || c != ',':
+			return nil, wrong(err)
+		}
+	}
+}
+
+// object reads to the end of the object whose first brace was read. It looks at
+// brackets and quotes alone; checkObject sees whether the rest is right.
+func (l *lister) object() error {
+	l.text = append(l.text[:0], '{')
+	depth, quoted, escaped := 1, false, false
+	for {
+		if _, err := l.r.Peek(1); err != nil {
+			return err
+		}
+		ready, _ := l.r.Peek(l.r.Buffered())
+		for i, c := range ready {
+			switch {
+			case escaped:
+				escaped = false
+			case quoted && c == '\\':
+				escaped = true
+			case c == '"':
+				quoted = !quoted
+			case quoted:
+			case c == '{' || c == '[':
+				if depth++; depth > maxDepth {
+					return ErrTooBig
+				}
+			case c == '}' || c == ']':
+				if depth--; depth == 0 {
+					l.text = append(l.text, ready[:i+1]...)
+					_, err := l.r.Discard(i + 1)
+					return err
+				}
+			}
+		}
+		l.text = append(l.text, ready...)
+		if _, err := l.r.Discard(len(ready)); err != nil {
+			return err
+		}
+	}
 }

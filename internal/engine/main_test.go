@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +79,7 @@ func startFake(t *testing.T, handler http.HandlerFunc) *fake {
 	f := &fake{t: t, socket: socketPath(t), version: version2010}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Api-Version", "1.41")
+		w.Header().Set("Api-Version", f.ping())
 		w.Header().Set("Ostype", "linux")
 		io.WriteString(w, "OK")
 	})
@@ -93,6 +94,17 @@ func startFake(t *testing.T, handler http.HandlerFunc) *fake {
 	})
 	f.serve(mux)
 	return f
+}
+
+// ping is the version that a ping tells: that of /version, where it says one.
+func (f *fake) ping() string {
+	var said struct{ APIVersion string }
+	if err := json.Unmarshal([]byte(f.version), &said); err == nil {
+		if _, ok := parseAPIVersion(said.APIVersion); ok {
+			return said.APIVersion
+		}
+	}
+	return "1.41"
 }
 
 func (f *fake) serve(h http.Handler) {

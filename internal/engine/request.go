@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -22,14 +23,9 @@ const (
 	// maxElements bounds a list's elements, since an empty one costs us more
 	// memory than the two bytes that it takes in an answer.
 	maxElements = 100_000
-	// maxDepth bounds nesting; the engine's own answers need less than 12.
-	maxDepth = 100
 	// maxErrorBytes bounds the body of a refusal.
 	maxErrorBytes = 64 << 10
 )
-
-// errUnlikeJSON is an answer that is whole but not the JSON asked for.
-var errUnlikeJSON = errors.New("the answer is not JSON of the right kind")
 
 // errSlow is the cause of a context that our own timeout has ended.
 var errSlow = errors.New("timeout")
@@ -111,11 +107,31 @@ func (c *Client) fetch(parent context.Context, r request) (http.Header, []byte, 
 	if a.ContentLength > r.limit {
 		return nil, nil, c.tooBig(r)
 	}
-	body, err := io.ReadAll(&capped{r: a.Body, left: r.limit})
+	body, err := readAll(&capped{r: a.Body, left: r.limit})
 	if err != nil {
 		return nil, nil, c.explain(parent, a.ctx, r, err)
 	}
 	return a.Header, body, nil
+}
+
+// buffers are what answers are read into, for an engine does not say how long
+// the longer ones are.
+var buffers = sync.Pool{New: func() any { return &bytes.Buffer{} }}
+
+// maxBufferBytes bounds what is kept of a buffer for the next answer.
+const maxBufferBytes = 256 << 10
+
+// readAll is io.ReadAll without the growing: all but large answers come out of a
+// buffer that was there, at their exact length.
+func readAll(r io.Reader) ([]byte, error) {
+	buf := buffers.Get().(*bytes.Buffer)
+	if _, err := buf.ReadFrom(r); err != nil || buf.Cap() > maxBufferBytes {
+		return buf.Bytes(), err // the buffer goes with what is in it
+	}
+	body := bytes.Clone(buf.Bytes())
+	buf.Reset()
+	buffers.Put(buf)
+	return body, nil
 }
 
 // object reads an answer that is one JSON object.
@@ -212,43 +228,6 @@ func (c *Client) refusal(parent, ctx context.Context, r request, resp *http.Resp
 		e.hint = "The engine's log says more:\n  journalctl -u docker"
 	}
 	return e
-}
-
-// checkObject tells whether body is one JSON object within bounds.
-func checkObject(body []byte) error {
-	if trimmed := bytes.TrimLeft(body, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return errUnlikeJSON
-	}
-	// Depth first: encoding/json takes a nesting of 10,000 for a syntax error.
-	if !withinDepth(body, maxDepth) {
-		return ErrTooBig
-	}
-	if !json.Valid(body) {
-		return errUnlikeJSON
-	}
-	return nil
-}
-
-// withinDepth tells whether arrays and objects in raw nest at most limit deep.
-// It need not be valid JSON.
-func withinDepth(raw []byte, limit int) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch b := raw[i]; {
-		case quoted && b == '\\':
-			i++
-		case b == '"':
-			quoted = !quoted
-		case quoted:
-		case b == '{' || b == '[':
-			if depth++; depth > limit {
-				return false
-			}
-		case b == '}' || b == ']':
-			depth--
-		}
-	}
-	return true
 }
 
 // capped reads at most left bytes and then fails with ErrTooBig, where

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,7 +74,7 @@ func TestCalls(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Error(diff)
 			}
-			if last := f.requests()[2]; last != tc.request {
+			if last := f.requests()[1]; last != tc.request {
 				t.Errorf("asked for %q, want %q", last, tc.request)
 			}
 		})
@@ -398,11 +399,17 @@ func TestPrintable(t *testing.T) {
 // decodeList agrees with encoding/json about what a list of objects is, and
 // about its elements.
 func FuzzDecodeList(f *testing.F) {
-	for _, s := range []string{`[]`, `[{"a":1},{}]`, ` null `, `[{}`, `[{}]x`, `[1]`, `{}`, `[{}] []`, `[{"a":"\"["}]`, `[[]]`} {
+	for _, s := range []string{`[]`, `[{"a":1},{}]`, ` null `, `[{}`, `[{}]x`, `[1]`, `{}`, `[{}] []`, `[{"a":"\"["}]`, `[[]]`,
+		`[{"a":"` + strings.Repeat(`\"}`, readBytes) + `"},{}]`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := decodeList(bytes.NewReader(raw))
+		// However it comes in pieces.
+		again, errAgain := decodeList(iotest.OneByteReader(bytes.NewReader(raw)))
+		if diff := cmp.Diff(got, again); diff != "" || (err == nil) != (errAgain == nil) {
+			t.Fatalf("%q: in pieces %v (%v): %s", raw, errAgain, err, diff)
+		}
 		var want []json.RawMessage
 		wantErr := json.Unmarshal(raw, &want)
 		for i, w := range want {
@@ -430,9 +437,12 @@ func FuzzDecodeList(f *testing.F) {
 	})
 }
 
-// withinDepth agrees with a count by encoding/json's tokens on every object.
+// checkObject agrees with encoding/json about what an object is, and with a
+// count by its tokens about the depth of every object.
 func FuzzCheckObject(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":[[[["]"]]]]}`, `{"a\\":"\"{"}`, `{"[":{"b":[]}}`, `{"a":1}x`} {
+	for _, s := range []string{`{}`, `{"a":[[[["]"]]]]}`, `{"a\\":"\"{"}`, `{"[":{"b":[]}}`, `{"a":1}x`,
+		`{"a":-0.5e+7,"b":[true,false,null]}`, `{"a":01}`, `{"a":1.}`, `{"a":.5}`, `{"a":-}`, `{"a":1e}`, `{"a":"\u00eF\n"}`, `{"a":"\u00g0"}`,
+		`{"a":"\x"}`, `{"a":tru}`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{a:1}`, `{"a":[1 2]}`, "{\"a\":\"\x01\"}", "{\"a\":\"\xff\"}", `{"a":"\`, " {}\n"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -459,8 +469,12 @@ func FuzzCheckObject(f *testing.F) {
 				depth--
 			}
 		}
-		if !withinDepth(raw, most) || withinDepth(raw, most-1) {
-			t.Fatalf("%q is %d deep", raw, most)
+		at := skipSpace(raw, 0)
+		if _, err := skipValue(raw, at, most); err != nil {
+			t.Fatalf("%q is %d deep: %v", raw, most, err)
+		}
+		if _, err := skipValue(raw, at, most-1); !errors.Is(err, ErrTooBig) {
+			t.Fatalf("%q is %d deep, and was taken for less: %v", raw, most, err)
 		}
 	})
 }

@@ -25,6 +25,9 @@ const (
 	sshConns = 4
 	// idleTime ends what nobody uses, before the engine does.
 	idleTime = 90 * time.Second
+	// readBytes is how much is read at once: most answers whole, with their
+	// heads. net/http's own default would take two or three readings.
+	readBytes = 16 << 10
 	// maxHeaderBytes bounds the head of an answer; the engine's is under 1 KiB.
 	maxHeaderBytes = 64 << 10
 )
@@ -37,6 +40,7 @@ func newTransport(cfg Config, addr address) (*http.Transport, url.URL, error) {
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    idleConns,
 		IdleConnTimeout:        idleTime,
+		ReadBufferSize:         readBytes,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		TLSHandshakeTimeout:    connectTimeout,
 	}

@@ -88,45 +88,106 @@ func (c *Client) Ping(ctx context.Context) (Pong, error) {
 }
 
 // Version is the engine's answer to /version, as it was when this client first
-// spoke to the engine.
+// asked for it.
 func (c *Client) Version(ctx context.Context) (json.RawMessage, error) {
 	a, err := c.agree(ctx)
+	if err == nil && a.version == nil {
+		a, err = c.confirm(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return bytes.Clone(a.version), nil
 }
 
-// agree settles the version on the first call of all, with two requests. Calls
-// side by side wait for one of them to do so; a failure is not remembered.
+// agree settles the version on the first call of all. Calls side by side wait
+// for one of them to do so; a failure is not remembered.
+//
+// A ping mostly does: an engine takes the newest version that it speaks. Only
+// where that is not the one to use, the answer to /version must tell whether
+// an older one is taken. That answer costs an engine more than any other, for
+// it starts programs to ask them for their versions.
 func (c *Client) agree(ctx context.Context) (*agreement, error) {
 	if a := c.agreed.Load(); a != nil {
 		return a, nil
 	}
-	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("agreeing with the engine on an API version: %w", ctx.Err())
+	if err := c.takeTurn(ctx); err != nil {
+		return nil, err
 	}
+	defer c.passTurn()
 	if a := c.agreed.Load(); a != nil {
 		return a, nil
 	}
-	if _, err := c.Ping(ctx); err != nil {
-		return nil, err
-	}
-	r := request{path: "/version", limit: 1 << 20}
-	raw, err := c.object(ctx, r)
+	pong, err := c.Ping(ctx)
 	if err != nil {
 		return nil, err
 	}
-	api, err := c.choose(r, raw)
-	if err != nil {
+	var a *agreement
+	if api, ok := c.newestOfBoth(pong); ok {
+		a = &agreement{api: api}
+	} else if a, err = c.askVersion(ctx); err != nil {
 		return nil, err
 	}
-	a := &agreement{api: api, version: raw}
 	c.agreed.Store(a)
 	return a, nil
+}
+
+// confirm asks for /version where the ping was enough to agree, once. What it
+// says must fit: requests are already made in the version that was agreed on.
+func (c *Client) confirm(ctx context.Context) (*agreement, error) {
+	if err := c.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer c.passTurn()
+	before := c.agreed.Load()
+	if before.version != nil {
+		return before, nil
+	}
+	a, err := c.askVersion(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.api != before.api {
+		return nil, c.notAnEngine(versionRequest, fmt.Errorf("it speaks API %s in one answer and %s in another", before.api, a.api))
+	}
+	c.agreed.Store(a)
+	return a, nil
+}
+
+// takeTurn waits until nobody else agrees with the engine; passTurn must
+// follow.
+func (c *Client) takeTurn(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("agreeing with the engine on an API version: %w", ctx.Err())
+	}
+}
+
+func (c *Client) passTurn() { <-c.turn }
+
+// newestOfBoth is the engine's newest version when that is the one to use: we
+// speak it, and no other is pinned.
+func (c *Client) newestOfBoth(pong Pong) (apiVersion, bool) {
+	server, ok := parseAPIVersion(pong.APIVersion)
+	spoken := ok && !server.before(oldestAPI) && !newestAPI.before(server)
+	return server, spoken && (c.pin == nil || *c.pin == server)
+}
+
+var versionRequest = request{path: "/version", limit: 1 << 20}
+
+// askVersion agrees on a version by the answer to /version.
+func (c *Client) askVersion(ctx context.Context) (*agreement, error) {
+	raw, err := c.object(ctx, versionRequest)
+	if err != nil {
+		return nil, err
+	}
+	api, err := c.choose(versionRequest, raw)
+	if err != nil {
+		return nil, err
+	}
+	return &agreement{api: api, version: raw}, nil
 }
 
 // choose picks the newest version that both sides speak, or the pinned one.

@@ -13,19 +13,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// A ping is enough where it names the version to use. Else /version, which
+// alone tells how old a version may be, is asked before anything else.
 func TestAgree(t *testing.T) {
 	for _, tc := range []struct {
 		name, version, pin, want string
+		first                    bool // /version is asked first
 	}{
-		{"the oldest", `{"ApiVersion":"1.40","MinAPIVersion":"1.12"}`, "", "1.40"},
-		{"an older engine", version2010, "", "1.41"},
-		{"the same age", `{"ApiVersion":"1.56","MinAPIVersion":"1.40"}`, "", "1.56"},
-		{"a newer engine", `{"ApiVersion":"1.60","MinAPIVersion":"1.44"}`, "", "1.56"},
-		{"a much newer engine", `{"ApiVersion":"2.0","MinAPIVersion":"1.56"}`, "", "1.56"},
-		{"without a minimum", `{"ApiVersion":"1.43"}`, "", "1.43"},
-		{"pinned", version2010, "1.40", "1.40"},
-		{"pinned, with a v", version2010, "v1.41", "1.41"},
-		{"1.9 is not after 1.41", `{"ApiVersion":"1.41","MinAPIVersion":"1.9"}`, "", "1.41"},
+		{"the oldest", `{"ApiVersion":"1.40","MinAPIVersion":"1.12"}`, "", "1.40", false},
+		{"an older engine", version2010, "", "1.41", false},
+		{"the same age", `{"ApiVersion":"1.56","MinAPIVersion":"1.40"}`, "", "1.56", false},
+		{"a newer engine", `{"ApiVersion":"1.60","MinAPIVersion":"1.44"}`, "", "1.56", true},
+		{"a much newer engine", `{"ApiVersion":"2.0","MinAPIVersion":"1.56"}`, "", "1.56", true},
+		{"without a minimum", `{"ApiVersion":"1.43"}`, "", "1.43", false},
+		{"pinned", version2010, "1.40", "1.40", true},
+		{"pinned to what it speaks", version2010, "1.41", "1.41", false},
+		{"pinned, with a v", version2010, "v1.41", "1.41", false},
+		{"1.9 is not after 1.41", `{"ApiVersion":"1.41","MinAPIVersion":"1.9"}`, "", "1.41", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := startFake(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"ID":"x"}`)) })
@@ -39,11 +43,17 @@ func TestAgree(t *testing.T) {
 			if got, err := c.API(t.Context()); err != nil || got != tc.want {
 				t.Errorf("got %q (%v), want %q", got, err, tc.want)
 			}
-			raw, err := c.Version(t.Context())
-			if err != nil || string(raw) != tc.version {
-				t.Errorf("Version is %s (%v)", raw, err)
+			for range 2 {
+				raw, err := c.Version(t.Context())
+				if err != nil || string(raw) != tc.version {
+					t.Errorf("Version is %s (%v)", raw, err)
+				}
 			}
-			if diff := cmp.Diff([]string{"/_ping", "/version", "/v" + tc.want + "/info"}, f.requests()); diff != "" {
+			want := []string{"/_ping", "/v" + tc.want + "/info", "/version"}
+			if tc.first {
+				want[1], want[2] = want[2], want[1]
+			}
+			if diff := cmp.Diff(want, f.requests()); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -53,20 +63,21 @@ func TestAgree(t *testing.T) {
 func TestAgreeRefuses(t *testing.T) {
 	for _, tc := range []struct {
 		name, version, pin, message, hint string
+		later                             bool // the ping gives no reason to refuse
 	}{
 		{"too old", `{"Version":"18.06.3-ce","ApiVersion":"1.38","MinAPIVersion":"1.12"}`, "",
-			"(Docker 18.06.3-ce) is too old: it speaks API 1.38, and plimsoll needs 1.40", "19.03"},
-		{"1.9 is not after 1.40", `{"ApiVersion":"1.9"}`, "", "too old", "19.03"},
+			"(Docker 18.06.3-ce) is too old: it speaks API 1.38, and plimsoll needs 1.40", "19.03", false},
+		{"1.9 is not after 1.40", `{"ApiVersion":"1.9"}`, "", "too old", "19.03", false},
 		{"too new", `{"Version":"40.0","ApiVersion":"1.70","MinAPIVersion":"1.57"}`, "",
-			"is too new: it takes API 1.57 and above", "Upgrade plimsoll"},
-		{"pinned above the engine", version2010, "1.42", "DOCKER_API_VERSION is 1.42, and the engine", "Unset"},
-		{"pinned below the engine", `{"ApiVersion":"1.52","MinAPIVersion":"1.44"}`, "1.43", "speaks only 1.44 to 1.52", "Unset"},
-		{"no version", `{"Version":"20.10"}`, "", `its ApiVersion is ""`, "Something else listens"},
-		{"an escape sequence", `{"ApiVersion":"1.\u001b[31m"}`, "", `1.\\x1b[31m`, "Something else listens"},
-		{"a leading zero", `{"ApiVersion":"1.041"}`, "", "not a Docker engine", "Something else listens"},
-		{"a wrong minimum", `{"ApiVersion":"1.41","MinAPIVersion":"old"}`, "", `its MinAPIVersion is "old"`, "Something else listens"},
-		{"a number", `{"ApiVersion":1.41}`, "", "not a Docker engine", "Something else listens"},
-		{"a list", `[]`, "", "not a Docker engine", "Something else listens"},
+			"is too new: it takes API 1.57 and above", "Upgrade plimsoll", false},
+		{"pinned above the engine", version2010, "1.42", "DOCKER_API_VERSION is 1.42, and the engine", "Unset", false},
+		{"pinned below the engine", `{"ApiVersion":"1.52","MinAPIVersion":"1.44"}`, "1.43", "speaks only 1.44 to 1.52", "Unset", false},
+		{"no version", `{"Version":"20.10"}`, "", `its ApiVersion is ""`, "Something else listens", true},
+		{"an escape sequence", `{"ApiVersion":"1.\u001b[31m"}`, "", `1.\\x1b[31m`, "Something else listens", true},
+		{"a leading zero", `{"ApiVersion":"1.041"}`, "", "not a Docker engine", "Something else listens", true},
+		{"a wrong minimum", `{"ApiVersion":"1.41","MinAPIVersion":"old"}`, "", `its MinAPIVersion is "old"`, "Something else listens", true},
+		{"a number", `{"ApiVersion":1.41}`, "", "not a Docker engine", "Something else listens", true},
+		{"a list", `[]`, "", "not a Docker engine", "Something else listens", true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := startFake(t, nil)
@@ -74,12 +85,38 @@ func TestAgreeRefuses(t *testing.T) {
 			ep := f.endpoint()
 			ep.APIVersion = tc.pin
 			c := clientOf(t, Config{Endpoint: ep})
-			_, err := c.ContainerList(t.Context())
-			wantError(t, err, tc.message, tc.hint)
-			if diff := cmp.Diff([]string{"/_ping", "/version"}, f.requests()); diff != "" {
-				t.Errorf("a refused engine was asked on: %s", diff)
+			if !tc.later {
+				_, err := c.ContainerList(t.Context())
+				wantError(t, err, tc.message, tc.hint)
+				if diff := cmp.Diff([]string{"/_ping", "/version"}, f.requests()); diff != "" {
+					t.Errorf("a refused engine was asked on: %s", diff)
+				}
 			}
+			_, err := c.Version(t.Context())
+			wantError(t, err, tc.message, tc.hint)
 		})
+	}
+}
+
+// An engine that says one version to a ping and another one later is none.
+func TestAgreeWithOneEngine(t *testing.T) {
+	for version, message := range map[string]string{
+		version2010: "",
+		`{"ApiVersion":"1.43","MinAPIVersion":"1.24"}`: "it speaks API 1.41 in one answer and 1.43 in another",
+		`{"ApiVersion":"1.39","MinAPIVersion":"1.12"}`: "too old",
+	} {
+		f := startFake(t, nil)
+		c := f.client()
+		if _, err := c.API(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.version = version
+		_, err := c.Version(t.Context())
+		if message != "" {
+			wantError(t, err, message, "")
+		} else if err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
 	}
 }
 
@@ -107,6 +144,9 @@ func TestAgreeOnce(t *testing.T) {
 	for range 50 {
 		wg.Go(func() {
 			if _, err := c.ContainerList(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Version(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -164,9 +164,6 @@ func in(date string, now time.Time) string {
 func (p *page) passes(s *section) {
 	judged := map[string]map[finding.Subject]bool{} // false: something else than a pass
 	for status, findings := range s.byStatus {
-		if status == finding.NotApplicable {
-			continue
-		}
 		for _, f := range findings {
 			if judged[f.Rule] == nil {
 				judged[f.Rule] = map[finding.Subject]bool{}

@@ -14,7 +14,9 @@ var sectionOrder = []string{"files", "containers", "daemon", "host", "images", "
 
 // section is a part of the report.
 type section struct {
-	name     string
+	name  string
+	count map[finding.Status]int
+	// byStatus are the findings that are written.
 	byStatus map[finding.Status][]*finding.Finding
 	// failing counts failures by severity, gravest first.
 	failing [5]int
@@ -36,13 +38,18 @@ func (p *page) split() []*section {
 			s = byName[f.Section]
 		}
 		if s == nil {
-			s = &section{name: f.Section, byStatus: map[finding.Status][]*finding.Finding{}, fails: map[int]bool{}}
+			s = &section{name: f.Section, count: map[finding.Status]int{}, byStatus: map[finding.Status][]*finding.Finding{}, fails: map[int]bool{}}
 			byName[f.Section] = s
 			all = append(all, s)
 		}
-		s.byStatus[f.Status] = append(s.byStatus[f.Status], f)
+		s.count[f.Status]++
+		if f.Status != finding.NotApplicable && (p.o.Verbose || f.Status != finding.Pass) {
+			s.byStatus[f.Status] = append(s.byStatus[f.Status], f)
+		}
 		n := p.subjects.number(f.Subject)
-		s.fails[n] = s.fails[n] || f.Status == finding.Fail
+		if fails, known := s.fails[n]; !known || !fails && f.Status == finding.Fail {
+			s.fails[n] = f.Status == finding.Fail
+		}
 		if f.Status == finding.Fail {
 			s.failing[f.Severity.Rank()]++
 		}
@@ -65,7 +72,7 @@ func (p *page) split() []*section {
 	return all
 }
 
-func (s *section) n(status finding.Status) int { return len(s.byStatus[status]) }
+func (s *section) n(status finding.Status) int { return s.count[status] }
 
 // shown reports whether a section has something to say.
 func (s *section) shown(verbose bool) bool {
@@ -114,7 +121,7 @@ func others(n func(finding.Status) int) []string {
 // sections writes the sections that have something to say, and the others in
 // one line.
 func (p *page) sections() {
-	rest := section{byStatus: map[finding.Status][]*finding.Finding{}}
+	rest := section{count: map[finding.Status]int{}}
 	var names []string
 	for _, s := range p.split() {
 		if s.shown(p.o.Verbose) {
@@ -124,8 +131,8 @@ func (p *page) sections() {
 			continue
 		}
 		names = append(names, lowerFirst(s.name))
-		for status, findings := range s.byStatus {
-			rest.byStatus[status] = append(rest.byStatus[status], findings...)
+		for status, n := range s.count {
+			rest.count[status] += n
 		}
 	}
 	if len(names) > 0 {

@@ -54,6 +54,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	}
 	return sideBySide(len(rules), room, func(found []finding.Finding, i int) []finding.Finding {
 		r := rules[i]
+		found = slices.Grow(found, len(subjects[r.Subject])+1)
 		if m != nil && m.reads[i] != nil {
 			found = m.judge(found, i, r, containers)
 		} else {

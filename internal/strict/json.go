@@ -1,7 +1,6 @@
 package strict
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"iter"
@@ -32,40 +31,6 @@ func JSON(file string, data []byte, into any) error {
 		}
 	}
 	return root.Decode(into)
-}
-
-// Decode fills into, a pointer, as encoding/json does, with two differences: a
-// key goes only into the field that is spelt exactly so, and an error is an
-// [*Error] with the place. Keys that into does not know are skipped; [Unknown]
-// lists them. An absent value leaves into as it is.
-func (v *Value) Decode(into any) error {
-	t := reflect.TypeOf(into)
-	if t == nil || t.Kind() != reflect.Pointer {
-		return &json.InvalidUnmarshalError{Type: t}
-	}
-	if v == nil {
-		return nil
-	}
-	data := v.Raw()
-	if misspelt := v.misspelt(t, nil); len(misspelt) > 0 {
-		// encoding/json would take these keys; empty them, for no field has an
-		// empty name.
-		data = bytes.Clone(data)
-		for _, m := range misspelt {
-			key := data[m.keyAt-v.start : m.keyEnd-v.start]
-			copy(key, `""`+strings.Repeat(" ", len(key)-2))
-		}
-	}
-	err := json.Unmarshal(data, into)
-	if err == nil {
-		return nil
-	}
-	if e := v.locate(t); e != nil {
-		return e
-	}
-	e := v.Fail(v.Path(), "")
-	e.Err = err
-	return e
 }
 
 // part is a member or an element beside the type it is read into.
@@ -111,54 +76,6 @@ func (v *Value) parts(t reflect.Type) iter.Seq[part] {
 			}
 		}
 	}
-}
-
-// Unknown lists the paths below v, beginning at v, of the keys that a Go value
-// of type t has no field for, in the order of the text. It follows json tags,
-// embedded structs, maps, lists and pointers. What decodes itself, any and
-// json.RawMessage know everything. Where the kinds do not fit (a list where t
-// has a struct) nothing is listed: Decode refuses that.
-func Unknown(v *Value, t reflect.Type) []string {
-	if v == nil || t == nil {
-		return nil
-	}
-	var paths []string
-	v.unknown(t, func(m Member, parent *Value) {
-		e := &Error{}
-		v.lead(parent, e)
-		paths = append(paths, join(e.Field, keyStep(m.Key)))
-	})
-	return paths
-}
-
-// unknown calls report for each member that t has no field for.
-func (v *Value) unknown(t reflect.Type, report func(m Member, parent *Value)) {
-	if t = target(t); !v.open(t) {
-		return
-	}
-	for p := range v.parts(t) {
-		if p.typ == nil {
-			report(p.member, v)
-		} else {
-			p.value.unknown(p.typ, report)
-		}
-	}
-}
-
-// misspelt collects the members below v whose key differs from that of a field
-// of t only in case.
-func (v *Value) misspelt(t reflect.Type, found []Member) []Member {
-	if t = target(t); !v.open(t) {
-		return found
-	}
-	for p := range v.parts(t) {
-		if p.typ != nil {
-			found = p.value.misspelt(p.typ, found)
-		} else if fieldsOf(t, jsonNames).folded[fold(p.member.Key)] != "" {
-			found = append(found, p.member)
-		}
-	}
-	return found
 }
 
 // check refuses what t does not know.

@@ -117,6 +117,7 @@ func TestJSONRefuses(t *testing.T) {
 		{"comment inside", "{\"small\": /* x */ 1}", "f line 1, column 11: a value should stand here, not '/'", "small", 11, "JSON has no comments"},
 		{"comma", `{"small": 1,}`, "f line 1, column 13: a comma stands before }", "", 13, "remove the comma"},
 		{"comma in list", `{"pair": [1,]}`, "f line 1, column 13: a comma stands before ]", "pair", 13, "remove the comma"},
+		{"word in a list in a list", `{"anything": [[1], [2, 3 x]]}`, "f line 1, column 26: a , or ] should stand here, not 'x'", "anything[1]", 26, ""},
 		{"leading zero", `{"small": 0644}`, "f line 1, column 11: a number starts with 0", "small", 11, "JSON numbers are decimal; remove the 0"},
 		{"text for a number", `{"next": {"small": "1"}}`, "f line 1, column 20: next.small must be a whole number, not text", "next.small", 20, ""},
 		{"number for a text", `{"mounts": [{"Source": 1}]}`, "f line 1, column 24: mounts[0].Source must be text, not a number", "mounts[0].Source", 24, ""},
@@ -196,6 +197,8 @@ func TestFieldsAgreeWithEncodingJSON(t *testing.T) {
 		X int `json:"C"`
 	}
 	type pointer struct{ P int }
+	type left struct{ Deep }
+	type right struct{ Deep }
 	for _, v := range []any{
 		host{Extra: &Extra{}}, mount{}, Base{}, inner{}, Deep{},
 		struct {
@@ -206,6 +209,10 @@ func TestFieldsAgreeWithEncodingJSON(t *testing.T) {
 		struct {
 			inner
 			Tagged
+		}{},
+		struct { // Deep is there twice, and hides D, but not the names in inner
+			left
+			right
 		}{},
 		struct {
 			inner `json:"named"`

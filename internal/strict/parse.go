@@ -26,7 +26,7 @@ func (d *document) fail(offset int, msg, hint string) *Error {
 // The error is an [*Error]. The tree points into data, which must not change.
 func Tree(file string, data []byte) (*Value, error) {
 	d := &document{file: file, data: data}
-	p := parser{doc: d, data: data}
+	p := parser{doc: d, data: data, scratch: scratches.Get().(*scratch)}
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		return nil, d.fail(0, "the file starts with a byte order mark", "save it as plain UTF-8")
 	}
@@ -43,14 +43,17 @@ func Tree(file string, data []byte) (*Value, error) {
 		return nil, d.fail(p.pos, "something follows after the JSON value", "one value is read; remove the rest")
 	}
 	d.root = root
+	p.scratch.giveBack()
 	return root, nil
 }
 
 // parser walks over data once; pos is the next byte.
 type parser struct {
-	doc  *document
-	data []byte
-	pos  int
+	*scratch
+	doc   *document
+	data  []byte
+	pos   int
+	spare []Value // made together, not used yet
 }
 
 // peek gives the next byte, or 0 at the end; 0 is valid nowhere in JSON.
@@ -95,7 +98,8 @@ func (p *parser) value(depth int) (*Value, *Error) {
 	if depth > maxDepth {
 		return nil, p.doc.fail(p.pos, "more than "+strconv.Itoa(maxDepth)+" levels inside each other", "")
 	}
-	v := &Value{doc: p.doc, start: p.pos}
+	v := p.newValue()
+	v.doc, v.start = p.doc, p.pos
 	var err *Error
 	switch c := p.peek(); {
 	case c == '{':
@@ -118,14 +122,16 @@ func (p *parser) value(depth int) (*Value, *Error) {
 }
 
 func (p *parser) literal() (Kind, *Error) {
-	for _, l := range []struct {
-		text string
-		kind Kind
-	}{{"null", Null}, {"true", Bool}, {"false", Bool}} {
-		if bytes.HasPrefix(p.data[p.pos:], []byte(l.text)) {
-			p.pos += len(l.text)
-			return l.kind, nil
-		}
+	word, kind := "null", Null
+	switch p.peek() {
+	case 't':
+		word, kind = "true", Bool
+	case 'f':
+		word, kind = "false", Bool
+	}
+	if end := p.pos + len(word); end <= len(p.data) && string(p.data[p.pos:end]) == word {
+		p.pos = end
+		return kind, nil
 	}
 	return Null, p.unexpected("a value")
 }
@@ -137,8 +143,8 @@ func (p *parser) object(v *Value, depth int) *Error {
 		p.pos++
 		return nil
 	}
-	// A map only once a scan of the members would cost more.
-	var seen map[string]int
+	base := len(p.members)
+	var seen keySet
 	for {
 		keyAt := p.pos
 		if p.peek() != '"' {
@@ -147,21 +153,11 @@ func (p *parser) object(v *Value, depth int) *Error {
 		if err := p.str(); err != nil {
 			return err
 		}
-		keyEnd := p.pos
-		key := unquote(p.data[keyAt:keyEnd])
-		if first := find(v.Members, seen, key); first >= 0 {
-			line, _ := position(p.data, v.Members[first].keyAt)
+		key, hash := p.key(p.data[keyAt:p.pos])
+		if first := seen.add(key, hash, p.members[base:]); first >= 0 {
+			line, _ := position(p.data, p.members[base+first].keyAt)
 			e := p.doc.fail(keyAt, strconv.Quote(key)+" is given twice, first in line "+strconv.Itoa(line), "keep one of them")
 			return e.within(keyStep(key))
-		}
-		if len(v.Members) == 8 {
-			seen = make(map[string]int, 16)
-			for i, m := range v.Members {
-				seen[m.Key] = i
-			}
-		}
-		if seen != nil {
-			seen[key] = len(v.Members)
 		}
 		p.space()
 		if p.peek() != ':' {
@@ -173,7 +169,7 @@ func (p *parser) object(v *Value, depth int) *Error {
 		if err != nil {
 			return err.within(keyStep(key))
 		}
-		v.Members = append(v.Members, Member{Key: key, Value: child, keyAt: keyAt, keyEnd: keyEnd})
+		p.members = append(p.members, Member{Key: key, Value: child, keyAt: keyAt})
 		p.space()
 		switch p.peek() {
 		case ',':
@@ -184,6 +180,7 @@ func (p *parser) object(v *Value, depth int) *Error {
 			}
 		case '}':
 			p.pos++
+			v.Members, p.members = takeOff(p.members, base)
 			return nil
 		default:
 			return p.unexpected("a , or }")
@@ -191,36 +188,22 @@ func (p *parser) object(v *Value, depth int) *Error {
 	}
 }
 
-// find gives the index of the member with the key, or -1.
-func find(members []Member, seen map[string]int, key string) int {
-	if seen != nil {
-		if i, ok := seen[key]; ok {
-			return i
-		}
-		return -1
-	}
-	for i := range members {
-		if members[i].Key == key {
-			return i
-		}
-	}
-	return -1
-}
-
 func (p *parser) array(v *Value, depth int) *Error {
 	p.pos++ // [
-	v.Items = []*Value{}
 	p.space()
 	if p.peek() == ']' {
 		p.pos++
+		v.Items = []*Value{}
 		return nil
 	}
+	base := len(p.items)
 	for {
+		i := len(p.items) - base
 		child, err := p.value(depth + 1)
 		if err != nil {
-			return err.within(indexStep(len(v.Items)))
+			return err.within(indexStep(i))
 		}
-		v.Items = append(v.Items, child)
+		p.items = append(p.items, child)
 		p.space()
 		switch p.peek() {
 		case ',':
@@ -231,6 +214,7 @@ func (p *parser) array(v *Value, depth int) *Error {
 			}
 		case ']':
 			p.pos++
+			v.Items, p.items = takeOff(p.items, base)
 			return nil
 		default:
 			return p.unexpected("a , or ]")
@@ -242,7 +226,15 @@ func (p *parser) array(v *Value, depth int) *Error {
 func (p *parser) str() *Error {
 	start := p.pos
 	p.pos++
-	for p.pos < len(p.data) {
+	for {
+		at := p.pos
+		for at < len(p.data) && plain[p.data[at]] {
+			at++
+		}
+		p.pos = at
+		if p.pos == len(p.data) {
+			return p.doc.fail(start, "the string has no end", `close it with "`)
+		}
 		switch c := p.data[p.pos]; {
 		case c == '"':
 			p.pos++
@@ -253,8 +245,6 @@ func (p *parser) str() *Error {
 			}
 		case c < ' ':
 			return p.doc.fail(p.pos, "a control character stands in a string", "write it as an escape, such as \\n")
-		case c < utf8.RuneSelf:
-			p.pos++
 		default:
 			r, size := utf8.DecodeRune(p.data[p.pos:])
 			if r == utf8.RuneError && size == 1 {
@@ -263,8 +253,16 @@ func (p *parser) str() *Error {
 			p.pos += size
 		}
 	}
-	return p.doc.fail(start, "the string has no end", `close it with "`)
 }
+
+// plain has the bytes of a string that stand for themselves and need no look:
+// nearly all of them.
+var plain = func() (table [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
 
 // escape walks over a backslash and what belongs to it. Half of a surrogate
 // pair is refused: it stands for no character, and decoders replace it, so that

@@ -23,15 +23,15 @@ const (
 // field is a place for a key in a struct.
 type field struct {
 	typ    reflect.Type
-	quoted bool // json's option "string"
+	index  []int // json: the way to it through embedded structs
+	quoted bool  // json's option "string", where the type has that
 }
 
 // fields are the keys that a struct knows.
 type fields struct {
-	byKey  map[string]field
-	folded map[string]string // the folded form of a key to the key
-	known  []string          // the keys, sorted
-	rest   reflect.Type      // of the values of other keys (yaml: inline map), or nil
+	byKey map[string]field
+	known []string     // the keys, sorted
+	rest  reflect.Type // of the values of other keys (yaml: inline map), or nil
 }
 
 type typeNames struct {
@@ -47,7 +47,7 @@ func fieldsOf(t reflect.Type, n names) *fields {
 	if f, ok := cache.Load(typeNames{t, n}); ok {
 		return f.(*fields)
 	}
-	f := &fields{byKey: map[string]field{}, folded: map[string]string{}}
+	f := &fields{byKey: map[string]field{}}
 	if n == jsonNames {
 		f.addJSON(t)
 	} else {
@@ -57,9 +57,6 @@ func fieldsOf(t reflect.Type, n names) *fields {
 		f.known = append(f.known, key)
 	}
 	slices.Sort(f.known)
-	for _, key := range f.known {
-		f.folded[fold(key)] = key
-	}
 	actual, _ := cache.LoadOrStore(typeNames{t, n}, f)
 	return actual.(*fields)
 }
@@ -67,21 +64,31 @@ func fieldsOf(t reflect.Type, n names) *fields {
 // addJSON adds the fields of t as encoding/json finds them: level by level of
 // embedded structs; on one level a name from a tag wins over one from the Go
 // field, two of the same rank hide each other, and a shallower level hides all
-// deeper ones.
+// deeper ones. A struct that one level embeds twice hides its own names, and is
+// looked into once.
 func (f *fields) addJSON(t reflect.Type) {
 	type candidate struct {
 		field
 		tagged bool
 	}
+	type embedded struct {
+		typ   reflect.Type
+		index []int
+	}
 	taken := map[string]bool{}
 	visited := map[reflect.Type]bool{}
-	for level := []reflect.Type{t}; len(level) > 0; {
-		var next []reflect.Type
+	times := map[reflect.Type]int{t: 1}
+	for level := []embedded{{typ: t}}; len(level) > 0; {
+		var next []embedded
+		nextTimes := map[reflect.Type]int{}
 		found := map[string][]candidate{}
-		for _, st := range level {
-			visited[st] = true
-			for i := range st.NumField() {
-				sf := st.Field(i)
+		for _, e := range level {
+			if visited[e.typ] {
+				continue
+			}
+			visited[e.typ] = true
+			for i := range e.typ.NumField() {
+				sf := e.typ.Field(i)
 				inner := sf.Type
 				if sf.Anonymous && inner.Kind() == reflect.Pointer {
 					inner = inner.Elem()
@@ -94,16 +101,21 @@ func (f *fields) addJSON(t reflect.Type) {
 				if !validName(name) {
 					name = ""
 				}
+				index := append(slices.Clone(e.index), i)
 				if sf.Anonymous && name == "" && inner.Kind() == reflect.Struct {
-					next = append(next, inner)
+					next = append(next, embedded{inner, index})
+					nextTimes[inner]++
 					continue
 				}
-				c := candidate{field{typ: sf.Type}, name != ""}
-				c.quoted = slices.Contains(strings.Split(options, ","), "string")
+				c := candidate{field{typ: sf.Type, index: index}, name != ""}
+				c.quoted = quotable(sf.Type) && slices.Contains(strings.Split(options, ","), "string")
 				if name == "" {
 					name = sf.Name
 				}
 				found[name] = append(found[name], c)
+				if times[e.typ] > 1 {
+					found[name] = append(found[name], c)
+				}
 			}
 		}
 		for name, cs := range found {
@@ -118,8 +130,16 @@ func (f *fields) addJSON(t reflect.Type) {
 				f.byKey[name] = cs[0].field
 			}
 		}
-		level = slices.DeleteFunc(next, func(t reflect.Type) bool { return visited[t] })
+		level, times = next, nextTimes
 	}
+}
+
+// quotable reports whether the option "string" means something for a type.
+func quotable(t reflect.Type) bool {
+	if t.Name() == "" && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() >= reflect.Bool && t.Kind() <= reflect.Float64 || t.Kind() == reflect.String
 }
 
 // validName reports whether encoding/json takes the name of a tag.

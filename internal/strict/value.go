@@ -41,7 +41,7 @@ type Member struct {
 	Key   string
 	Value *Value
 
-	keyAt, keyEnd int // of the quoted key in the document
+	keyAt int // of the quoted key in the document
 }
 
 // Get gives the member with exactly this key, or nil when it is absent. What is
@@ -50,10 +50,20 @@ func (v *Value) Get(key string) *Value {
 	if v == nil {
 		return nil
 	}
-	if i := find(v.Members, nil, key); i >= 0 {
+	if i := find(v.Members, key); i >= 0 {
 		return v.Members[i].Value
 	}
 	return nil
+}
+
+// find gives the index of the member with the key, or -1.
+func find(members []Member, key string) int {
+	for i := range members {
+		if members[i].Key == key {
+			return i
+		}
+	}
+	return -1
 }
 
 // Text is the content of a string, a number as it was written, true, false or

@@ -64,6 +64,35 @@ func TestTreeKeepsKeysThatDifferInCase(t *testing.T) {
 	}
 }
 
+// TestTreeOfManyKeys has keys that look alike to hashOf, so many that they are
+// not compared one by one to the end, in objects inside each other.
+func TestTreeOfManyKeys(t *testing.T) {
+	const n = 2*mostScanned + 20
+	object := func(value string) string {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(`"k%03dk":%s`, i, value))
+		}
+		return strings.Join(members, ",")
+	}
+	v := tree(t, "{"+object("{"+object("[1]")+"}")+"}")
+	if len(v.Members) != n {
+		t.Fatalf("%d members", len(v.Members))
+	}
+	for i, m := range v.Members {
+		if want := fmt.Sprintf("k%03dk", i); m.Key != want || len(m.Value.Members) != n || m.Value.Members[i].Key != want || m.Value.Members[i].Value.Text() != "[1]" {
+			t.Fatalf("member %d is %q: %.100s", i, m.Key, m.Value.Text())
+		}
+	}
+	for _, again := range []int{0, mostScanned - 1, mostScanned, n - 1} {
+		key := fmt.Sprintf("k%03dk", again)
+		_, err := Tree("f", []byte("{"+object("1")+`,"`+key+`":2}`))
+		if e := asError(t, err); e.Field != key || !strings.Contains(e.Msg, "given twice") {
+			t.Errorf("got %v in %s", e, e.Field)
+		}
+	}
+}
+
 func TestPositions(t *testing.T) {
 	v := tree(t, "{\n  \"é\": [1,\n    \"x\"]\n}")
 	line, column := v.Get("é").Position()
