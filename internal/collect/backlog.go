@@ -2,24 +2,27 @@ package collect
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
+
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 const (
 	// maxBacklog bounds how many answers wait at once, however many containers
 	// there are and however slow the engine says what they depend on.
 	maxBacklog = 256
-	// maxBacklogBytes bounds one answer that waits; they are 5 to 20 KiB.
+	// maxBacklogBytes bounds one answer that waits, as it came; they are 5 to 20
+	// KiB.
 	maxBacklogBytes = 64 << 10
 )
 
 // inspected is the answer about one container.
 type inspected struct {
-	at  int // in the list
-	raw json.RawMessage
+	at   int // in the list
+	said *workload.Inspected
+	size int // in bytes, as it came
 	// gone is true when the container was removed; otherwise, reason is why
-	// there is no raw.
+	// nothing is said.
 	gone   bool
 	reason string
 }
@@ -55,7 +58,7 @@ func (b *backlog) put(ctx context.Context, a inspected) (bool, error) {
 func (b *backlog) add(a inspected) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fits := !b.open && len(b.answers) < maxBacklog && len(a.raw) <= maxBacklogBytes
+	fits := !b.open && len(b.answers) < maxBacklog && a.size <= maxBacklogBytes
 	if fits {
 		b.answers = append(b.answers, a)
 	}

@@ -148,9 +148,10 @@ type collector struct {
 //  4. With the survey and the images there, answers become Specs: those of the
 //     backlog first, then each as it comes. What an answer says of exec sessions
 //     is looked at here too.
-//  5. Last come the processes of all, so that they are of one moment.
+//  5. As soon as every container was inspected, /proc is walked for the processes
+//     of all, so that they are of one moment.
 //
-// One pool runs the calls of 2 to 4. They are submitted in this order, so a
+// One pool runs all of it from 2 on. Calls are submitted in this order, so a
 // worker that waits with an answer waits only for what has begun before.
 func (c *collector) collect(ctx context.Context) error {
 	api, err := c.Client.API(ctx)
@@ -184,6 +185,14 @@ func (c *collector) collect(ctx context.Context) error {
 	})
 	all := newContainers(listed, images)
 	inspecting := calls.submit(len(listed), func(ctx context.Context, i int) error { return c.inspect(ctx, all, i) })
+	var seenThere processes
+	looking := calls.submit(1, func(ctx context.Context, _ int) (err error) {
+		if err := inspecting.wait(); err != nil {
+			return err
+		}
+		seenThere, err = c.findProcesses(ctx, all)
+		return err
+	})
 
 	if err := cmp.Or(surveying.wait(), imaging.wait()); err != nil {
 		return err
@@ -203,11 +212,12 @@ func (c *collector) collect(ctx context.Context) error {
 		return c.container(ctx, all, a)
 	})
 
-	if err := cmp.Or(inspecting.wait(), describing.wait()); err != nil {
+	if err := cmp.Or(inspecting.wait(), describing.wait(), looking.wait()); err != nil {
 		return err
 	}
 	c.finish(all)
-	return c.processes(ctx)
+	c.addProcesses(seenThere)
+	return nil
 }
 
 func (c *collector) unseen(path, reason string) {

@@ -65,28 +65,36 @@ func ownName(names []string, id string) string {
 func shortID(id string) string { return id[:min(12, len(id))] }
 
 // containers is what is found out about the listed containers. The elements of
-// listed, specs and gone with the same index belong together, and are written
-// by whoever has that container's answer.
+// listed, pids, specs and gone with the same index belong together, and are
+// written by whoever has that container's answer.
 type containers struct {
 	listed  []listedContainer
 	images  map[string]*foundImage
 	backlog *backlog
+	pids    []int // of the first process; 0 for a container that does not run
 	specs   []workload.Spec
 	gone    []bool
 }
 
 func newContainers(listed []listedContainer, images map[string]*foundImage) *containers {
 	return &containers{listed: listed, images: images, backlog: newBacklog(),
-		specs: make([]workload.Spec, len(listed)), gone: make([]bool, len(listed))}
+		pids: make([]int, len(listed)), specs: make([]workload.Spec, len(listed)), gone: make([]bool, len(listed))}
 }
 
 // inspect asks for one container, and describes it unless its answer is put off.
 func (c *collector) inspect(ctx context.Context, all *containers, at int) error {
 	raw, err := c.Client.ContainerInspect(ctx, all.listed[at].id)
-	a := inspected{at: at, raw: raw, gone: errors.Is(err, engine.ErrNotFound)}
+	a := inspected{at: at, size: len(raw), gone: errors.Is(err, engine.ErrNotFound)}
 	if !a.gone {
 		if a.reason, err = refusal(err); err != nil {
 			return err
+		}
+		if a.reason == "" {
+			if a.said, err = workload.ReadInspect(raw); err != nil {
+				a.reason = reasonUnreadable
+			} else {
+				all.pids[at] = a.said.PID()
+			}
 		}
 	}
 	putOff, err := all.backlog.put(ctx, a)
@@ -118,7 +126,7 @@ func (c *collector) container(ctx context.Context, all *containers, a inspected)
 	default:
 		around.Image = image.config
 	}
-	spec, execs, err := workload.FromInspect(a.raw, around)
+	spec, execs, err := a.said.Spec(around)
 	if err != nil {
 		all.specs[a.at] = unseenContainer(l, reasonUnreadable)
 		return nil

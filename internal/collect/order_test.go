@@ -3,7 +3,6 @@ package collect
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -259,12 +258,12 @@ func TestBacklog(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	b := newBacklog()
-	large := inspected{raw: make(json.RawMessage, maxBacklogBytes+1)}
+	large := inspected{size: maxBacklogBytes + 1}
 	if kept, err := b.put(ended, large); kept || !errors.Is(err, context.Canceled) {
 		t.Errorf("one that is too large: %v, %v", kept, err)
 	}
 	for i := range maxBacklog {
-		if kept, err := b.put(ended, inspected{at: i, raw: large.raw[1:]}); !kept || err != nil {
+		if kept, err := b.put(ended, inspected{at: i, size: maxBacklogBytes}); !kept || err != nil {
 			t.Fatalf("answer %d: %v, %v", i, kept, err)
 		}
 	}

@@ -20,9 +20,9 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// findProcesses lists the processes whose cgroup names an id that is known, by
+// walkProc lists the processes whose cgroup names an id that is known, by
 // that id.
-func findProcesses(ctx context.Context, proc string, known func(id []byte) bool) (map[string][]int, error) {
+func walkProc(ctx context.Context, proc string, known func(id []byte) bool) (map[string][]int, error) {
 	dir, err := os.Open(proc)
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)

@@ -13,49 +13,95 @@ import (
 // processes without end does not fill the facts. Its list is then open.
 const maxProcesses = 4096
 
-// processes looks at the processes of all containers that run, in one walk
+// processes are those of all containers, at one moment.
+type processes struct {
+	// looked is false where this machine's processes are not to be looked at, or
+	// no container runs.
+	looked bool
+	// listed is false where they cannot be.
+	listed bool
+	// of has those of each container, by its id. One that has any proves that
+	// the engine runs on this machine.
+	of map[string]sighted
+}
+
+// sighted are the processes of one container.
+type sighted struct {
+	list []seenProcess
+	cut  bool // the container has more
+}
+
+// findProcesses looks at the processes of all containers that run, in one walk
 // over /proc. A process belongs to the container whose id its cgroup names,
 // which holds for cgroup v1, v2 and both together, for either cgroup driver,
-// and for cgroups that the container made below its own; and it proves that the
-// engine runs on this machine.
-func (c *collector) processes(ctx context.Context) error {
-	running := map[string]*workload.Spec{}
-	for i := range c.facts.Containers {
-		if s := &c.facts.Containers[i]; s.Live.PID > 0 && isID(s.ID) {
-			running[s.ID] = s
+// and for cgroups that the container made below its own.
+func (c *collector) findProcesses(ctx context.Context, all *containers) (processes, error) {
+	first := map[string]int{}
+	for i, l := range all.listed {
+		if all.pids[i] > 0 && isID(l.id) {
+			first[l.id] = all.pids[i]
 		}
 	}
-	if c.Root == "" || len(running) == 0 {
-		return nil
+	if c.Root == "" || len(first) == 0 {
+		return processes{}, nil
 	}
 	proc := filepath.Join(c.Root, "proc")
-	pids, err := findProcesses(ctx, proc, func(id []byte) bool { return running[string(id)] != nil })
+	pids, err := walkProc(ctx, proc, func(id []byte) bool { return first[string(id)] > 0 })
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return processes{}, ctx.Err()
 	}
-	if err != nil {
-		for _, s := range running {
-			hideProcesses(s, "the processes of this machine cannot be listed")
-		}
-		return nil
-	}
+	found := processes{looked: true, listed: err == nil, of: map[string]sighted{}}
 	reader := processReader{proc: proc, sets: map[uint64][]string{}}
-	for id, s := range running {
+	for id, own := range pids {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return processes{}, ctx.Err()
 		}
-		switch own := pids[id]; {
+		found.of[id] = reader.readAll(own, first[id])
+	}
+	return found, nil
+}
+
+// readAll reads processes, of very many only some, but the first of the
+// container in any case.
+func (r processReader) readAll(pids []int, first int) sighted {
+	slices.Sort(pids)
+	s := sighted{cut: len(pids) > maxProcesses}
+	if s.cut {
+		pids = pids[:maxProcesses]
+		if !slices.Contains(pids, first) {
+			pids[maxProcesses-1] = first
+		}
+	}
+	s.list = make([]seenProcess, 0, len(pids))
+	for _, pid := range pids {
+		if p, err := r.read(pid); err == nil {
+			s.list = append(s.list, p)
+		}
+	}
+	return s
+}
+
+// addProcesses fills what the processes say of the containers that run.
+func (c *collector) addProcesses(found processes) {
+	for i := range c.facts.Containers {
+		s := &c.facts.Containers[i]
+		if !found.looked || s.Live.PID <= 0 || !isID(s.ID) {
+			continue
+		}
+		own, any := found.of[s.ID]
+		switch {
+		case !found.listed:
+			hideProcesses(s, "the processes of this machine cannot be listed")
 		case c.sandboxes[s.Runtime]:
 			hideProcesses(s, "the runtime "+s.Runtime+" keeps them out of the host's sight")
-		case len(own) > 0:
-			c.lookInto(s, own, reader)
-		case len(pids) > 0:
+		case len(own.list) > 0:
+			c.lookInto(s, own)
+		case any || len(found.of) > 0:
 			hideProcesses(s, "they ended meanwhile")
 		default:
 			hideProcesses(s, "they are not on this machine, or hidden from this user")
 		}
 	}
-	return nil
 }
 
 func hideProcesses(s *workload.Spec, reason string) {
@@ -65,25 +111,8 @@ func hideProcesses(s *workload.Spec, reason string) {
 }
 
 // lookInto fills what the processes of one container say.
-func (c *collector) lookInto(s *workload.Spec, pids []int, reader processReader) {
-	slices.Sort(pids)
-	first, cut := int(s.Live.PID), len(pids) > maxProcesses
-	if cut {
-		pids = pids[:maxProcesses]
-		if !slices.Contains(pids, first) {
-			pids[maxProcesses-1] = first
-		}
-	}
-	seen := make([]seenProcess, 0, len(pids))
-	for _, pid := range pids {
-		if p, err := reader.read(pid); err == nil {
-			seen = append(seen, p)
-		}
-	}
-	if len(seen) == 0 {
-		hideProcesses(s, "they ended meanwhile")
-		return
-	}
+func (c *collector) lookInto(s *workload.Spec, own sighted) {
+	seen, cut := own.list, own.cut
 	s.Reveal("live.processes")
 	s.Live.Processes = make([]workload.Process, len(seen))
 	for i, p := range seen {

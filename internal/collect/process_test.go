@@ -238,7 +238,7 @@ func TestFindProcessesOfThisMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := findProcesses(context.Background(), "/proc", func([]byte) bool { return false })
+	got, err := walkProc(context.Background(), "/proc", func([]byte) bool { return false })
 	if err != nil || len(got) != 0 {
 		t.Errorf("nothing is known, and got %v, %v (this process: %s)", got, err, own)
 	}

@@ -63,7 +63,7 @@ type expression struct {
 	name string
 	env  *cel.Env
 	// ast is nil for an expression that was compiled beforehand.
-	ast  *cel.Ast
+	ast  *ast.AST
 	cost bool
 	// paths are the facts that it reads, each as a chain of names.
 	paths [][]string
@@ -109,8 +109,8 @@ func (c *code) compile(r *Rule) error {
 		return err
 	}
 	if c.each != nil {
-		c.list = chainOf(c.each.ast.NativeRep().Expr())
-		list := c.each.ast.OutputType()
+		c.list = chainOf(c.each.ast.Expr())
+		list := c.each.output()
 		if list.Kind() != types.ListKind {
 			return r.failAt(r.Each, "each", "each is not a list", "")
 		}
@@ -128,7 +128,7 @@ func (c *code) compile(r *Rule) error {
 		}
 		e.name = b.Name
 		c.let = append(c.let, e)
-		if env, err = env.Extend(cel.Variable(b.Name, e.ast.OutputType())); err != nil {
+		if env, err = env.Extend(cel.Variable(b.Name, e.output())); err != nil {
 			return fmt.Errorf("%s: declaring %s: %w", r.File, b.Name, err)
 		}
 	}
@@ -143,7 +143,7 @@ func (c *code) compile(r *Rule) error {
 		if err != nil {
 			return err
 		}
-		if !plainData(e.ast.OutputType()) {
+		if !plainData(e.output()) {
 			return r.failAt(b.Expression, "evidence."+b.Name, "evidence is text, numbers, or lists and maps of them", "name the field that matters")
 		}
 		e.name = b.Name
@@ -206,20 +206,23 @@ func (r *Rule) expression(env *cel.Env, field string, src Expression, want *cel.
 	if msg, hint := trap(tree.NativeRep()); msg != "" {
 		return nil, r.failAt(src, field, msg, hint)
 	}
-	return newExpression(env, tree, !r.Ours), nil
+	return newExpression(env, tree.NativeRep(), !r.Ours), nil
 }
 
-func newExpression(env *cel.Env, tree *cel.Ast, cost bool) *expression {
-	e := &expression{env: env, ast: tree, cost: cost, paths: factPaths(tree.NativeRep())}
-	e.plan(func() (*cel.Ast, error) { return tree, nil })
+func newExpression(env *cel.Env, checked *ast.AST, cost bool) *expression {
+	e := &expression{env: env, ast: checked, cost: cost, paths: factPaths(checked)}
+	e.plan(func() (*ast.AST, error) { return checked, nil })
 	return e
 }
 
+// output is the type of what an expression that was compiled here gives.
+func (e *expression) output() *cel.Type { return e.ast.GetType(e.ast.Expr().ID()) }
+
 // plan sets the programs, which are made when they are first run.
-func (e *expression) plan(tree func() (*cel.Ast, error)) {
+func (e *expression) plan(tree func() (*ast.AST, error)) {
 	program := func(options ...cel.EvalOption) func() (cel.Program, error) {
 		return sync.OnceValues(func() (cel.Program, error) {
-			ast, err := tree()
+			checked, err := tree()
 			if err != nil {
 				return nil, err
 			}
@@ -227,7 +230,7 @@ func (e *expression) plan(tree func() (*cel.Ast, error)) {
 			if e.cost {
 				opts = append(opts, cel.CostLimit(userCostLimit))
 			}
-			return e.env.Program(ast, opts...)
+			return e.env.PlanProgram(checked, opts...)
 		})
 	}
 	e.plain, e.partial = program(), program(cel.OptPartialEval)

@@ -8,9 +8,7 @@ import (
 	"io/fs"
 	"sync"
 
-	"cel.dev/cel-go/cel"
-	exprpb "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
-	"google.golang.org/protobuf/proto"
+	"cel.dev/cel-go/common/ast"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 )
@@ -21,7 +19,7 @@ import (
 const CompiledFile = "compiled.json"
 
 // compiledSchema names the form of CompiledFile.
-const compiledSchema = "plimsoll/compiled-rules/1"
+const compiledSchema = "plimsoll/compiled-rules/2"
 
 // compiledRules is CompiledFile.
 type compiledRules struct {
@@ -58,9 +56,8 @@ type compiledRule struct {
 type compiledExpression struct {
 	Name  string     `json:"name,omitempty"`
 	Paths [][]string `json:"paths,omitempty"`
-	// Checked is a CheckedExpr of CEL's protocol buffers, without places in the
-	// source.
-	Checked []byte `json:"checked"`
+	// Tree is the checked expression as appendTree writes it.
+	Tree []byte `json:"tree"`
 }
 
 // compiledParam is a parameter with its value in the field of its type, since
@@ -162,13 +159,8 @@ func (r *Rule) compiled(file []byte) (compiledRule, error) {
 }
 
 func (e *expression) compiled() (compiledExpression, error) {
-	checked, err := cel.AstToCheckedExpr(e.ast)
-	if err != nil {
-		return compiledExpression{}, err
-	}
-	checked.SourceInfo = nil
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(checked)
-	return compiledExpression{Name: e.name, Paths: e.paths, Checked: data}, err
+	tree, err := appendTree(e.ast)
+	return compiledExpression{Name: e.name, Paths: e.paths, Tree: tree}, err
 }
 
 func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
@@ -253,10 +245,4 @@ func (c *code) restore(r *Rule) error {
 	return nil
 }
 
-func (e *compiledExpression) tree() (*cel.Ast, error) {
-	var checked exprpb.CheckedExpr
-	if err := proto.Unmarshal(e.Checked, &checked); err != nil {
-		return nil, fmt.Errorf("reading a compiled expression: %w", err)
-	}
-	return cel.CheckedExprToAstWithSource(&checked, nil)
-}
+func (e *compiledExpression) tree() (*ast.AST, error) { return readTree(string(e.Tree)) }

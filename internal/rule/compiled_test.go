@@ -142,13 +142,13 @@ func TestCompiledIsBroken(t *testing.T) {
 		}
 	}
 	files := tree(t, sampleRule)
-	files[CompiledFile].Data = bytes.Replace(files[CompiledFile].Data, []byte(`"checked":"`), []byte(`"checked":"AAAA`), 1)
+	files[CompiledFile].Data = bytes.Replace(files[CompiledFile].Data, []byte(`"tree":"`), []byte(`"tree":"AAAA`), 1)
 	set, err := LoadToJudge(files, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found, err := set.Judge(&facts.Facts{Containers: []workload.Spec{{Name: "bare"}}})
-	if err != nil || found[0].Status != finding.Unknown || !strings.Contains(found[0].Reason, "reading a compiled expression") {
+	if err != nil || found[0].Status != finding.Unknown || !strings.Contains(found[0].Reason, "a compiled expression is cut short") {
 		t.Errorf("an expression that cannot be read: %v, %v", found, err)
 	}
 }

@@ -25,7 +25,7 @@ func (r *Rule) Mutants() ([]Mutant, error) {
 	}
 	pass := r.code.pass
 	var parts []int64
-	tree := pass.ast.NativeRep()
+	tree := pass.ast
 	var visit func(e ast.Expr)
 	visit = func(e ast.Expr) {
 		if tree.GetType(e.ID()) != nil && tree.GetType(e.ID()).Kind() == types.BoolKind && e.Kind() != ast.LiteralKind {
@@ -57,7 +57,7 @@ func (r *Rule) Mutants() ([]Mutant, error) {
 
 func (r *Rule) mutate(id int64, by bool) (Mutant, error) {
 	pass := r.code.pass
-	changed := ast.Copy(pass.ast.NativeRep())
+	changed := ast.Copy(pass.ast)
 	m := Mutant{By: by}
 	factory := ast.NewExprFactory()
 	ast.PostOrderVisit(changed.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -77,7 +77,7 @@ func (r *Rule) mutate(id int64, by bool) (Mutant, error) {
 	if issues != nil && issues.Err() != nil {
 		return m, fmt.Errorf("%s: replacing a part of pass: %w", r.File, issues.Err())
 	}
-	m.Rule = r.with(newExpression(pass.env, compiled, pass.cost))
+	m.Rule = r.with(newExpression(pass.env, compiled.NativeRep(), pass.cost))
 	return m, nil
 }
 

@@ -6,17 +6,35 @@ import (
 	"time"
 )
 
-// FromInspect makes a Spec of the engine's answer to GET /containers/{id}/json.
+// Inspected is an engine's answer to GET /containers/{id}/json that was read,
+// but not yet understood: what it means depends on its Surroundings.
+type Inspected struct {
+	body    InspectBody
+	unknown []string
+}
+
+// ReadInspect reads an answer. It keeps nothing of body.
+func ReadInspect(body []byte) (*Inspected, error) {
+	in := &Inspected{}
+	var err error
+	in.unknown, err = decode("the engine's inspect answer", body, &in.body)
+	if err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// PID is the first process of the container as the engine counts it, or 0 for
+// one that does not run.
+func (in *Inspected) PID() int { return int(in.body.State.Pid) }
+
+// Spec makes a Spec of the answer, and gives the exec sessions that it names.
 //
 // Processes and exec sessions are not in the answer: both are left unseen for
 // the collector, which Reveals what it finds.
-func FromInspect(body []byte, around Surroundings) (Spec, []string, error) {
-	var raw InspectBody
-	unknown, err := decode("the engine's inspect answer", body, &raw)
-	if err != nil {
-		return Spec{}, nil, err
-	}
-	s := Spec{Origin: OriginInspect, Name: strings.TrimPrefix(raw.Name, "/"), ID: raw.ID, UnknownFields: unknown}
+func (in *Inspected) Spec(around Surroundings) (Spec, []string, error) {
+	raw := &in.body
+	s := Spec{Origin: OriginInspect, Name: strings.TrimPrefix(raw.Name, "/"), ID: raw.ID, UnknownFields: in.unknown}
 	b := builder{spec: &s, cfg: &raw.Config, host: &raw.HostConfig, around: &around, live: true}
 	if err := b.fill(); err != nil {
 		return Spec{}, nil, fmt.Errorf("container %s: %w", s.Name, err)
@@ -26,11 +44,20 @@ func FromInspect(body []byte, around Surroundings) (Spec, []string, error) {
 	b.livePorts(raw.NetworkSettings.Ports)
 	b.liveMounts(raw.Mounts)
 	b.liveAppArmor(raw.AppArmorProfile)
-	if err := b.liveState(&raw); err != nil {
+	if err := b.liveState(raw); err != nil {
 		return Spec{}, nil, fmt.Errorf("container %s: %w", s.Name, err)
 	}
 	s.finish()
 	return s, raw.ExecIDs, nil
+}
+
+// FromInspect is ReadInspect and Spec.
+func FromInspect(body []byte, around Surroundings) (Spec, []string, error) {
+	in, err := ReadInspect(body)
+	if err != nil {
+		return Spec{}, nil, err
+	}
+	return in.Spec(around)
 }
 
 // liveImage: the answer names the image that runs; the tag that it was asked by
