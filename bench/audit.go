@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +53,7 @@ func (b *bench) audits(p *page) (audited, error) {
 	}
 	a.asked, a.other = counter.kinds, counter.other
 	paths := filepath.Join(b.dir, "paths")
-	if err := os.WriteFile(paths, []byte(strings.Join(counter.paths, "\n")+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(paths, []byte(inOrder(counter.paths)), 0o644); err != nil {
 		return a, err
 	}
 	ours := command{argv: b.auditArgs(b.socket)}
@@ -76,6 +78,33 @@ func (b *bench) audits(p *page) (audited, error) {
 		a.bench, err = b.dockerBench(ours)
 	}
 	return a, err
+}
+
+// inOrder makes the minimal client's input of the paths that an audit asked for:
+// the version of the API is agreed on first, and the list of containers is there
+// before anything is inspected.
+func inOrder(paths []string) string {
+	const (
+		ping = iota
+		once
+		list
+		inspect
+	)
+	var text [inspect + 1]strings.Builder
+	for _, p := range paths {
+		part := inspect
+		switch u, err := url.Parse(p); {
+		case err != nil:
+		case u.Path == "/_ping":
+			part = ping
+		case kindOf(http.MethodGet, u) == kindList:
+			part = list
+		case kindOf(http.MethodGet, u) == kindOther:
+			part = once
+		}
+		text[part].WriteString(p + "\n")
+	}
+	return text[ping].String() + "\n" + text[once].String() + text[list].String() + "\n" + text[inspect].String()
 }
 
 // dockerBench compares with a checkout of docker-bench-security, which is a

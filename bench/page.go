@@ -194,12 +194,13 @@ const meaning = `- **Ratios, not times.** Both programs of a pair run one after 
   above with the load above.
 - **The minimal client** (bench/minimal) asks the same engine for the same paths
   over as many connections, writes HTTP by hand, keeps its connections open, and
-  drops the answers. It is told all paths beforehand, so that it never waits for
-  one answer before it can ask the next question. What an audit takes beyond it
-  is the price of the start, of reading the rules, of understanding the answers,
-  of judging, and of the report. While the engine answers it uses the processors
-  too, so the ratio is the higher, the quicker the engine and the fewer the
-  processors: it compares only with itself on one machine.
+  drops the answers. It is told all paths beforehand, and waits only where every
+  client must: for the version of the API, and for the list before it inspects
+  what is listed. What an audit takes beyond it is the price of the start, of
+  reading the rules, of understanding the answers, of judging, and of the report.
+  While the engine answers it uses the processors too, so the ratio is the
+  higher, the quicker the engine and the fewer the processors: it compares only
+  with itself on one machine.
 - **The containers** are made from one small image in a few variants; they
   differ in limits, mounts, users and capabilities. Most are created and never
   started.
