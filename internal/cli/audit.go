@@ -94,11 +94,13 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 		return lookErr
 	}
 	a.room(len(f.Containers))
+	reached := make(chan []finding.Reach, 1)
+	go func() { reached <- reach.Of(f) }()
 	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.set, f, j, config.Mark, started) })
 	if err != nil {
 		return err
 	}
-	report.Reach = append(report.Reach, reach.Of(f)...)
+	report.Reach = append(report.Reach, <-reached...)
 	if err := a.write(ctx, report, j, ""); err != nil {
 		return err
 	}

@@ -246,40 +246,55 @@ func compareSubjects(a, b *Finding) int {
 // Sort orders findings for files: by rule as CompareRules has it, subject and
 // element. All findings of a rule have the same ids.
 //
-// There may be a million findings, which are large, of a hundred rules, and
-// most come in order. So the rules are put in order, then the positions of each
-// one's findings, and a finding is moved once, if at all.
+// There may be a million findings, which are large, of a hundred rules. So the
+// rules are put in order, then the positions of each one's findings, and each
+// finding is moved once; none where all are in order already, as they come from
+// judging.
 func Sort(findings []Finding, benchmark string) {
+	if inOrder(findings, benchmark) {
+		return
+	}
 	type ruled struct {
 		about *About
 		at    []int
 	}
 	byName := map[string]*ruled{}
 	var rules []*ruled
-	var last *ruled
 	for i := range findings {
 		f := &findings[i]
-		if last == nil || last.about != f.About && last.about.Rule != f.Rule {
-			if last = byName[f.Rule]; last == nil {
-				last = &ruled{about: f.About}
-				byName[f.Rule] = last
-				rules = append(rules, last)
-			}
+		r := byName[f.Rule]
+		if r == nil {
+			r = &ruled{about: f.About}
+			byName[f.Rule] = r
+			rules = append(rules, r)
 		}
-		last.at = append(last.at, i)
+		r.at = append(r.at, i)
 	}
 	slices.SortFunc(rules, func(a, b *ruled) int { return CompareRules(a.about, b.about, benchmark) })
 	order := make([]int, 0, len(findings))
 	for _, r := range rules {
-		compare := func(i, j int) int { return compareSubjects(&findings[i], &findings[j]) }
-		if !slices.IsSortedFunc(r.at, compare) {
-			slices.SortStableFunc(r.at, compare)
-		}
+		slices.SortStableFunc(r.at, func(i, j int) int { return compareSubjects(&findings[i], &findings[j]) })
 		order = append(order, r.at...)
 	}
-	if !slices.IsSorted(order) {
-		arrange(findings, order)
+	arrange(findings, order)
+}
+
+// inOrder reports whether findings are as Sort would leave them.
+func inOrder(findings []Finding, benchmark string) bool {
+	for i := 1; i < len(findings); i++ {
+		a, b := &findings[i-1], &findings[i]
+		order := 0
+		if a.About != b.About {
+			order = CompareRules(a.About, b.About, benchmark)
+		}
+		if order == 0 {
+			order = compareSubjects(a, b)
+		}
+		if order > 0 {
+			return false
+		}
 	}
+	return true
 }
 
 // arrange puts at each position i the finding from order[i], without a second

@@ -19,9 +19,10 @@ type page struct {
 	report finding.Report
 	o      Options
 	text   strings.Builder
-	// subjects are those of the findings, and worst the rank of the gravest
-	// failure of each, by its number.
+	// subjects are those of the findings, numbers theirs by finding, and worst the
+	// rank of the gravest failure of each by its number.
 	subjects roster
+	numbers  []int32
 	worst    []int
 	// worstByName is the same by name, for what knows no more.
 	worstByName map[string]int
@@ -31,10 +32,11 @@ type page struct {
 var harmless = len(finding.Severities)
 
 func newPage(out *term.Printer, r finding.Report, o Options) *page {
-	p := &page{out: out, report: r, o: o, worstByName: map[string]int{}}
+	p := &page{out: out, report: r, o: o, numbers: make([]int32, len(r.Findings)), worstByName: map[string]int{}}
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		n := p.subjects.number(f.Subject)
+		p.numbers[i] = int32(n)
 		if n == len(p.worst) {
 			p.worst = append(p.worst, harmless)
 		}

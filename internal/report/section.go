@@ -15,14 +15,40 @@ var sectionOrder = []string{"files", "containers", "daemon", "host", "images", "
 // section is a part of the report.
 type section struct {
 	name  string
-	count map[finding.Status]int
+	count [6]int // by statusNumber
 	// byStatus are the findings that are written.
 	byStatus map[finding.Status][]*finding.Finding
 	// failing counts failures by severity, gravest first.
 	failing [5]int
-	// fails says of each subject, by number, whether something fails; those
-	// that the section has nothing of are not in it.
-	fails map[int]bool
+	// has says of each subject, by number, whether the section has something of
+	// it, and whether that fails.
+	has []presence
+}
+
+// presence is what a section has of a subject.
+type presence uint8
+
+const (
+	hasNothing presence = iota
+	hasSome
+	hasFailure
+)
+
+// statusNumber is the place of a status in a section's count.
+func statusNumber(s finding.Status) int {
+	switch s {
+	case finding.Fail:
+		return 0
+	case finding.Pass:
+		return 1
+	case finding.Unknown:
+		return 2
+	case finding.Manual:
+		return 3
+	case finding.Waived:
+		return 4
+	}
+	return 5 // not applicable
 }
 
 // split sorts the findings into sections, worst first: by how many failures of
@@ -38,17 +64,17 @@ func (p *page) split() []*section {
 			s = byName[f.Section]
 		}
 		if s == nil {
-			s = &section{name: f.Section, count: map[finding.Status]int{}, byStatus: map[finding.Status][]*finding.Finding{}, fails: map[int]bool{}}
+			s = &section{name: f.Section, byStatus: map[finding.Status][]*finding.Finding{}, has: make([]presence, len(p.subjects.list))}
 			byName[f.Section] = s
 			all = append(all, s)
 		}
-		s.count[f.Status]++
+		s.count[statusNumber(f.Status)]++
 		if f.Status != finding.NotApplicable && (p.o.Verbose || f.Status != finding.Pass) {
 			s.byStatus[f.Status] = append(s.byStatus[f.Status], f)
 		}
-		n := p.subjects.number(f.Subject)
-		if fails, known := s.fails[n]; !known || !fails && f.Status == finding.Fail {
-			s.fails[n] = f.Status == finding.Fail
+		has := &s.has[p.numbers[i]]
+		if *has = max(*has, hasSome); f.Status == finding.Fail {
+			*has = hasFailure
 		}
 		if f.Status == finding.Fail {
 			s.failing[f.Severity.Rank()]++
@@ -72,7 +98,7 @@ func (p *page) split() []*section {
 	return all
 }
 
-func (s *section) n(status finding.Status) int { return s.count[status] }
+func (s *section) n(status finding.Status) int { return s.count[statusNumber(status)] }
 
 // shown reports whether a section has something to say.
 func (s *section) shown(verbose bool) bool {
@@ -86,14 +112,17 @@ func (s *section) counts() string {
 	var parts []string
 	if n := s.n(finding.Fail); n > 0 {
 		text := number(n) + " failing"
-		subjects := 0
-		for _, fails := range s.fails {
-			if fails {
-				subjects++
+		failing, all := 0, 0
+		for _, has := range s.has {
+			if has != hasNothing {
+				all++
+			}
+			if has == hasFailure {
+				failing++
 			}
 		}
-		if n > 1 && len(s.fails) > 1 {
-			text += " in " + number(subjects) + " of " + number(len(s.fails))
+		if n > 1 && all > 1 {
+			text += " in " + number(failing) + " of " + number(all)
 		}
 		parts = append(parts, text)
 	}
@@ -121,7 +150,7 @@ func others(n func(finding.Status) int) []string {
 // sections writes the sections that have something to say, and the others in
 // one line.
 func (p *page) sections() {
-	rest := section{count: map[finding.Status]int{}}
+	var rest section
 	var names []string
 	for _, s := range p.split() {
 		if s.shown(p.o.Verbose) {
@@ -131,8 +160,8 @@ func (p *page) sections() {
 			continue
 		}
 		names = append(names, lowerFirst(s.name))
-		for status, n := range s.count {
-			rest.count[status] += n
+		for i, n := range s.count {
+			rest.count[i] += n
 		}
 	}
 	if len(names) > 0 {
