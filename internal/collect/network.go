@@ -15,11 +15,8 @@ import (
 
 // decode reads one element of a list.
 func decode(what string, raw json.RawMessage, into any) error {
-	tree, err := strict.Tree(what, raw)
-	if err != nil {
-		return err
-	}
-	return tree.Decode(into)
+	_, err := strict.Decode(what, raw, into)
+	return err
 }
 
 // iccOption is the bridge driver's; a bridge that lacks it lets its containers

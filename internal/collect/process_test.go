@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -206,7 +207,7 @@ func TestReadBounded(t *testing.T) {
 		if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := readBounded(name); (err == nil) != fits || fits && len(got) != size {
+		if got, err := readBounded(unix.AT_FDCWD, name, nil); (err == nil) != fits || fits && len(got) != size {
 			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
 		}
 	}

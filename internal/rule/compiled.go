@@ -3,6 +3,7 @@ package rule
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"cel.dev/cel-go/common/ast"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // CompiledFile is the name of the file beside our rules that holds them
@@ -56,8 +58,8 @@ type compiledRule struct {
 type compiledExpression struct {
 	Name  string     `json:"name,omitempty"`
 	Paths [][]string `json:"paths,omitempty"`
-	// Tree is the checked expression as appendTree writes it.
-	Tree []byte `json:"tree"`
+	// Tree is the checked expression as appendTree writes it, in base64.
+	Tree string `json:"tree"`
 }
 
 // compiledParam is a parameter with its value in the field of its type, since
@@ -160,7 +162,7 @@ func (r *Rule) compiled(file []byte) (compiledRule, error) {
 
 func (e *expression) compiled() (compiledExpression, error) {
 	tree, err := appendTree(e.ast)
-	return compiledExpression{Name: e.name, Paths: e.paths, Tree: tree}, err
+	return compiledExpression{Name: e.name, Paths: e.paths, Tree: base64.StdEncoding.EncodeToString(tree)}, err
 }
 
 func digest(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
@@ -173,8 +175,8 @@ func (s *Set) readCompiled(ours fs.FS) error {
 		return fmt.Errorf("reading compiled rules: %w", err)
 	}
 	var all compiledRules
-	if err := json.Unmarshal(text, &all); err != nil {
-		return fmt.Errorf("reading %s: %w", CompiledFile, err)
+	if _, err := strict.Decode(CompiledFile, text, &all); err != nil {
+		return fmt.Errorf("reading compiled rules: %w", err)
 	}
 	if all.Schema != compiledSchema {
 		return fmt.Errorf("reading %s: its schema is %q, not %s", CompiledFile, all.Schema, compiledSchema)
@@ -245,4 +247,10 @@ func (c *code) restore(r *Rule) error {
 	return nil
 }
 
-func (e *compiledExpression) tree() (*ast.AST, error) { return readTree(string(e.Tree)) }
+func (e *compiledExpression) tree() (*ast.AST, error) {
+	text, err := base64.StdEncoding.DecodeString(e.Tree)
+	if err != nil {
+		return nil, fmt.Errorf("reading a compiled expression: %w", err)
+	}
+	return readTree(string(text))
+}

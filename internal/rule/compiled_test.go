@@ -132,7 +132,7 @@ func TestCompiledIsBroken(t *testing.T) {
 		want   string
 	}{
 		"missing":    {func(f fstest.MapFS) { delete(f, CompiledFile) }, "reading compiled rules"},
-		"not JSON":   {func(f fstest.MapFS) { f[CompiledFile] = &fstest.MapFile{Data: []byte("{")} }, "reading compiled.json"},
+		"not JSON":   {func(f fstest.MapFS) { f[CompiledFile] = &fstest.MapFile{Data: []byte("{")} }, "reading compiled rules: compiled.json line 1"},
 		"of another": {func(f fstest.MapFS) { f[CompiledFile] = &fstest.MapFile{Data: []byte("{}")} }, `its schema is ""`},
 	} {
 		files := tree(t, sampleRule)

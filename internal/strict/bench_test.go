@@ -62,3 +62,15 @@ func BenchmarkUnknown(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkDecodeAtOnce(b *testing.B) {
+	data := inspect(b)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var into workload.InspectBody
+		if unknown, err := strict.Decode("inspect.json", data, &into); err != nil || len(unknown) != 0 {
+			b.Fatal(unknown, err)
+		}
+	}
+}

@@ -182,9 +182,14 @@ func TestDecodedStandsAlone(t *testing.T) {
 				if err == nil {
 					err = v.Decode(&got)
 				}
+				var once rich
+				_, onceErr := Decode("f", data, &once)
 				clear(data)
 				if err != nil || !reflect.DeepEqual(want, got) {
 					t.Errorf("%s\nencoding/json reads %+v\nand we             %+v, %v", text, want, got, err)
+				}
+				if onceErr != nil || !reflect.DeepEqual(want, once) {
+					t.Errorf("%s\nencoding/json reads %+v\nand we at once     %+v, %v", text, want, once, onceErr)
 				}
 			}
 		})

@@ -2,8 +2,8 @@ package strict
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
-	"unicode/utf8"
 )
 
 // document is the text that a tree of values points into.
@@ -34,309 +34,124 @@ func Tree(file string, data []byte) (*Value, error) {
 	if p.pos == len(data) {
 		return nil, &Error{File: file, Msg: "there is no JSON in it", Source: data}
 	}
-	root, err := p.value(0)
-	if err != nil {
+	d.root = p.newValue()
+	if err := p.walk(d.root, 0); err != nil {
 		return nil, err
 	}
-	p.space()
-	if p.pos < len(data) {
-		return nil, d.fail(p.pos, "something follows after the JSON value", "one value is read; remove the rest")
+	if err := p.end(); err != nil {
+		return nil, err
 	}
-	d.root = root
 	p.scratch.giveBack()
-	return root, nil
+	return d.root, nil
 }
 
 // parser walks over data once; pos is the next byte.
 type parser struct {
 	*scratch
-	doc   *document
-	data  []byte
-	pos   int
-	spare []Value // made together, not used yet
+	doc     *document
+	data    []byte
+	pos     int
+	escaped bool    // there are escapes in the string walked over last
+	spare   []Value // made together, not used yet
 }
 
-// peek gives the next byte, or 0 at the end; 0 is valid nowhere in JSON.
-func (p *parser) peek() byte {
-	if p.pos < len(p.data) {
-		return p.data[p.pos]
-	}
-	return 0
-}
-
-func (p *parser) space() {
-	for p.pos < len(p.data) {
-		switch p.data[p.pos] {
-		case ' ', '\t', '\r', '\n':
-			p.pos++
-		default:
-			return
-		}
-	}
-}
-
-// unexpected says what stands where something else should.
-func (p *parser) unexpected(want string) *Error {
-	if p.pos >= len(p.data) {
-		return p.doc.fail(p.pos, "the JSON ends early: "+want+" is missing", "")
-	}
-	r, size := utf8.DecodeRune(p.data[p.pos:])
-	if r == utf8.RuneError && size == 1 {
-		return p.doc.fail(p.pos, "not UTF-8 text", "save it as UTF-8")
-	}
-	hint := ""
-	switch r {
-	case '\'':
-		hint = `JSON quotes with "`
-	case '/', '#':
-		hint = "JSON has no comments"
-	}
-	return p.doc.fail(p.pos, want+" should stand here, not "+strconv.QuoteRune(r), hint)
-}
-
-func (p *parser) value(depth int) (*Value, *Error) {
+// walk goes over a value and checks it. What it finds it keeps in v, if that is
+// not nil.
+func (p *parser) walk(v *Value, depth int) (err *Error) {
 	if depth > maxDepth {
-		return nil, p.doc.fail(p.pos, "more than "+strconv.Itoa(maxDepth)+" levels inside each other", "")
+		return p.tooDeep()
 	}
-	v := p.newValue()
-	v.doc, v.start = p.doc, p.pos
-	var err *Error
-	switch c := p.peek(); {
-	case c == '{':
-		v.Kind = Object
+	start, kind := p.pos, kindBy[p.peek()]
+	switch kind {
+	case Object:
 		err = p.object(v, depth)
-	case c == '[':
-		v.Kind = Array
+	case Array:
 		err = p.array(v, depth)
-	case c == '"':
-		v.Kind = String
+	case String:
 		err = p.str()
-	case c == '-' || c >= '0' && c <= '9':
-		v.Kind = Number
+	case Number:
 		err = p.number()
 	default:
-		v.Kind, err = p.literal()
+		err = p.literal()
 	}
-	v.end = p.pos
-	return v, err
+	if v != nil {
+		v.Kind, v.doc, v.start, v.end = kind, p.doc, start, p.pos
+	}
+	return err
 }
 
-func (p *parser) literal() (Kind, *Error) {
-	word, kind := "null", Null
-	switch p.peek() {
-	case 't':
-		word, kind = "true", Bool
-	case 'f':
-		word, kind = "false", Bool
+func (p *parser) tooDeep() *Error {
+	return p.doc.fail(p.pos, "more than "+strconv.Itoa(maxDepth)+" levels inside each other", "")
+}
+
+// note puts the key that p stands behind on the stack, as a member of the open
+// object whose members begin at base, and refuses one that is there already.
+func (p *parser) note(quoted []byte, seen *keySet, base int) (string, *Error) {
+	key, hash := p.keyText(quoted)
+	keyAt := p.pos - len(quoted)
+	if first := seen.add(key, hash, p.members[base:]); first >= 0 {
+		line, _ := position(p.data, p.members[base+first].keyAt)
+		e := p.doc.fail(keyAt, strconv.Quote(key)+" is given twice, first in line "+strconv.Itoa(line), "keep one of them")
+		return key, e.within(keyStep(key))
 	}
-	if end := p.pos + len(word); end <= len(p.data) && string(p.data[p.pos:end]) == word {
-		p.pos = end
-		return kind, nil
-	}
-	return Null, p.unexpected("a value")
+	p.members = append(p.members, Member{Key: key, keyAt: keyAt})
+	return key, nil
 }
 
 func (p *parser) object(v *Value, depth int) *Error {
-	p.pos++ // {
-	p.space()
-	if p.peek() == '}' {
-		p.pos++
-		return nil
-	}
 	base := len(p.members)
 	var seen keySet
-	for {
-		keyAt := p.pos
-		if p.peek() != '"' {
-			return p.unexpected(`a key in "quotes"`)
-		}
-		if err := p.str(); err != nil {
+	for more := p.begin('}'); more; {
+		quoted, err := p.key()
+		if err != nil {
 			return err
 		}
-		key, hash := p.key(p.data[keyAt:p.pos])
-		if first := seen.add(key, hash, p.members[base:]); first >= 0 {
-			line, _ := position(p.data, p.members[base+first].keyAt)
-			e := p.doc.fail(keyAt, strconv.Quote(key)+" is given twice, first in line "+strconv.Itoa(line), "keep one of them")
-			return e.within(keyStep(key))
-		}
-		p.space()
-		if p.peek() != ':' {
-			return p.unexpected("a : after the key").within(keyStep(key))
-		}
-		p.pos++
-		p.space()
-		child, err := p.value(depth + 1)
+		at := len(p.members)
+		key, err := p.note(quoted, &seen, base)
 		if err != nil {
+			return err
+		}
+		if err := p.colon(); err != nil {
 			return err.within(keyStep(key))
 		}
-		p.members = append(p.members, Member{Key: key, Value: child, keyAt: keyAt})
-		p.space()
-		switch p.peek() {
-		case ',':
-			p.pos++
-			p.space()
-			if p.peek() == '}' {
-				return p.doc.fail(p.pos, "a comma stands before }", "remove the comma")
-			}
-		case '}':
-			p.pos++
-			v.Members, p.members = takeOff(p.members, base)
-			return nil
-		default:
-			return p.unexpected("a , or }")
+		var child *Value
+		if v != nil {
+			child = p.newValue()
+			p.members[at].Value = child
+		}
+		if err := p.walk(child, depth+1); err != nil {
+			return err.within(keyStep(key))
+		}
+		if more, err = p.more('}'); err != nil {
+			return err
 		}
 	}
-}
-
-func (p *parser) array(v *Value, depth int) *Error {
-	p.pos++ // [
-	p.space()
-	if p.peek() == ']' {
-		p.pos++
-		v.Items = []*Value{}
-		return nil
+	if v != nil && len(p.members) > base {
+		v.Members = slices.Clone(p.members[base:])
 	}
-	base := len(p.items)
-	for {
-		i := len(p.items) - base
-		child, err := p.value(depth + 1)
-		if err != nil {
-			return err.within(indexStep(i))
-		}
-		p.items = append(p.items, child)
-		p.space()
-		switch p.peek() {
-		case ',':
-			p.pos++
-			p.space()
-			if p.peek() == ']' {
-				return p.doc.fail(p.pos, "a comma stands before ]", "remove the comma")
-			}
-		case ']':
-			p.pos++
-			v.Items, p.items = takeOff(p.items, base)
-			return nil
-		default:
-			return p.unexpected("a , or ]")
-		}
-	}
-}
-
-// str walks over a string, from quote to quote.
-func (p *parser) str() *Error {
-	start := p.pos
-	p.pos++
-	for {
-		at := p.pos
-		for at < len(p.data) && plain[p.data[at]] {
-			at++
-		}
-		p.pos = at
-		if p.pos == len(p.data) {
-			return p.doc.fail(start, "the string has no end", `close it with "`)
-		}
-		switch c := p.data[p.pos]; {
-		case c == '"':
-			p.pos++
-			return nil
-		case c == '\\':
-			if err := p.escape(); err != nil {
-				return err
-			}
-		case c < ' ':
-			return p.doc.fail(p.pos, "a control character stands in a string", "write it as an escape, such as \\n")
-		default:
-			r, size := utf8.DecodeRune(p.data[p.pos:])
-			if r == utf8.RuneError && size == 1 {
-				return p.doc.fail(p.pos, "not UTF-8 text", "save it as UTF-8")
-			}
-			p.pos += size
-		}
-	}
-}
-
-// plain has the bytes of a string that stand for themselves and need no look:
-// nearly all of them.
-var plain = func() (table [256]bool) {
-	for c := ' '; c < utf8.RuneSelf; c++ {
-		table[c] = c != '"' && c != '\\'
-	}
-	return table
-}()
-
-// escape walks over a backslash and what belongs to it. Half of a surrogate
-// pair is refused: it stands for no character, and decoders replace it, so that
-// two different keys would become one.
-func (p *parser) escape() *Error {
-	if p.pos+1 >= len(p.data) {
-		return p.doc.fail(p.pos, "the JSON ends early: the string has no end", "")
-	}
-	switch p.data[p.pos+1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		p.pos += 2
-		return nil
-	case 'u':
-		unit, ok := p.hex(p.pos)
-		if !ok {
-			break
-		}
-		if unit < 0xd800 || unit > 0xdfff {
-			p.pos += 6
-			return nil
-		}
-		if low, ok := p.hex(p.pos + 6); ok && unit < 0xdc00 && low >= 0xdc00 && low <= 0xdfff {
-			p.pos += 12
-			return nil
-		}
-		return p.doc.fail(p.pos, `half of a surrogate pair is no character`, "")
-	}
-	return p.doc.fail(p.pos, "a backslash begins no known escape here", `a backslash itself is written \\`)
-}
-
-// hex reads the four digits of a \u escape that begins at the offset.
-func (p *parser) hex(at int) (uint64, bool) {
-	if at+6 > len(p.data) || p.data[at] != '\\' || p.data[at+1] != 'u' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(p.data[at+2:at+6]), 16, 32)
-	return n, err == nil
-}
-
-// number walks over a number: RFC 8259, section 6.
-func (p *parser) number() *Error {
-	if p.peek() == '-' {
-		p.pos++
-	}
-	if p.peek() == '0' {
-		p.pos++
-		if c := p.peek(); c >= '0' && c <= '9' {
-			return p.doc.fail(p.pos-1, "a number starts with 0", "JSON numbers are decimal; remove the 0")
-		}
-	} else if !p.digits() {
-		return p.unexpected("a digit")
-	}
-	if p.peek() == '.' {
-		p.pos++
-		if !p.digits() {
-			return p.unexpected("a digit")
-		}
-	}
-	if c := p.peek(); c == 'e' || c == 'E' {
-		p.pos++
-		if c := p.peek(); c == '+' || c == '-' {
-			p.pos++
-		}
-		if !p.digits() {
-			return p.unexpected("a digit")
-		}
-	}
+	p.members = cut(p.members, base)
 	return nil
 }
 
-func (p *parser) digits() bool {
-	start := p.pos
-	for c := p.peek(); c >= '0' && c <= '9'; c = p.peek() {
-		p.pos++
+func (p *parser) array(v *Value, depth int) *Error {
+	base, i := len(p.items), 0
+	for more := p.begin(']'); more; i++ {
+		var child *Value
+		if v != nil {
+			child = p.newValue()
+			p.items = append(p.items, child)
+		}
+		err := p.walk(child, depth+1)
+		if err != nil {
+			return err.within(indexStep(i))
+		}
+		if more, err = p.more(']'); err != nil {
+			return err
+		}
 	}
-	return p.pos > start
+	if v != nil {
+		v.Items = append([]*Value{}, p.items[base:]...)
+	}
+	p.items = cut(p.items, base)
+	return nil
 }

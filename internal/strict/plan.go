@@ -3,10 +3,11 @@ package strict
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"sync"
 )
 
-// plan is what Decode and Unknown know of a Go type.
+// plan is what decoding and Unknown know of a Go type.
 type plan struct {
 	typ    reflect.Type
 	kind   reflect.Kind
@@ -19,6 +20,7 @@ type plan struct {
 	key    mapKey                // of a map
 	keyMap reflect.Type          // of a map with keyOther: one with the same keys
 	fields map[string]*planField // of a struct
+	order  []*planField          // the same in the order of the Go fields
 }
 
 // own is the decoder that a type, or the pointer to it, brings with it.
@@ -42,8 +44,10 @@ const (
 // planField is a field of a struct beside the plan for it.
 type planField struct {
 	field
-	plan *plan
-	box  reflect.Type // for the option "string": a struct with one field of the type
+	key   string
+	place int // in the order of the fields
+	plan  *plan
+	box   reflect.Type // for the option "string": a struct with one field of the type
 }
 
 var numberType = reflect.TypeFor[json.Number]()
@@ -95,11 +99,16 @@ func makePlan(t reflect.Type) *plan {
 	case reflect.Struct:
 		p.fields = map[string]*planField{}
 		for key, f := range fieldsOf(t, jsonNames).byKey {
-			at := &planField{field: f, plan: makePlan(f.typ)}
+			at := &planField{field: f, key: key, plan: makePlan(f.typ)}
 			if f.quoted {
 				at.box = reflect.StructOf([]reflect.StructField{{Name: "V", Type: f.typ, Tag: `json:",string"`}})
 			}
 			p.fields[key] = at
+			p.order = append(p.order, at)
+		}
+		slices.SortFunc(p.order, func(a, b *planField) int { return slices.Compare(a.index, b.index) })
+		for i, f := range p.order {
+			f.place = i
 		}
 	}
 	return p

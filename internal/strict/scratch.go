@@ -2,13 +2,13 @@ package strict
 
 import (
 	"bytes"
-	"slices"
+	"reflect"
 	"sync"
 )
 
 // scratch is what the parser of one document leaves to that of a later one,
-// since an engine's answers are many and alike. No tree points into it, and it
-// points into no tree while it waits.
+// since an engine's answers are many and alike. No tree and no value that was
+// filled points into it, and it points into none while it waits.
 type scratch struct {
 	// members and items are of the objects and lists that are open, the
 	// innermost last.
@@ -17,6 +17,9 @@ type scratch struct {
 	// known has keys that occurred, each in the slot of its hash, so that a tree
 	// need not have a copy of each.
 	known [knownKeys]string
+	// keyPlace and textPlace are strings on their way into a map, as a key and as
+	// an element.
+	keyPlace, textPlace reflect.Value
 }
 
 const (
@@ -27,22 +30,26 @@ const (
 	mostKept = 1 << 10
 )
 
-var scratches = sync.Pool{New: func() any { return &scratch{} }}
+var stringType = reflect.TypeFor[string]()
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{keyPlace: reflect.New(stringType).Elem(), textPlace: reflect.New(stringType).Elem()}
+}}
 
 // giveBack is for a document that was read to its end: its objects and lists
 // have then all been taken off.
 func (s *scratch) giveBack() {
+	s.keyPlace.SetZero()
+	s.textPlace.SetZero()
 	if cap(s.members) <= mostKept && cap(s.items) <= mostKept {
 		scratches.Put(s)
 	}
 }
 
-// takeOff copies the top of a stack, from base on, and gives the copy and the
-// stack without it.
-func takeOff[T any](stack []T, base int) (top, rest []T) {
-	top = slices.Clone(stack[base:])
+// cut takes the top off a stack, from base on.
+func cut[T any](stack []T, base int) []T {
 	clear(stack[base:])
-	return top, stack[:base]
+	return stack[:base]
 }
 
 // newValue makes values together, about as many as the rest of the text holds,
@@ -56,8 +63,8 @@ func (p *parser) newValue() *Value {
 	return v
 }
 
-// key gives the text of a quoted key, and its hash.
-func (s *scratch) key(quoted []byte) (key string, hash uint32) {
+// keyText gives the text of a quoted key, and its hash.
+func (s *scratch) keyText(quoted []byte) (key string, hash uint32) {
 	raw := quoted[1 : len(quoted)-1]
 	if len(raw) > longestKnown || bytes.IndexByte(raw, '\\') >= 0 {
 		key = unquote(quoted)

@@ -6,11 +6,12 @@
 // In the order of use:
 //
 //   - [JSON] fills a Go value and refuses whatever it does not know.
+//   - [Decode] fills a Go value, skips what it does not know and lists that. It
+//     is for documents that are trusted more but may be newer than this program,
+//     such as the engine's.
 //   - [Tree] parses JSON into [Value], an ordered tree that keeps absent, null
 //     and [] apart and numbers as they were written. [Value.Decode] fills a Go
-//     value from a part of it and skips what is not known; [Unknown] lists what
-//     was skipped. It is for documents that are trusted more but may be newer
-//     than this program, such as the engine's.
+//     value from a part of it; [Unknown] lists what was skipped.
 //   - [YAML] is for one document; [YAMLDocuments] for several, each a
 //     [Document] that is decoded on its own; [YAMLNode] for the bare node.
 //   - [Error] is what all of them return. [Error.Excerpt] shows the place.

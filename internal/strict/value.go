@@ -1,10 +1,8 @@
 package strict
 
 import (
-	"bytes"
 	"encoding/json"
 	"sort"
-	"strconv"
 )
 
 // Kind is what a JSON value is.
@@ -143,17 +141,4 @@ func (v *Value) failKey(m Member, msg, hint string) *Error {
 	e := v.doc.fail(m.keyAt, msg, hint)
 	e.Field = join(v.Path(), keyStep(m.Key))
 	return e
-}
-
-// unquote gives the text of a JSON string that the parser has walked over.
-func unquote(raw []byte) string {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
-	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		// The parser accepts no string that encoding/json refuses; FuzzTree.
-		panic("strict: " + strconv.Quote(string(raw)) + ": " + err.Error())
-	}
-	return s
 }

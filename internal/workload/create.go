@@ -3,7 +3,6 @@ package workload
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -14,7 +13,7 @@ import (
 // and the field of what could not be read.
 func FromCreate(name string, body []byte, around Surroundings) (Spec, error) {
 	var raw CreateBody
-	unknown, err := decode("create request", body, &raw)
+	unknown, err := strict.Decode("create request", body, &raw)
 	if err != nil {
 		return Spec{}, err
 	}
@@ -41,19 +40,6 @@ func fromCreate(raw CreateBody, unknown []string, around Surroundings) (Spec, er
 	s.hide(reasonNotLive, "id", "live")
 	s.finish()
 	return s, nil
-}
-
-// decode reads an API body. Field names are matched as the API writes them;
-// those that have no meaning here are returned, as paths.
-func decode(what string, body []byte, into any) ([]string, error) {
-	tree, err := strict.Tree(what, body)
-	if err != nil {
-		return nil, err
-	}
-	if err := tree.Decode(into); err != nil {
-		return nil, err
-	}
-	return strict.Unknown(tree, reflect.TypeOf(into).Elem()), nil
 }
 
 // finish makes the lists that no source filled empty instead of missing, and

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // Inspected is an engine's answer to GET /containers/{id}/json that was read,
@@ -17,7 +19,7 @@ type Inspected struct {
 func ReadInspect(body []byte) (*Inspected, error) {
 	in := &Inspected{}
 	var err error
-	in.unknown, err = decode("the engine's inspect answer", body, &in.body)
+	in.unknown, err = strict.Decode("the engine's inspect answer", body, &in.body)
 	if err != nil {
 		return nil, err
 	}

@@ -282,14 +282,11 @@ func overlay(name string, n *yaml.Node, into any) error {
 	if err != nil {
 		return err
 	}
-	tree, err := strict.Tree(name, body)
-	if err != nil {
-		return err
+	unknown, err := strict.Decode(name, body, into)
+	if err == nil && len(unknown) > 0 {
+		err = fmt.Errorf("%s has no field %q", name, unknown[0])
 	}
-	if unknown := strict.Unknown(tree, reflect.TypeOf(into).Elem()); len(unknown) > 0 {
-		return fmt.Errorf("%s has no field %q", name, unknown[0])
-	}
-	return tree.Decode(into)
+	return err
 }
 
 func toJSON(n *yaml.Node) ([]byte, error) {
