@@ -43,6 +43,10 @@ type parts struct {
 	// namesSubject is true when two subjects alike in all that the rule reads
 	// still get different words.
 	namesSubject bool
+	// reads are the facts of a container that the rule reads; readsAll is true
+	// when they cannot be told.
+	reads    []memoFact
+	readsAll bool
 }
 
 // judged are the expressions that a verdict takes.
@@ -83,6 +87,7 @@ func (r *Rule) compile() error {
 		} else {
 			r.code.err = r.code.compile(r)
 		}
+		r.code.reads, r.code.readsAll = r.code.factsRead()
 	})
 	return r.code.err
 }

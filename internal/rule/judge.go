@@ -40,9 +40,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	for _, kind := range []string{"host", "daemon"} {
 		subjects[kind] = []view{{subject: finding.Subject{Kind: kind, Name: f.Host.Name}, shared: shared, hidden: hidden}}
 	}
-	rules := slices.SortedStableFunc(slices.Values(s.rules), func(a, b *Rule) int {
-		return finding.CompareRules(a.code.about, b.code.about, "")
-	})
+	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
 	rest := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" })
 	room := 0

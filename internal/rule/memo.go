@@ -45,8 +45,8 @@ func newMemo(rules []*Rule, containers []workload.Spec) *memo {
 	}
 	m := &memo{reads: make([][]int, len(rules))}
 	for i, r := range rules {
-		if r.Subject == "container" {
-			m.reads[i] = m.readBy(r)
+		if r.Subject == "container" && !r.code.readsAll {
+			m.reads[i] = m.places(r.code.reads)
 		}
 	}
 	m.numbers = make([][]uint32, len(m.facts))
@@ -57,29 +57,39 @@ func newMemo(rules []*Rule, containers []workload.Spec) *memo {
 	return m
 }
 
-// readBy gives the facts that a rule reads, or nil when that cannot be told.
-func (m *memo) readBy(r *Rule) []int {
-	reads := []int{}
-	for _, e := range r.code.all() {
+// places gives the positions in m.facts, to which it adds those that are new.
+func (m *memo) places(facts []memoFact) []int {
+	at := make([]int, len(facts))
+	for i, f := range facts {
+		at[i] = slices.IndexFunc(m.facts, f.is)
+		if at[i] < 0 {
+			at[i] = len(m.facts)
+			m.facts = append(m.facts, f)
+		}
+	}
+	return at
+}
+
+func (f memoFact) is(other memoFact) bool { return slices.Equal(f.index, other.index) }
+
+// factsRead gives the facts of a container that the expressions read; all is
+// true when they cannot be told.
+func (p *parts) factsRead() (facts []memoFact, all bool) {
+	for _, e := range p.all() {
 		for _, chain := range e.paths {
 			if chain[0] != "container" {
 				continue // the same for all containers, or made of what is
 			}
 			f, ok := memoFactOf(chain[1:])
 			if !ok {
-				return nil
+				return nil, true
 			}
-			at := slices.IndexFunc(m.facts, func(o memoFact) bool { return slices.Equal(o.index, f.index) })
-			if at < 0 {
-				at = len(m.facts)
-				m.facts = append(m.facts, f)
-			}
-			if !slices.Contains(reads, at) {
-				reads = append(reads, at)
+			if !slices.ContainsFunc(facts, f.is) {
+				facts = append(facts, f)
 			}
 		}
 	}
-	return reads
+	return facts, false
 }
 
 // memoFactOf follows names through structs. It is not ok for the whole of a

@@ -18,6 +18,9 @@ import (
 type Set struct {
 	rules    []*Rule
 	replaced []finding.Replaced
+
+	sort    sync.Once
+	ordered []*Rule // as in a report, once sort is done
 }
 
 // Load reads our rules, a tree of <subject>/<rule>.yaml, and the user's: every
@@ -147,6 +150,16 @@ func (s *Set) Compile() error {
 	return forAll(len(s.rules), func(i int) error { return s.rules[i].compile() })
 }
 
+// inOrder are the rules, which are compiled, in the order of a report.
+func (s *Set) inOrder() []*Rule {
+	s.sort.Do(func() {
+		s.ordered = slices.SortedStableFunc(slices.Values(s.rules), func(a, b *Rule) int {
+			return finding.CompareRules(a.code.about, b.code.about, "")
+		})
+	})
+	return s.ordered
+}
+
 // Prepare compiles all rules and makes the programs that judging will run, for
 // who has to wait for the facts anyway. It gives the first error of compiling;
 // a program that cannot be made is one rule's finding.
@@ -154,6 +167,7 @@ func (s *Set) Prepare() error {
 	if err := s.Compile(); err != nil {
 		return err
 	}
+	s.inOrder()
 	return forAll(len(s.rules), func(i int) error {
 		for _, e := range s.rules[i].code.judged() {
 			e.plain()
