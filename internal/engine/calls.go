@@ -115,7 +115,7 @@ func (c *Client) many(ctx context.Context, r request) ([]json.RawMessage, error)
 
 // subject inspects what id names. Only the name of an image may have slashes.
 func (c *Client) subject(ctx context.Context, before, id, after string) (json.RawMessage, error) {
-	for _, part := range strings.Split(id, "/") {
+	for part := range strings.SplitSeq(id, "/") {
 		if part == "" || part == "." || part == ".." || before != "/images/" && part != id {
 			return nil, fmt.Errorf("inspecting %s%s: %q cannot be a name or an id there", before, printable(id, 80), printable(id, 80))
 		}

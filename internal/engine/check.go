@@ -49,13 +49,22 @@ func skipValue(b []byte, at, levels int) (int, error) {
 		return skipParts(b, at, levels-1)
 	case c == '-' || '0' <= c && c <= '9':
 		return skipNumber(b, at)
-	}
-	for _, word := range []string{"null", "true", "false"} {
-		if end := at + len(word); end <= len(b) && string(b[at:end]) == word {
-			return end, nil
-		}
+	case c == 'n':
+		return skipWord(b, at, "null")
+	case c == 't':
+		return skipWord(b, at, "true")
+	case c == 'f':
+		return skipWord(b, at, "false")
 	}
 	return at, errUnlikeJSON
+}
+
+func skipWord(b []byte, at int, word string) (int, error) {
+	end := at + len(word)
+	if end > len(b) || string(b[at:end]) != word {
+		return at, errUnlikeJSON
+	}
+	return end, nil
 }
 
 // skipParts gives the end of an array or object.
@@ -103,21 +112,31 @@ func skipKey(b []byte, at int) (int, error) {
 	return skipSpace(b, at+1), nil
 }
 
+// plain are the bytes that mean nothing but themselves in a string.
+var plain = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= ' ' && c != '"' && c != '\\'
+	}
+	return t
+}()
+
 func skipString(b []byte, at int) (int, error) {
-	for at++; at < len(b); at++ {
-		switch c := b[at]; {
-		case c == '"':
-			return at + 1, nil
-		case c < ' ':
-			return at, errUnlikeJSON
-		case c == '\\':
+	for at++; ; at++ {
+		for at < len(b) && plain[b[at]] {
 			at++
-			if at == len(b) || !isEscape(b[at:]) {
-				return at, errUnlikeJSON
-			}
+		}
+		switch {
+		case at == len(b):
+			return at, errUnlikeJSON
+		case b[at] == '"':
+			return at + 1, nil
+		case b[at] != '\\': // a control character
+			return at, errUnlikeJSON
+		}
+		if at++; at == len(b) || !isEscape(b[at:]) {
+			return at, errUnlikeJSON
 		}
 	}
-	return at, errUnlikeJSON
 }
 
 // isEscape tells whether b begins with what may follow a backslash.

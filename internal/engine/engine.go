@@ -52,12 +52,12 @@ type Config struct {
 // Client makes calls to one engine. It is safe for use by many goroutines, and
 // keeps connections open between calls until Close.
 type Client struct {
-	endpoint Endpoint
-	addr     address
-	pin      *apiVersion
-	timeout  time.Duration
-	base     url.URL // scheme, host and prefix of every request
-	http     *http.Client
+	endpoint  Endpoint
+	addr      address
+	pin       *apiVersion
+	timeout   time.Duration
+	base      url.URL // scheme, host and prefix of every request
+	transport *http.Transport
 
 	// turn holds one token; whoever has put it in is the one that agrees on a
 	// version with the engine. It guards writes of agreed.
@@ -98,18 +98,13 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	return &Client{
-		endpoint: cfg.Endpoint,
-		addr:     addr,
-		pin:      pin,
-		timeout:  cfg.Timeout,
-		base:     base,
-		turn:     make(chan struct{}, 1),
-		http: &http.Client{
-			Transport: transport,
-			// An engine never redirects. Following one would let whatever
-			// listens there choose the next address.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		endpoint:  cfg.Endpoint,
+		addr:      addr,
+		pin:       pin,
+		timeout:   cfg.Timeout,
+		base:      base,
+		turn:      make(chan struct{}, 1),
+		transport: transport,
 	}, nil
 }
 
@@ -118,7 +113,7 @@ func (c *Client) Endpoint() Endpoint { return c.endpoint }
 
 // Close ends idle connections, and with them the ssh processes that carry
 // them. Calls that are still running end their own when they are done.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // API is the version, such as "1.41", that all calls of this client use. It
 // asks the engine if no call has done so yet.

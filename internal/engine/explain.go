@@ -145,7 +145,10 @@ func (c *Client) explainTLS(err error) error {
 	switch {
 	case c.endpoint.TLS == nil:
 		return nil
-	case errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, &header):
+		if string(header.RecordHeader[:]) == "HTTP/" {
+			e.Err = http.ErrSchemeMismatch // it says more
+		}
 		e.hint = "It does not speak TLS on that port. Name the port that does (usually 2376), or unset DOCKER_TLS_VERIFY " +
 			"if you mean to speak to it in the open."
 	case errors.As(err, &name):
@@ -178,8 +181,8 @@ func words(err error) error {
 	return err
 }
 
-// bare takes off the method and address that net/http puts before a cause, for
-// the message has said them, and keeps the system call of a dial.
+// bare takes off what net/http and net put before a cause, for the message has
+// said it, and keeps the system call of a dial.
 func bare(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {

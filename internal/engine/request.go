@@ -30,6 +30,9 @@ const (
 // errSlow is the cause of a context that our own timeout has ended.
 var errSlow = errors.New("timeout")
 
+// header is that of every request. Nobody writes to it.
+var header = http.Header{"User-Agent": {"plimsoll"}}
+
 // request is one GET.
 type request struct {
 	path  string
@@ -77,12 +80,10 @@ func (c *Client) open(parent context.Context, r request) (*answer, error) {
 	u.RawQuery = r.query.Encode()
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(c.timeout, func() { cancel(errSlow) })
-	req := (&http.Request{
-		Method: http.MethodGet,
-		URL:    &u,
-		Header: http.Header{"User-Agent": {"plimsoll"}},
-	}).WithContext(ctx)
-	resp, err := c.http.Do(req)
+	req := (&http.Request{Method: http.MethodGet, URL: &u, Header: header}).WithContext(ctx)
+	// Not through an http.Client: an engine never redirects, and following one
+	// would let whatever listens there choose the next address.
+	resp, err := c.transport.RoundTrip(req)
 	if err == nil && resp.StatusCode == http.StatusOK {
 		return &answer{resp, ctx, cancel, timer}, nil
 	}

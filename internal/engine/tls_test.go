@@ -136,7 +136,7 @@ func TestTLS(t *testing.T) {
 		{"an engine of another name", misnamed, files(ours, ours), "127.0.0.1", "Its certificate is for another name"},
 		{"a client of another authority", good, files(ours, theirs), "tls:", "It does not take our certificate"},
 		{"a client without a certificate", good, &TLS{CAFile: ours + "/ca.pem"}, "certificate required", "It does not take our certificate"},
-		{"TLS to a plain engine", plain, files(ours, ours), "", "It does not speak TLS on that port"},
+		{"TLS to a plain engine", plain, files(ours, ours), "server gave HTTP response to HTTPS client", "It does not speak TLS on that port"},
 		{"plain to a TLS engine", good, nil, "expects TLS", "export DOCKER_TLS_VERIFY=1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

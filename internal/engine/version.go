@@ -21,7 +21,7 @@ var (
 // (1.9 is before 1.10).
 type apiVersion struct{ major, minor int }
 
-func (v apiVersion) String() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
+func (v apiVersion) String() string { return strconv.Itoa(v.major) + "." + strconv.Itoa(v.minor) }
 
 func (v apiVersion) before(w apiVersion) bool {
 	return v.major < w.major || v.major == w.major && v.minor < w.minor
