@@ -161,10 +161,10 @@ func better(before, after []finding.Finding) []string {
 			if seen[kind] == nil {
 				seen[kind] = map[finding.Subject]int{}
 			}
-			if _, known := seen[kind][x.Subject]; !known {
-				seen[kind][x.Subject] = len(seen[kind])
+			if _, known := seen[kind][*x.Subject]; !known {
+				seen[kind][*x.Subject] = len(seen[kind])
 			}
-			p := place{x.Rule, seen[kind][x.Subject]}
+			p := place{x.Rule, seen[kind][*x.Subject]}
 			of[p] = append(of[p], x)
 		}
 		return of
@@ -339,7 +339,7 @@ func manyContainers(t *testing.T, set *rule.Set, w *world) (*document, int) {
 // not.
 func TestBetter(t *testing.T) {
 	one := func(name, element string, status finding.Status) finding.Finding {
-		return finding.Finding{About: &finding.About{Rule: "r"}, Subject: finding.Subject{Kind: "container", Name: name}, Element: element, Status: status}
+		return finding.Finding{About: &finding.About{Rule: "r"}, Subject: &finding.Subject{Kind: "container", Name: name}, Element: element, Status: status}
 	}
 	for _, tc := range []struct {
 		name          string

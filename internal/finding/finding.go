@@ -63,6 +63,9 @@ type Subject struct {
 	Name string `json:"name"`
 }
 
+// Is reports whether two subjects are one.
+func (s *Subject) Is(other *Subject) bool { return s == other || *s == *other }
+
 // Position is a place in a file that a person wrote. Lines and columns count
 // from 1; a column of 0 is the whole line.
 type Position struct {
@@ -106,7 +109,7 @@ type About struct {
 // which pass, so that what passes is kept small. About is never nil.
 type Finding struct {
 	*About
-	Subject  Subject
+	Subject  *Subject // shared by the findings about it, and never nil
 	Status   Status
 	Element  string
 	Position *Position
@@ -129,7 +132,7 @@ type wire struct {
 	Title    string              `json:"title"`
 	Severity Severity            `json:"severity"`
 	Status   Status              `json:"status"`
-	Subject  Subject             `json:"subject"`
+	Subject  *Subject            `json:"subject"`
 	Element  string              `json:"element,omitempty"`
 	Position *Position           `json:"position,omitempty"`
 	Message  string              `json:"message"`
@@ -169,6 +172,9 @@ func (f *Finding) UnmarshalJSON(data []byte) error {
 	}
 	if w.Remedy != nil && *w.Remedy == (Remedy{}) {
 		w.Remedy = nil
+	}
+	if w.Subject == nil {
+		w.Subject = &Subject{}
 	}
 	*f = Finding{About: &About{Rule: w.Rule, Title: w.Title, Severity: w.Severity, Why: w.Why, Section: w.Section, Refs: w.Refs},
 		Subject: w.Subject, Status: w.Status, Element: w.Element, Position: w.Position, Message: w.Message, Reason: w.Reason,

@@ -143,7 +143,7 @@ func tally(findings []Finding) tallies {
 			r = nil
 		}
 		var applies, failed, unknown bool
-		for ; i < len(findings) && findings[i].Rule == first.Rule && findings[i].Subject == first.Subject; i++ {
+		for ; i < len(findings) && findings[i].Rule == first.Rule && findings[i].Subject.Is(first.Subject); i++ {
 			status := findings[i].Status
 			applies = applies || status != NotApplicable
 			failed = failed || status == Fail
@@ -234,10 +234,12 @@ func CompareRules(a, b *About, benchmark string) int {
 // compareSubjects orders the findings of one rule by subject and element. It is
 // called often, mostly for what differs in the name.
 func compareSubjects(a, b *Finding) int {
-	if a.Subject.Kind != b.Subject.Kind {
+	switch {
+	case a.Subject == b.Subject:
+		return cmp.Compare(a.Element, b.Element)
+	case a.Subject.Kind != b.Subject.Kind:
 		return cmp.Compare(a.Subject.Kind, b.Subject.Kind)
-	}
-	if a.Subject.Name != b.Subject.Name {
+	case a.Subject.Name != b.Subject.Name:
 		return cmp.Compare(a.Subject.Name, b.Subject.Name)
 	}
 	return cmp.Or(cmp.Compare(a.Subject.ID, b.Subject.ID), cmp.Compare(a.Element, b.Element))

@@ -10,7 +10,7 @@ import (
 )
 
 func one(rule string, severity Severity, status Status, subject string) Finding {
-	return Finding{About: &About{Rule: rule, Severity: severity}, Status: status, Subject: Subject{Kind: "container", Name: subject}}
+	return Finding{About: &About{Rule: rule, Severity: severity}, Status: status, Subject: &Subject{Kind: "container", Name: subject}}
 }
 
 func TestScore(t *testing.T) {

@@ -22,7 +22,7 @@ func some(t *rapid.T) []Finding {
 		list[i] = Finding{
 			About:   &About{Rule: fmt.Sprint("rule-", rule), Severity: Severities[rule]},
 			Status:  rapid.SampledFrom([]Status{Pass, Fail, Unknown, Manual, NotApplicable}).Draw(t, "status"),
-			Subject: Subject{Kind: "container", Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), ID: rapid.SampledFrom([]string{"1", "2"}).Draw(t, "id")},
+			Subject: &Subject{Kind: "container", Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), ID: rapid.SampledFrom([]string{"1", "2"}).Draw(t, "id")},
 			Element: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "element"),
 			Message: fmt.Sprint(i),
 		}
@@ -65,12 +65,12 @@ func TestTallyAgrees(t *testing.T) {
 				s = sets{map[Subject]bool{}, map[Subject]bool{}, map[Subject]bool{}}
 				bySet[f.Rule] = s
 			}
-			s.all[f.Subject] = true
+			s.all[*f.Subject] = true
 			switch f.Status {
 			case Fail:
-				s.failed[f.Subject] = true
+				s.failed[*f.Subject] = true
 			case Unknown:
-				s.unknown[f.Subject] = true
+				s.unknown[*f.Subject] = true
 			}
 		}
 		want := map[string]ruleTally{}

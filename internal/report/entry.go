@@ -168,8 +168,8 @@ func (p *page) passes(s *section) {
 			if judged[f.Rule] == nil {
 				judged[f.Rule] = map[finding.Subject]bool{}
 			}
-			before, known := judged[f.Rule][f.Subject]
-			judged[f.Rule][f.Subject] = status == finding.Pass && (before || !known)
+			before, known := judged[f.Rule][*f.Subject]
+			judged[f.Rule][*f.Subject] = status == finding.Pass && (before || !known)
 		}
 	}
 	for _, g := range p.fold(s.byStatus[finding.Pass], byRule) {

@@ -21,7 +21,7 @@ type group struct {
 
 // place is a subject with the elements of it that a group is about.
 type place struct {
-	subject  finding.Subject
+	subject  *finding.Subject
 	elements []string
 }
 
@@ -54,7 +54,7 @@ func (p *page) newGroup(findings []*finding.Finding) group {
 		if f.Severity.Rank() < g.severity.Rank() {
 			g.severity = f.Severity
 		}
-		if n := len(g.places); n == 0 || g.places[n-1].subject != f.Subject {
+		if n := len(g.places); n == 0 || !g.places[n-1].subject.Is(f.Subject) {
 			g.places = append(g.places, place{subject: f.Subject})
 		}
 		last := &g.places[len(g.places)-1]
@@ -162,7 +162,7 @@ func (g group) rules() []string {
 func (g group) even() bool {
 	pairs := map[string]bool{}
 	for _, f := range g.findings {
-		pairs[fmt.Sprintf("%q %q", f.Rule, f.Subject)] = true
+		pairs[fmt.Sprintf("%q %q", f.Rule, *f.Subject)] = true
 	}
 	return len(pairs) == len(g.places)*len(g.rules())
 }

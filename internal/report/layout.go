@@ -55,24 +55,24 @@ func newPage(out *term.Printer, r finding.Report, o Options) *page {
 // that most are told without hashing their names.
 type roster struct {
 	numbers map[finding.Subject]int
-	list    []finding.Subject
+	list    []*finding.Subject
 	last    int
 }
 
-func (r *roster) number(s finding.Subject) int {
+func (r *roster) number(s *finding.Subject) int {
 	for _, n := range [...]int{r.last, r.last + 1, 0} {
-		if n < len(r.list) && r.list[n] == s {
+		if n < len(r.list) && r.list[n].Is(s) {
 			r.last = n
 			return n
 		}
 	}
-	n, ok := r.numbers[s]
+	n, ok := r.numbers[*s]
 	if !ok {
 		if r.numbers == nil {
 			r.numbers = map[finding.Subject]int{}
 		}
 		n = len(r.list)
-		r.numbers[s] = n
+		r.numbers[*s] = n
 		r.list = append(r.list, s)
 	}
 	r.last = n

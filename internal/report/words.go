@@ -94,12 +94,12 @@ func sentence(s string) string {
 
 // single reports whether there is only one subject of its kind, so that it
 // needs no name.
-func single(s finding.Subject) bool {
+func single(s *finding.Subject) bool {
 	return s.Kind == "host" || s.Kind == "daemon" || s.Kind == "swarm"
 }
 
 // name is what a subject is called.
-func name(s finding.Subject) string {
+func name(s *finding.Subject) string {
 	if s.Name != "" {
 		return s.Name
 	}
@@ -110,7 +110,7 @@ func name(s finding.Subject) string {
 }
 
 // about joins a subject and its state to a title.
-func about(s finding.Subject, state string) string {
+func about(s *finding.Subject, state string) string {
 	switch {
 	case single(s):
 		return upperFirst(state)

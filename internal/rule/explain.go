@@ -81,7 +81,7 @@ func (r *Rule) namesSubject() bool {
 }
 
 // finding is a finding of the rule before anything is known.
-func (r *Rule) finding(subject finding.Subject) finding.Finding {
+func (r *Rule) finding(subject *finding.Subject) finding.Finding {
 	return finding.Finding{About: r.code.about, Subject: subject, Message: r.code.state}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -33,12 +34,12 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	containers := make([]view, len(f.Containers))
 	for i := range containers {
 		c := &f.Containers[i]
-		containers[i] = view{subject: finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)},
+		containers[i] = view{subject: &finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)},
 			container: adapt(c), shared: shared, hidden: append(hiddenFacts("container.", c.Unseen), hidden...)}
 	}
 	subjects := map[string][]view{"container": containers}
 	for _, kind := range []string{"host", "daemon"} {
-		subjects[kind] = []view{{subject: finding.Subject{Kind: kind, Name: f.Host.Name}, shared: shared, hidden: hidden}}
+		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, shared: shared, hidden: hidden}}
 	}
 	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
@@ -61,7 +62,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 			}
 		}
 		if rest >= 0 && r.Subject == "container" {
-			found = append(found, r.finding(finding.Subject{Kind: "container", Name: "*"}))
+			found = append(found, r.finding(&finding.Subject{Kind: "container", Name: "*"}))
 			unknown(&found[len(found)-1], hidden[rest].missing)
 		}
 		return found
@@ -72,23 +73,34 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 // processors to do so. room is how many findings are expected.
 func sideBySide(n, room int, judge func(found []finding.Finding, i int) []finding.Finding) []finding.Finding {
 	workers := min(runtime.GOMAXPROCS(0), n)
-	// Each worker takes every workers-th rule. It has at most one list that
-	// waits and one that it fills, so that there is always a list to be had.
-	done := make([]chan []finding.Finding, workers)
-	lists := make(chan []finding.Finding, 2*workers)
-	for w := range workers {
+	// Some rules take far longer than others, so that a few of those behind one
+	// may be ahead of it. Numbers are given out in order and only to who has a
+	// list, so the one that is waited for always has one.
+	const ahead = 4
+	lists := make(chan []finding.Finding, ahead*workers)
+	for range cap(lists) {
 		lists <- nil
-		lists <- nil
-		done[w] = make(chan []finding.Finding, 1)
+	}
+	done := make([]chan []finding.Finding, n)
+	for i := range done {
+		done[i] = make(chan []finding.Finding, 1)
+	}
+	var taken atomic.Int64
+	for range workers {
 		go func() {
-			for i := w; i < n; i += workers {
-				done[w] <- judge((<-lists)[:0], i)
+			for {
+				list := <-lists
+				i := int(taken.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				done[i] <- judge(list[:0], i)
 			}
 		}()
 	}
 	found := make([]finding.Finding, 0, room)
-	for i := range n {
-		some := <-done[i%workers]
+	for i := range done {
+		some := <-done[i]
 		found = append(found, some...)
 		lists <- some
 	}
@@ -109,7 +121,7 @@ func containerName(c *workload.Spec) string {
 
 // view is what is known of one subject.
 type view struct {
-	subject   finding.Subject
+	subject   *finding.Subject
 	container ref.Val            // nil when it is none
 	shared    map[string]ref.Val // variables that all subjects have
 	hidden    []hiddenFact

@@ -147,6 +147,9 @@ func (f *memoFact) number(containers []workload.Spec) []uint32 {
 // touches is true when the path, of which lists and positions end the names, is
 // a part of the fact or the fact of it.
 func touches(path string, chain []string) bool {
+	if !strings.HasPrefix(path, chain[0]) {
+		return false // as for most; the rest looks closer
+	}
 	for _, name := range chain {
 		var own string
 		end := strings.IndexAny(path, ".[")
