@@ -105,16 +105,18 @@ func (r *Report) Finish(mark int) {
 	t := tally(r.Findings)
 	s.Score = t.score(mark, "")
 	r.Summary.Score = s.Score
-	gains := map[string]int{}
+	var last *Finding // that has a gain; those of one rule are neighbours
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		if f.Status != Fail {
+		switch {
+		case f.Status != Fail:
 			continue
+		case last != nil && last.Rule == f.Rule:
+			f.Gain = last.Gain
+		default:
+			f.Gain = t.score(mark, f.Rule) - s.Score
 		}
-		if _, known := gains[f.Rule]; !known {
-			gains[f.Rule] = t.score(mark, f.Rule) - s.Score
-		}
-		f.Gain = gains[f.Rule]
+		last = f
 	}
 }
 

@@ -28,18 +28,24 @@ type place struct {
 // fold puts findings with equal keys into groups, which are ordered by
 // severity, then by how many subjects they have, then as they came.
 func (p *page) fold(findings []*finding.Finding, key func(*finding.Finding) string) []group {
-	var keys []string
-	byKey := map[string][]*finding.Finding{}
+	var lists [][]*finding.Finding
+	places := map[string]int{}
+	last, at := "", -1
 	for _, f := range findings {
-		k := key(f)
-		if byKey[k] == nil {
-			keys = append(keys, k)
+		if k := key(f); at < 0 || k != last { // those of one key are mostly neighbours
+			var known bool
+			if at, known = places[k]; !known {
+				at = len(lists)
+				places[k] = at
+				lists = append(lists, nil)
+			}
+			last = k
 		}
-		byKey[k] = append(byKey[k], f)
+		lists[at] = append(lists[at], f)
 	}
-	groups := make([]group, 0, len(keys))
-	for _, k := range keys {
-		groups = append(groups, p.newGroup(byKey[k]))
+	groups := make([]group, 0, len(lists))
+	for _, list := range lists {
+		groups = append(groups, p.newGroup(list))
 	}
 	slices.SortStableFunc(groups, func(a, b group) int {
 		return cmp.Or(cmp.Compare(a.severity.Rank(), b.severity.Rank()), cmp.Compare(len(b.places), len(a.places)))

@@ -26,6 +26,8 @@ type page struct {
 	worst    []int
 	// worstByName is the same by name, for what knows no more.
 	worstByName map[string]int
+	// failures are folded by rule.
+	failures []group
 }
 
 // harmless ranks a subject that nothing fails for.
@@ -33,6 +35,7 @@ var harmless = len(finding.Severities)
 
 func newPage(out *term.Printer, r finding.Report, o Options) *page {
 	p := &page{out: out, report: r, o: o, numbers: make([]int32, len(r.Findings)), worstByName: map[string]int{}}
+	var failures []*finding.Finding
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		n := p.subjects.number(f.Subject)
@@ -42,17 +45,19 @@ func newPage(out *term.Printer, r finding.Report, o Options) *page {
 		}
 		if f.Status == finding.Fail {
 			p.worst[n] = min(f.Severity.Rank(), p.worst[n])
+			failures = append(failures, f)
 		}
 	}
 	for s, n := range p.subjects.numbers {
 		p.worstByName[s.Name] = min(p.worst[n], p.worstNamed(s.Name))
 	}
+	p.failures = p.fold(failures, byRule)
 	return p
 }
 
 // roster numbers subjects from 0, as they are met. Findings come by rule, and
 // under each rule in one order of subjects: after one mostly comes the next, so
-// that most are told without hashing their names.
+// that most are told without looking at their names.
 type roster struct {
 	numbers map[finding.Subject]int
 	list    []*finding.Subject
@@ -60,8 +65,8 @@ type roster struct {
 }
 
 func (r *roster) number(s *finding.Subject) int {
-	for _, n := range [...]int{r.last, r.last + 1, 0} {
-		if n < len(r.list) && r.list[n].Is(s) {
+	for _, n := range [...]int{r.last + 1, r.last, 0} {
+		if n < len(r.list) && r.list[n] == s {
 			r.last = n
 			return n
 		}

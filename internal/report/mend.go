@@ -17,20 +17,14 @@ const (
 	mendLeast = 4
 )
 
-// failing folds all failures by rule, in the order in which to mend them: by
+// failing are the failures by rule, in the order in which to mend them: by
 // severity, then what an intruder gets further from, then by gain.
 func (p *page) failing() []group {
-	var failures []*finding.Finding
-	for i := range p.report.Findings {
-		if f := &p.report.Findings[i]; f.Status == finding.Fail {
-			failures = append(failures, f)
-		}
-	}
 	reached := map[string]bool{}
 	for _, one := range p.report.Reach {
 		reached[one.Subject] = true
 	}
-	groups := p.fold(failures, byRule)
+	groups := slices.Clone(p.failures)
 	beyond := func(g group) int {
 		if slices.ContainsFunc(g.places, func(one place) bool { return reached[one.subject.Name] }) {
 			return 0

@@ -188,8 +188,10 @@ func byRule(f *finding.Finding) string { return f.Rule }
 
 // section writes the entries of a section.
 func (p *page) section(s *section) {
-	for _, g := range p.fold(s.byStatus[finding.Fail], byRule) {
-		p.failure(g)
+	for _, g := range p.failures {
+		if g.findings[0].Section == s.name {
+			p.failure(g)
+		}
 	}
 	for _, g := range p.fold(s.byStatus[finding.Unknown], cause) {
 		p.unknown(g)
