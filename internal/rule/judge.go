@@ -51,7 +51,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 			room += len(subjects[r.Subject]) // which is a guess
 		}
 	}
-	return sideBySide(len(rules), room, func(found []finding.Finding, i int) []finding.Finding {
+	judge := func(found []finding.Finding, i int) []finding.Finding {
 		r := rules[i]
 		found = slices.Grow(found, len(subjects[r.Subject])+1)
 		if m != nil && m.reads[i] != nil {
@@ -66,8 +66,19 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 			unknown(&found[len(found)-1], hidden[rest].missing)
 		}
 		return found
-	}), nil
+	}
+	if len(containers) < crowd {
+		found := make([]finding.Finding, 0, room)
+		for i := range rules {
+			found = judge(found, i)
+		}
+		return found, nil
+	}
+	return sideBySide(len(rules), room, judge), nil
 }
+
+// crowd is how many containers are worth more than one goroutine.
+const crowd = 8
 
 // sideBySide gives what judge appends for 0 to n-1, in that order, and uses all
 // processors to do so. room is how many findings are expected.
