@@ -29,8 +29,9 @@ func (c *collector) list(ctx context.Context) ([]listedContainer, error) {
 	return readList(raw)
 }
 
-// readList reads the engine's list of containers. A list that cannot be read
-// is an error: containers would be missing that nobody could name.
+// readList reads the engine's list of containers, and orders it by name, then
+// id. A list that cannot be read is an error: containers would be missing that
+// nobody could name.
 func readList(list []json.RawMessage) ([]listedContainer, error) {
 	out := make([]listedContainer, 0, len(list))
 	for i, raw := range list {
@@ -48,6 +49,9 @@ func readList(list []json.RawMessage) ([]listedContainer, error) {
 		}
 		out = append(out, listedContainer{id: body.ID, name: ownName(body.Names, body.ID), image: body.ImageID})
 	}
+	slices.SortStableFunc(out, func(a, b listedContainer) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
+	})
 	return out, nil
 }
 
@@ -143,21 +147,23 @@ func (c *collector) container(ctx context.Context, all *containers, a inspected)
 // finish takes over the containers that are there, and warns of those that are
 // gone.
 func (c *collector) finish(all *containers) {
-	there := make([]*workload.Spec, 0, len(all.listed))
+	there := 0
 	for i, l := range all.listed {
 		if all.gone[i] {
 			c.warn("the container %s (%s) was removed meanwhile, and is left out", l.name, shortID(l.id))
 			continue
 		}
-		there = append(there, &all.specs[i])
+		if there != i {
+			all.specs[there] = all.specs[i]
+		}
+		there++
 	}
-	// Pointers are sorted, for a Spec is large.
-	slices.SortStableFunc(there, func(a, b *workload.Spec) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
-	c.facts.Containers = make([]workload.Spec, len(there))
-	for i, s := range there {
-		c.facts.Containers[i] = *s
+	clear(all.specs[there:])
+	c.facts.Containers = all.specs[:there:there]
+	// They are in the order of the list, unless one was renamed meanwhile.
+	byName := func(a, b workload.Spec) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) }
+	if !slices.IsSortedFunc(c.facts.Containers, byName) {
+		slices.SortStableFunc(c.facts.Containers, byName)
 	}
 }
 
