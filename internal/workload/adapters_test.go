@@ -236,6 +236,7 @@ func TestExposes(t *testing.T) {
 		"/etc": "host-keys schedules system-config", "/etc/passwd": "system-config", "/etc/ssh/sshd_config": "host-keys system-config",
 		"/home/ana/.ssh": "homes host-keys", "/home": "homes host-keys", "/dev/sda": "devices", "/var/lib/docker/volumes": "engine-data",
 		"/var": "engine-data host-keys logs schedules var", "/proc/sys": "proc", "/usr/bin": "programs", "/etcetera": "", "/runner": "",
+		"/dev": "devices", "/dev/null": "", "/dev/log": "", "/dev/logger": "devices", "/dev/./urandom": "", "/dev/shm": "devices",
 	} {
 		if got := strings.Join(exposes(path), " "); got != want {
 			t.Errorf("%s exposes %q, want %q", path, got, want)

@@ -89,9 +89,11 @@ var hostPlaces = []hostPlace{
 }
 
 // harmlessPaths are files below the places above that are commonly and
-// harmlessly mounted: time zone and certificates of authorities.
+// harmlessly mounted: time zone, certificates of authorities, the socket that
+// takes log lines, and devices that every container has.
 var harmlessPaths = []string{"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo", "/etc/ssl/certs",
-	"/usr/share/ca-certificates", "/etc/ca-certificates", "/etc/pki/ca-trust", "/usr/local/share/ca-certificates"}
+	"/usr/share/ca-certificates", "/etc/ca-certificates", "/etc/pki/ca-trust", "/usr/local/share/ca-certificates",
+	"/dev/log", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 
 // exposes names the places that a mount of the host's path p makes visible.
 func exposes(p string) []string {
