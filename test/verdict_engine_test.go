@@ -234,6 +234,9 @@ func (w *world) make(r *row) error {
 		return err
 	}
 	if err := w.shell(r.line()); err != nil {
+		if r.refused = r.Refusal != "" && strings.Contains(err.Error(), r.Refusal); r.refused {
+			return nil
+		}
 		return err
 	}
 	if r.Until != "" {
@@ -256,7 +259,7 @@ func (w *world) dockerAll(lines []string) error {
 
 // patience is how long a container may take to get where the table has it. It
 // is the bound of a loop, not something that is measured.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func (w *world) waitFor(name, format, want string) error {
 	var out string
@@ -322,17 +325,17 @@ func (w *world) collect(t *testing.T) *facts.Facts {
 	return f
 }
 
-// around is what is known of the engine before a container is made, for the
-// create request of a row: all but links, for which readlink is asked.
-func (w *world) around(t *testing.T, r *row) workload.Surroundings {
+// around is what is known of the engine with facts f before a container is made,
+// for the create request of a row: all but links, for which readlink is asked.
+func (w *world) around(t *testing.T, f *facts.Facts, r *row) workload.Surroundings {
 	t.Helper()
-	s := workload.Surroundings{Daemon: w.facts.Daemon.Defaults(w.facts.Host.CgroupVersion), Image: w.images[r.image()], Volumes: map[string]workload.Volume{}}
-	for _, u := range w.facts.Unseen {
+	s := workload.Surroundings{Daemon: f.Daemon.Defaults(f.Host.CgroupVersion), Image: w.images[r.image()], Volumes: map[string]workload.Volume{}}
+	for _, u := range f.Unseen {
 		if u.Path == "daemon.no_new_privileges" {
 			s.Daemon.NoNewPrivilegesSeen = false
 		}
 	}
-	for _, v := range w.facts.Volumes {
+	for _, v := range f.Volumes {
 		s.Volumes[v.Name] = workload.Volume{Driver: v.Driver, Options: v.Options, Mountpoint: v.Mountpoint}
 	}
 	s.Resolve = func(path string) (string, error) {

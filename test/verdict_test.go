@@ -51,6 +51,14 @@ type row struct {
 	After   []string                  `yaml:"after"`
 	Later   []string                  `yaml:"later"` // rules that fail by what happened after the request
 	Flips   map[string]finding.Status `yaml:"flips"`
+	// Where has other flips for machines that are not as the table's first: by
+	// the names that traits gives.
+	Where map[string]map[string]finding.Status `yaml:"where"`
+	// Refusal is what the engine says on a machine that cannot do it. There the
+	// container is not made, and its request alone is judged.
+	Refusal string `yaml:"refusal"`
+
+	refused bool
 }
 
 type daemonRow struct {
@@ -219,6 +227,9 @@ func (tab *table) differences(t *testing.T, f *facts.Facts) []string {
 	var wrong []string
 	for i := range tab.Rows {
 		r := &tab.Rows[i]
+		if r.refused {
+			continue
+		}
 		got, plain := map[string]finding.Status{}, live[r.plain()]
 		for name, v := range live[r.Name] {
 			if v.status != plain[name].status {
@@ -227,11 +238,34 @@ func (tab *table) differences(t *testing.T, f *facts.Facts) []string {
 		}
 		if len(live[r.Name]) == 0 {
 			wrong = append(wrong, r.Name+": it is not there")
-		} else if diff := cmp.Diff(r.Flips, got); diff != "" && len(r.Flips)+len(got) > 0 {
+		} else if want := r.flips(traits(f)); !maps.Equal(want, got) {
+			diff := cmp.Diff(want, got)
 			wrong = append(wrong, fmt.Sprintf("%s: (-want +got)\n%s\nFLIPS %s %s", r.Name, diff, r.Name, flow(got)))
 		}
 	}
 	return wrong
+}
+
+// traits are what the table tells machines apart by.
+func traits(f *facts.Facts) []string {
+	var all []string
+	if f.Daemon.AppArmor {
+		all = append(all, "apparmor")
+	}
+	if f.Host.CgroupVersion == 2 {
+		all = append(all, "cgroup2")
+	}
+	return all
+}
+
+// flips are those on a machine with the traits given.
+func (r *row) flips(traits []string) map[string]finding.Status {
+	for _, t := range traits {
+		if other, ok := r.Where[t]; ok {
+			return other
+		}
+	}
+	return r.Flips
 }
 
 // flow writes a map as the table has it.
@@ -326,7 +360,7 @@ func testThreeWays(t *testing.T, w *world) {
 		if err != nil {
 			t.Fatalf("%s: %v", r.Name, err)
 		}
-		around, err := workload.FromCreate(r.Name, w.bodies[r.Name], w.around(t, r))
+		around, err := workload.FromCreate(r.Name, w.bodies[r.Name], w.around(t, w.facts, r))
 		if err != nil {
 			t.Fatalf("%s: %v", r.Name, err)
 		}
@@ -340,7 +374,10 @@ func testThreeWays(t *testing.T, w *world) {
 			}
 			compared++
 			name := rl.Name
-			forms := map[string]verdict{"run line": asRun[name], "create request": asCreate[name], "request with the engine": asAround[name], "container": live[r.Name][name]}
+			forms := map[string]verdict{"run line": asRun[name], "create request": asCreate[name], "request with the engine": asAround[name]}
+			if !r.refused {
+				forms["container"] = live[r.Name][name]
+			}
 			for form, v := range forms {
 				if v.status == "" {
 					t.Errorf("%s: %s: the %s has no finding", r.Name, name, form)
@@ -351,6 +388,9 @@ func testThreeWays(t *testing.T, w *world) {
 			}
 			if diff := cmp.Diff(asRun[name], asCreate[name], cmp.AllowUnexported(verdict{})); diff != "" {
 				t.Errorf("%s: %s: (-run line +create request)\n%s", r.Name, name, diff)
+			}
+			if r.refused {
+				continue
 			}
 			if text := agree(asRun[name], live[r.Name][name]); text != "" {
 				t.Errorf("%s: %s: run line and container: %s", r.Name, name, text)
@@ -393,6 +433,29 @@ func testEveryRuleFlips(t *testing.T, w *world) {
 				seen[name] = map[finding.Status]bool{}
 			}
 			seen[name][v.status] = true
+		}
+	}
+	// What the engine of this machine refuses, or takes otherwise, flips by its
+	// request with the facts of a machine that is as the table's first.
+	elsewhere := *w.facts
+	elsewhere.Host.CgroupVersion, elsewhere.Daemon.AppArmor = 1, false
+	for i := range w.table.Rows {
+		r := &w.table.Rows[i]
+		here := r.flips(traits(w.facts))
+		if !r.refused && maps.Equal(here, r.Flips) {
+			continue
+		}
+		spec, err := workload.FromCreate(r.Name, w.bodies[r.Name], w.around(t, &elsewhere, r))
+		if err != nil {
+			t.Fatalf("%s: %v", r.Name, err)
+		}
+		elsewhere.Containers = []workload.Spec{spec}
+		there := verdicts(t, ourRules(t), &elsewhere)[r.Name]
+		for name, status := range r.Flips {
+			if there[name].status != status {
+				t.Errorf("%s: %s: the request comes to %s elsewhere, not %s", r.Name, name, there[name].status, status)
+			}
+			seen[name][status] = true
 		}
 	}
 	except := map[string]finding.Status{}
@@ -441,7 +504,7 @@ func testExceptions(t *testing.T, w *world) {
 		}
 		f := *w.facts
 		f.Daemon.SELinux = f.Daemon.SELinux || e.SELinux
-		around := w.around(t, &r)
+		around := w.around(t, w.facts, &r)
 		around.Daemon.SELinux = f.Daemon.SELinux
 		spec, err := workload.FromCreate(r.Name, w.bodies[r.Name], around)
 		if err != nil {
