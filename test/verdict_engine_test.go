@@ -241,7 +241,7 @@ func (w *world) make(r *row) error {
 	}
 	if r.Until != "" {
 		format, want, _ := strings.Cut(r.Until, " = ")
-		if err := w.waitFor(r.Name, format, want); err != nil {
+		if err := w.waitFor(r, format, want); err != nil {
 			return err
 		}
 	}
@@ -261,8 +261,8 @@ func (w *world) dockerAll(lines []string) error {
 // is the bound of a loop, not something that is measured.
 const patience = 3 * time.Minute
 
-func (w *world) waitFor(name, format, want string) error {
-	var out string
+func (w *world) waitFor(r *row, format, want string) error {
+	name, out := r.Name, ""
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		var err error
 		if out, err = w.engine.Docker("inspect", "-f", format, name); err != nil {
@@ -270,6 +270,9 @@ func (w *world) waitFor(name, format, want string) error {
 		}
 		if out = strings.TrimSpace(out); out == want {
 			return nil
+		}
+		if err := w.dockerAll(r.Again); err != nil {
+			return err
 		}
 	}
 	return fmt.Errorf("%s: %s is %q, and never became %q", name, format, out, want)

@@ -48,6 +48,7 @@ type row struct {
 	Start   bool                      `yaml:"start"` // it is started, else only created
 	Before  []string                  `yaml:"before"`
 	Until   string                    `yaml:"until"`
+	Again   []string                  `yaml:"again"` // done as long as it did not come to that
 	After   []string                  `yaml:"after"`
 	Later   []string                  `yaml:"later"` // rules that fail by what happened after the request
 	Flips   map[string]finding.Status `yaml:"flips"`
