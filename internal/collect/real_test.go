@@ -101,13 +101,17 @@ func TestRealContainersInEveryState(t *testing.T) {
 
 	// The kernel's list of the container's cgroup is the second opinion.
 	var inCgroup, seen []string
-	files, err := filepath.Glob("/sys/fs/cgroup/pids/plimsoll-lab-*/docker/" + id + "/cgroup.procs")
-	if err != nil || len(files) != 1 {
-		t.Fatalf("the container's cgroup: got %v, %v", files, err)
-	}
-	procs, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
+	var procs []byte
+	for _, root := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup"} { // version 1 and 2
+		files, err := filepath.Glob(root + "/plimsoll-lab-*/docker/" + id + "/cgroup.procs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if procs, err = os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	inCgroup = strings.Fields(string(procs))
 	for _, p := range runs.Live.Processes {
