@@ -23,7 +23,8 @@ audit judges running containers by. Nothing runs and no engine is asked: what
 the image or the engine's configuration decides is unknown, and says so. The
 line may have sudo, and settings such as DOCKER_HOST=..., before docker.`,
 		Example: `  plimsoll check -- docker run --privileged -it debian:13
-  plimsoll check --fail-on medium -- docker run --memory 512m --read-only nginx`,
+  plimsoll check --fail-on medium -- docker run --memory 512m --read-only nginx
+  plimsoll check -- sudo docker run -v /:/host debian:13`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.ArgsLenAtDash() != 0 || len(args) == 0 {
 				return &failure{code: exitUsage, message: "check judges a run line, given after --", hint: "For example\n  plimsoll check -- docker run nginx"}

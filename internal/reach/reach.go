@@ -56,7 +56,7 @@ func Of(f *facts.Facts) []finding.Reach {
 			parts, rank = append([]string{root}, parts...), 0
 		}
 		if len(parts) > 0 {
-			all = append(all, ranked{finding.Reach{Subject: nameOf(&f.Containers[i]), Text: strings.Join(parts, ", ")}, rank})
+			all = append(all, ranked{finding.Reach{Subject: f.Containers[i].DisplayName(), Text: strings.Join(parts, ", ")}, rank})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b ranked) int {
@@ -67,11 +67,6 @@ func Of(f *facts.Facts) []finding.Reach {
 		out[i] = r.Reach
 	}
 	return out
-}
-
-// nameOf is a container's name, or its short id where the name is unseen.
-func nameOf(s *workload.Spec) string {
-	return cmp.Or(s.Name, s.ID[:min(12, len(s.ID))])
 }
 
 // listed is how many names or paths a sentence has before it counts the rest.

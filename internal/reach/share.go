@@ -256,4 +256,4 @@ func (m *sharing) meet(lists [][]int) (names []string, total int) {
 	return names, total
 }
 
-func (m *sharing) name(i int) string { return nameOf(&m.facts.Containers[i]) }
+func (m *sharing) name(i int) string { return m.facts.Containers[i].DisplayName() }

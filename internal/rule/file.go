@@ -276,23 +276,20 @@ func (r *Rule) checkPlaceholders() error {
 	for _, e := range r.Evidence {
 		known = append(known, e.Name)
 	}
-	texts := map[string]string{"message": r.Message, "manual": r.Manual}
+	texts := [][2]string{{"message", r.Message}, {"manual", r.Manual}}
 	for i, text := range remedyTexts(&r.Remedy) {
-		texts["remedy."+remedyNames[i]] = *text
+		texts = append(texts, [2]string{"remedy." + remedyNames[i], *text})
 	}
-	for field, text := range texts {
-		unknown := ""
-		fillIn(text, func(name string) string {
-			if !slices.Contains(known, name) {
-				unknown = name
+	var err error
+	for _, t := range texts {
+		fillIn(t[1], func(name string) string {
+			if err == nil && !slices.Contains(known, name) {
+				err = r.fail(t[0], fmt.Sprintf("{%s} is not in evidence", name), suggest(name, known))
 			}
 			return ""
 		})
-		if unknown != "" {
-			return r.fail(field, fmt.Sprintf("{%s} is not in evidence", unknown), suggest(unknown, known))
-		}
 	}
-	return nil
+	return err
 }
 
 func suggest(word string, known []string) string {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
-	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // Judge makes the findings of every rule for every subject in f, in the order
@@ -34,7 +33,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	containers := make([]view, len(f.Containers))
 	for i := range containers {
 		c := &f.Containers[i]
-		containers[i] = view{subject: &finding.Subject{Kind: "container", ID: c.ID, Name: containerName(c)},
+		containers[i] = view{subject: &finding.Subject{Kind: "container", ID: c.ID, Name: c.DisplayName()},
 			container: adapt(c), shared: shared, hidden: append(hiddenFacts("container.", c.Unseen), hidden...)}
 	}
 	subjects := map[string][]view{"container": containers}
@@ -116,18 +115,6 @@ func sideBySide(n, room int, judge func(found []finding.Finding, i int) []findin
 		lists <- some
 	}
 	return found
-}
-
-// containerName is what a container is called in a report: one that has no
-// name yet goes by its image.
-func containerName(c *workload.Spec) string {
-	switch {
-	case c.Name != "":
-		return c.Name
-	case c.ID != "":
-		return c.ID[:min(12, len(c.ID))]
-	}
-	return c.Image.Ref
 }
 
 // view is what is known of one subject.

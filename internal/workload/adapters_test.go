@@ -384,3 +384,17 @@ func FuzzFromCreate(f *testing.F) {
 		}
 	})
 }
+
+func TestDisplayName(t *testing.T) {
+	for want, s := range map[string]Spec{
+		"web":          {Name: "web", ID: strings.Repeat("ab", 32), Image: Image{Ref: "nginx"}},
+		"abababababab": {ID: strings.Repeat("ab", 32), Image: Image{Ref: "nginx"}},
+		"abc":          {ID: "abc"},
+		"nginx":        {Image: Image{Ref: "nginx"}},
+		"":             {},
+	} {
+		if got := s.DisplayName(); got != want {
+			t.Errorf("it is called %q, want %q", got, want)
+		}
+	}
+}

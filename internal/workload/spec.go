@@ -1,6 +1,9 @@
 package workload
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Spec is one container: what was asked for it, with the engine's documented
 // defaults filled in, and, where it is live, what was observed of it.
@@ -153,6 +156,12 @@ type Spec struct {
 	// Unseen lists what the source could not tell, with paths below the Spec.
 	// In JSON it is part of the facts' own list.
 	Unseen []Unseen `json:"-"`
+}
+
+// DisplayName is what a container is called in a report: its name, or else its
+// short id, or, where it has neither yet, the image as it was asked for.
+func (s *Spec) DisplayName() string {
+	return cmp.Or(s.Name, s.ID[:min(12, len(s.ID))], s.Image.Ref)
 }
 
 // Image is what a container runs, as it was named and, on a live engine, as

@@ -130,7 +130,7 @@ func TestEngine(t *testing.T) {
 			if docker(t, e, "inspect", "--format", "{{.State.OOMKilled}}", "hungry") == "true" {
 				return true
 			}
-			_, _ = e.Docker("start", "--attach", "hungry")
+			_, _ = e.Docker("start", "--attach", "hungry") // ends as one that is killed
 			return false
 		})
 	})
