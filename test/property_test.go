@@ -339,7 +339,7 @@ func manyContainers(t *testing.T, set *rule.Set, w *world) (*document, int) {
 // not.
 func TestBetter(t *testing.T) {
 	one := func(name, element string, status finding.Status) finding.Finding {
-		return finding.Finding{About: &finding.About{Rule: "r"}, Subject: &finding.Subject{Kind: "container", Name: name}, Element: element, Status: status}
+		return finding.Finding{About: &finding.About{Rule: "r"}, Detail: &finding.Detail{}, Subject: &finding.Subject{Kind: "container", Name: name}, Element: element, Status: status}
 	}
 	for _, tc := range []struct {
 		name          string

@@ -148,7 +148,7 @@ type verdict struct {
 var gravest = []finding.Status{finding.Fail, finding.Unknown, finding.Manual, finding.Pass, finding.NotApplicable}
 
 func graver(a, b finding.Status) finding.Status {
-	if a == "" || slices.Index(gravest, b) < slices.Index(gravest, a) {
+	if a == 0 || slices.Index(gravest, b) < slices.Index(gravest, a) {
 		return b
 	}
 	return a
@@ -380,7 +380,7 @@ func testThreeWays(t *testing.T, w *world) {
 				forms["container"] = live[r.Name][name]
 			}
 			for form, v := range forms {
-				if v.status == "" {
+				if v.status == 0 {
 					t.Errorf("%s: %s: the %s has no finding", r.Name, name, form)
 				}
 				if v.status == finding.Unknown && len(v.missing) == 0 {

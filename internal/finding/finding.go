@@ -12,18 +12,39 @@ import (
 	"slices"
 )
 
-// Status is what judging one rule for one subject came to.
-type Status string
+// Status is what judging one rule for one subject came to; zero is none. As text
+// it is pass, fail, waived, unknown, manual or not_applicable.
+type Status uint8
 
 // The six statuses.
 const (
-	Pass          Status = "pass"
-	Fail          Status = "fail"
-	Waived        Status = "waived"         // fails, and was accepted
-	Unknown       Status = "unknown"        // could not be observed; Reason says why
-	Manual        Status = "manual"         // a person must look; Evidence is gathered
-	NotApplicable Status = "not_applicable" // the rule does not concern the subject
+	Pass          Status = iota + 1
+	Fail                 // the state is not as it should be
+	Waived               // fails, and was accepted
+	Unknown              // could not be observed; Reason says why
+	Manual               // a person must look; Evidence is gathered
+	NotApplicable        // the rule does not concern the subject
 )
+
+var statusTexts = [...]string{"", "pass", "fail", "waived", "unknown", "manual", "not_applicable"}
+
+// Statuses is how many there are, with none.
+const Statuses = len(statusTexts)
+
+func (s Status) String() string { return statusTexts[s] }
+
+// MarshalText is the status as JSON and YAML have it.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Status) UnmarshalText(text []byte) error {
+	at := slices.Index(statusTexts[:], string(text))
+	if at < 0 {
+		return fmt.Errorf("%q is not a status", text)
+	}
+	*s = Status(at)
+	return nil
+}
 
 // Severity is a rule's weight.
 type Severity string
@@ -106,26 +127,33 @@ type About struct {
 	Refs map[string][]string
 }
 
-// Finding is the result of one rule for one subject, or for one element of it.
-// A host with a thousand containers has a hundred thousand of them, most of
-// which pass, so that what passes is kept small. About is never nil.
-type Finding struct {
-	*About
-	Subject  *Subject // shared by the findings about it, and never nil
-	Status   Status
-	Element  string
+// Detail is what a finding says beside its status. Findings that say the same
+// share it, so that it does not change once made.
+type Detail struct {
 	Position *Position
 	// Message is the state in one sentence, without the subject's name.
 	Message string
 	// Reason says why the status is unknown or not_applicable.
 	Reason string
 	// Missing are the facts that an unknown finding would have needed.
-	Missing []Missing
-	// Gain is what mending this rule everywhere brings to the score.
-	Gain     int
+	Missing  []Missing
 	Evidence map[string]any
 	Remedy   *Remedy // nil when nothing is to be mended
 	Waiver   *Waiver
+}
+
+// Finding is the result of one rule for one subject, or for one element of it.
+// A host with a thousand containers has a hundred thousand of them, most of
+// which pass and say nothing of their own, so that it is kept small. Its three
+// pointers are shared and never nil.
+type Finding struct {
+	*About
+	*Detail
+	Subject *Subject
+	Element string
+	Status  Status
+	// Gain is what mending this rule everywhere brings to the score, in points.
+	Gain int32
 }
 
 // wire is a finding's JSON.
@@ -142,7 +170,7 @@ type wire struct {
 	Reason   string              `json:"reason,omitempty"`
 	Missing  []Missing           `json:"missing,omitempty"`
 	Section  string              `json:"section"`
-	Gain     int                 `json:"gain"`
+	Gain     int32               `json:"gain"`
 	Evidence map[string]any      `json:"evidence"`
 	Remedy   *Remedy             `json:"remedy"`
 	Refs     map[string][]string `json:"refs"`
@@ -179,8 +207,8 @@ func (f *Finding) UnmarshalJSON(data []byte) error {
 		w.Subject = &Subject{}
 	}
 	*f = Finding{About: &About{Rule: w.Rule, Title: w.Title, Severity: w.Severity, Why: w.Why, Section: w.Section, Refs: w.Refs},
-		Subject: w.Subject, Status: w.Status, Element: w.Element, Position: w.Position, Message: w.Message, Reason: w.Reason,
-		Missing: w.Missing, Gain: w.Gain, Evidence: w.Evidence, Remedy: w.Remedy, Waiver: w.Waiver}
+		Detail:  &Detail{Position: w.Position, Message: w.Message, Reason: w.Reason, Missing: w.Missing, Evidence: w.Evidence, Remedy: w.Remedy, Waiver: w.Waiver},
+		Subject: w.Subject, Element: w.Element, Status: w.Status, Gain: w.Gain}
 	return nil
 }
 

@@ -77,47 +77,45 @@ func (r *Report) Finish(mark int) {
 	if r.Reach == nil {
 		r.Reach = []Reach{}
 	}
-	s := Summary{BySeverity: map[Severity]int{}, Mark: mark}
-	for _, v := range Severities {
-		s.BySeverity[v] = 0
-	}
-	for i := range r.Findings {
-		switch f := &r.Findings[i]; f.Status {
-		case Pass:
-			s.Pass++
-		case Fail:
-			s.Fail++
-			s.BySeverity[f.Severity]++
-		case Waived:
-			s.Waived++
-		case Unknown:
-			s.Unknown++
-		case Manual:
-			s.Manual++
-		case NotApplicable:
-			s.NotApplicable++
-		}
-	}
-	r.Summary = s
+	r.Summary = summarize(r.Findings)
+	r.Summary.Mark = mark
 	if mark == 0 {
 		return
 	}
 	t := tally(r.Findings)
-	s.Score = t.score(mark, "")
-	r.Summary.Score = s.Score
+	score := t.score(mark, "")
+	r.Summary.Score = score
 	var last *Finding // that has a gain; those of one rule are neighbours
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		switch {
 		case f.Status != Fail:
 			continue
-		case last != nil && last.Rule == f.Rule:
+		case last != nil && last.sameRule(f):
 			f.Gain = last.Gain
 		default:
-			f.Gain = t.score(mark, f.Rule) - s.Score
+			f.Gain = int32(t.score(mark, f.Rule) - score)
 		}
 		last = f
 	}
+}
+
+// summarize counts findings.
+func summarize(findings []Finding) Summary {
+	s := Summary{BySeverity: map[Severity]int{}}
+	for _, v := range Severities {
+		s.BySeverity[v] = 0
+	}
+	var by [Statuses]int
+	for i := range findings {
+		f := &findings[i]
+		by[f.Status]++
+		if f.Status == Fail {
+			s.BySeverity[f.Severity]++
+		}
+	}
+	s.Pass, s.Fail, s.Waived, s.Unknown, s.Manual, s.NotApplicable = by[Pass], by[Fail], by[Waived], by[Unknown], by[Manual], by[NotApplicable]
+	return s
 }
 
 // weight is what a rule of a severity weighs in the score.
@@ -141,11 +139,11 @@ func tally(findings []Finding) tallies {
 	var r *ruleTally
 	for i := 0; i < len(findings); {
 		first := &findings[i]
-		if i == 0 || first.Rule != findings[i-1].Rule {
+		if i == 0 || !first.sameRule(&findings[i-1]) {
 			r = nil
 		}
 		var applies, failed, unknown bool
-		for ; i < len(findings) && findings[i].Rule == first.Rule && findings[i].Subject.Is(first.Subject); i++ {
+		for ; i < len(findings) && findings[i].sameRule(first) && findings[i].Subject.Is(first.Subject); i++ {
 			status := findings[i].Status
 			applies = applies || status != NotApplicable
 			failed = failed || status == Fail
@@ -167,6 +165,11 @@ func tally(findings []Finding) tallies {
 		}
 	}
 	return t
+}
+
+// sameRule reports whether two findings are of one rule.
+func (f *Finding) sameRule(other *Finding) bool {
+	return f.About == other.About || f.Rule == other.Rule
 }
 
 // loss is the share of its weight that the rule loses: all of it when a grave

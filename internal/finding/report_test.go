@@ -10,7 +10,7 @@ import (
 )
 
 func one(rule string, severity Severity, status Status, subject string) Finding {
-	return Finding{About: &About{Rule: rule, Severity: severity}, Status: status, Subject: &Subject{Kind: "container", Name: subject}}
+	return Finding{About: &About{Rule: rule, Severity: severity}, Detail: &Detail{}, Status: status, Subject: &Subject{Kind: "container", Name: subject}}
 }
 
 func TestScore(t *testing.T) {
@@ -80,7 +80,7 @@ func TestGain(t *testing.T) {
 			}
 			m := Report{Findings: mended}
 			m.Finish(80)
-			if got := m.Summary.Score - r.Summary.Score; got != f.Gain {
+			if got := m.Summary.Score - r.Summary.Score; got != int(f.Gain) {
 				t.Fatalf("mending %s brings %d, its gain says %d", f.Rule, got, f.Gain)
 			}
 		}

@@ -24,7 +24,7 @@ func some(t *rapid.T) []Finding {
 			Status:  rapid.SampledFrom([]Status{Pass, Fail, Unknown, Manual, NotApplicable}).Draw(t, "status"),
 			Subject: &Subject{Kind: "container", Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), ID: rapid.SampledFrom([]string{"1", "2"}).Draw(t, "id")},
 			Element: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "element"),
-			Message: fmt.Sprint(i),
+			Detail:  &Detail{Message: fmt.Sprint(i)},
 		}
 		if rule > 1 {
 			list[i].Refs = map[string][]string{"cis-1.8": {fmt.Sprintf("5.%d", 12-rule)}}

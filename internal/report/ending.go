@@ -50,7 +50,7 @@ func (p *page) ending(groups []group) {
 	}
 	gain := ""
 	if n := groups[0].findings[0].Gain; n > 0 {
-		gain = " (+" + number(n) + ")"
+		gain = " (+" + number(int(n)) + ")"
 	}
 	for _, part := range p.fill("First: "+p.oneLine(groups[0], true)+gain, endingColumn) {
 		p.line(strings.Repeat(" ", endingColumn) + part)

@@ -169,7 +169,7 @@ func (p *page) passes(s *section) {
 				judged[f.Rule] = map[finding.Subject]bool{}
 			}
 			before, known := judged[f.Rule][*f.Subject]
-			judged[f.Rule][*f.Subject] = status == finding.Pass && (before || !known)
+			judged[f.Rule][*f.Subject] = finding.Status(status) == finding.Pass && (before || !known)
 		}
 	}
 	for _, g := range p.fold(s.byStatus[finding.Pass], byRule) {

@@ -24,7 +24,7 @@ type rule struct {
 func (r rule) finding(status finding.Status, subject string) finding.Finding {
 	f := finding.Finding{
 		About:   &finding.About{Rule: r.name, Title: r.title, Severity: r.severity, Why: r.why, Section: r.section},
-		Message: r.title, Status: status, Remedy: &finding.Remedy{}, Subject: &finding.Subject{Kind: r.kind, ID: "id-" + subject, Name: subject},
+		Detail:  &finding.Detail{Message: r.title, Remedy: &finding.Remedy{}}, Status: status, Subject: &finding.Subject{Kind: r.kind, ID: "id-" + subject, Name: subject},
 	}
 	if r.refs != "" {
 		f.Refs = map[string][]string{"cis-1.8": {r.refs}, "cis-1.6": {"9." + r.refs}}

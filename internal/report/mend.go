@@ -51,7 +51,7 @@ func (p *page) mendFirst(groups []group) bool {
 	for _, g := range groups[:min(len(groups), mendMost)] {
 		gain := ""
 		if n := g.findings[0].Gain; n > 0 && p.scored() {
-			gain = "+" + number(n)
+			gain = "+" + number(int(n))
 		}
 		p.flush(p.out.Glyph(glyphs[g.severity.Rank()])+" ", margin, term.Plain, p.oneLine(g, false), gain)
 	}

@@ -15,9 +15,9 @@ var sectionOrder = []string{"files", "containers", "daemon", "host", "images", "
 // section is a part of the report.
 type section struct {
 	name  string
-	count [6]int // by statusNumber
+	count [finding.Statuses]int
 	// byStatus are the findings that are written.
-	byStatus map[finding.Status][]*finding.Finding
+	byStatus [finding.Statuses][]*finding.Finding
 	// failing counts failures by severity, gravest first.
 	failing [5]int
 	// has says of each subject, by number, whether the section has something of
@@ -34,23 +34,6 @@ const (
 	hasFailure
 )
 
-// statusNumber is the place of a status in a section's count.
-func statusNumber(s finding.Status) int {
-	switch s {
-	case finding.Fail:
-		return 0
-	case finding.Pass:
-		return 1
-	case finding.Unknown:
-		return 2
-	case finding.Manual:
-		return 3
-	case finding.Waived:
-		return 4
-	}
-	return 5 // not applicable
-}
-
 // split sorts the findings into sections, worst first: by how many failures of
 // each severity they have, then what could not be judged, then what a person
 // must look at, then by sectionOrder.
@@ -64,19 +47,18 @@ func (p *page) split() []*section {
 			s = byName[f.Section]
 		}
 		if s == nil {
-			s = &section{name: f.Section, byStatus: map[finding.Status][]*finding.Finding{}, has: make([]presence, len(p.subjects.list))}
+			s = &section{name: f.Section, has: make([]presence, len(p.subjects.list))}
 			byName[f.Section] = s
 			all = append(all, s)
 		}
-		s.count[statusNumber(f.Status)]++
+		s.count[f.Status]++
 		if f.Status != finding.NotApplicable && (p.o.Verbose || f.Status != finding.Pass) {
 			s.byStatus[f.Status] = append(s.byStatus[f.Status], f)
 		}
 		has := &s.has[p.numbers[i]]
-		if *has = max(*has, hasSome); f.Status == finding.Fail {
-			*has = hasFailure
-		}
+		*has = max(*has, hasSome)
 		if f.Status == finding.Fail {
+			*has = hasFailure
 			s.failing[f.Severity.Rank()]++
 		}
 	}
@@ -98,7 +80,7 @@ func (p *page) split() []*section {
 	return all
 }
 
-func (s *section) n(status finding.Status) int { return s.count[statusNumber(status)] }
+func (s *section) n(status finding.Status) int { return s.count[status] }
 
 // shown reports whether a section has something to say.
 func (s *section) shown(verbose bool) bool {

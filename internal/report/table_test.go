@@ -351,11 +351,12 @@ func anyReport(t *rapid.T) finding.Report {
 		f := finding.Finding{
 			About: &finding.About{Rule: rapid.SampledFrom(rules).Draw(t, "rule"), Title: text.Draw(t, "title"), Why: text.Draw(t, "why"),
 				Severity: rapid.SampledFrom(finding.Severities).Draw(t, "severity"), Section: rapid.SampledFrom([]string{"Containers", "Host", "\x1b[1m"}).Draw(t, "section")},
-			Message: text.Draw(t, "message"), Status: rapid.SampledFrom(statuses).Draw(t, "status"),
+			Detail: &finding.Detail{Message: text.Draw(t, "message"), Reason: text.Draw(t, "reason"),
+				Evidence: map[string]any{text.Draw(t, "key"): text.Draw(t, "value")},
+				Remedy:   &finding.Remedy{Run: text.Draw(t, "run"), Update: text.Draw(t, "update"), Shell: text.Draw(t, "shell")}},
+			Status:  rapid.SampledFrom(statuses).Draw(t, "status"),
 			Subject: &finding.Subject{Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Name: rapid.SampledFrom(names).Draw(t, "name")},
-			Element: text.Draw(t, "element"), Reason: text.Draw(t, "reason"),
-			Evidence: map[string]any{text.Draw(t, "key"): text.Draw(t, "value")},
-			Remedy:   &finding.Remedy{Run: text.Draw(t, "run"), Update: text.Draw(t, "update"), Shell: text.Draw(t, "shell")},
+			Element: text.Draw(t, "element"),
 		}
 		if f.Status == finding.Waived {
 			f.Waiver = &finding.Waiver{Owner: text.Draw(t, "owner"), Expires: text.Draw(t, "expires"), Reason: text.Draw(t, "accepted")}

@@ -36,10 +36,10 @@ type parts struct {
 	params   map[string]any
 	// list is the fact that each is, as a chain of names; nil when it is made.
 	list []string
-	// state is the title as the end of a sentence.
-	state string
-	// about is what all findings of the rule share.
+	// about is what all findings of the rule share, and plain what those do that
+	// say nothing of their own: the title as the end of a sentence.
 	about *finding.About
+	plain *finding.Detail
 	// namesSubject is true when two subjects alike in all that the rule reads
 	// still get different words.
 	namesSubject bool
@@ -79,7 +79,7 @@ type expression struct {
 // compile checks and compiles all expressions once.
 func (r *Rule) compile() error {
 	r.code.once.Do(func() {
-		r.code.state = lowerFirst(r.Title)
+		r.code.plain = &finding.Detail{Message: lowerFirst(r.Title)}
 		r.code.about = &finding.About{Rule: r.Name, Title: r.Title, Severity: r.Severity, Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
 		r.code.namesSubject = r.namesSubject()
 		if r.ready != nil {

@@ -13,15 +13,17 @@ import (
 
 // explain adds evidence, message and remedy to what fails or needs a person.
 func (r *Rule) explain(s *scope, f *finding.Finding) {
+	d := &finding.Detail{Message: f.Message}
 	if len(r.code.evidence) > 0 {
-		f.Evidence = make(map[string]any, len(r.code.evidence))
+		d.Evidence = make(map[string]any, len(r.code.evidence))
 	}
 	for _, e := range r.code.evidence {
 		if v, err := e.eval(s); err == nil && !types.IsUnknown(v) {
-			f.Evidence[e.name] = native(v)
+			d.Evidence[e.name] = native(v)
 		}
 	}
-	r.tell(f)
+	f.Detail = d
+	r.tell(f, r.Remedy, func(string) bool { return true })
 }
 
 // remedyNames are the fields of a remedy, and remedyTexts their texts in that
@@ -32,22 +34,20 @@ func remedyTexts(r *finding.Remedy) [len(remedyNames)]*string {
 	return [...]*string{&r.Run, &r.Update, &r.Compose, &r.Dockerfile, &r.Daemon, &r.Shell}
 }
 
-// tell writes message and remedy by the finding's evidence and subject.
-func (r *Rule) tell(f *finding.Finding) {
-	r.tellSome(f, r.Remedy, func(string) bool { return true })
-}
-
-// tellAgain is tell for a finding that was told for another subject, with the
-// same evidence: it writes what names the subject.
+// tellAgain is what is left of explain for a finding that was explained for
+// another subject, with the same evidence: it writes what names the subject.
 func (r *Rule) tellAgain(f *finding.Finding) {
 	if r.code.namesSubject && (f.Status == finding.Fail || f.Status == finding.Manual) {
-		r.tellSome(f, *f.Remedy, namesSubject)
+		d := *f.Detail
+		f.Detail = &d
+		r.tell(f, *d.Remedy, namesSubject)
 	}
 }
 
-// tellSome writes the texts that the caller wants, and has the rest of the
-// remedy as in kept.
-func (r *Rule) tellSome(f *finding.Finding, kept finding.Remedy, wanted func(text string) bool) {
+// tell writes, of the message and the remedy, the texts that the caller wants,
+// by the finding's evidence and subject, and has the rest of the remedy as in
+// kept. The finding's detail is its own yet.
+func (r *Rule) tell(f *finding.Finding, kept finding.Remedy, wanted func(text string) bool) {
 	text := r.Message
 	if r.Manual != "" {
 		text = r.Manual
@@ -82,7 +82,7 @@ func (r *Rule) namesSubject() bool {
 
 // finding is a finding of the rule before anything is known.
 func (r *Rule) finding(subject *finding.Subject) finding.Finding {
-	return finding.Finding{About: r.code.about, Subject: subject, Message: r.code.state}
+	return finding.Finding{About: r.code.about, Detail: r.code.plain, Subject: subject}
 }
 
 // section is the part of the report that a kind of subject belongs to.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
@@ -139,7 +140,7 @@ func TestUserRulesHaveACostLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := judgeSpec(t, s, `{"Image":"nginx"}`)
-	if f[0].Status != "unknown" || !strings.Contains(f[0].Reason, "cost limit") {
+	if f[0].Status != finding.Unknown || !strings.Contains(f[0].Reason, "cost limit") {
 		t.Errorf("is %s: %s", f[0].Status, f[0].Reason)
 	}
 }
@@ -203,7 +204,7 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, f := range judgeSpec(t, s, `{"Image":"nginx"}`) {
-			if f.Status == "" {
+			if f.Status == 0 {
 				t.Errorf("no status: %+v", f)
 			}
 		}

@@ -117,7 +117,6 @@ func (s *scope) missing(v ref.Val) []finding.Missing {
 
 // unknown makes f the finding for facts that are missing.
 func unknown(f *finding.Finding, missing []finding.Missing) {
-	f.Status, f.Missing = finding.Unknown, missing
 	var words []string
 	for _, m := range missing {
 		words = append(words, m.Path+", "+m.Reason)
@@ -125,5 +124,6 @@ func unknown(f *finding.Finding, missing []finding.Missing) {
 	if len(words) > 3 {
 		words = append(words[:3], fmt.Sprintf("and %d more", len(missing)-3))
 	}
-	f.Reason = "not observed: " + strings.Join(words, "; ")
+	f.Status = finding.Unknown
+	f.Detail = &finding.Detail{Message: f.Message, Reason: "not observed: " + strings.Join(words, "; "), Missing: missing}
 }

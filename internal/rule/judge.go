@@ -191,7 +191,8 @@ func (e *expression) eval(s *scope) (ref.Val, error) {
 
 // broken makes f the finding for a rule that ended in a runtime error.
 func broken(f *finding.Finding, err error) {
-	f.Status, f.Reason = finding.Unknown, "rule error: "+err.Error()
+	f.Status = finding.Unknown
+	f.Detail = &finding.Detail{Message: f.Message, Reason: "rule error: " + err.Error()}
 }
 
 // judge appends the findings of one rule for one subject. Findings are large,

@@ -106,7 +106,7 @@ func TestJudge(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string
 			for _, f := range judgeSpec(t, ruleOf(t, tc.rule), tc.body, tc.unseen...) {
-				line := string(f.Status)
+				line := f.Status.String()
 				if f.Element != "" {
 					line += " " + f.Element
 				}

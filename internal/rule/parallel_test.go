@@ -28,13 +28,13 @@ func TestSideBySide(t *testing.T) {
 		for _, room := range []int{0, len(want), 2 * len(want)} {
 			found := sideBySide(n, room, func(found []finding.Finding, i int) []finding.Finding {
 				for k := range gives(i) {
-					found = append(found, finding.Finding{Message: fmt.Sprint(i, " ", k)})
+					found = append(found, finding.Finding{Element: fmt.Sprint(i, " ", k)})
 				}
 				return found
 			})
 			got := make([]string, len(found))
 			for i, f := range found {
-				got[i] = f.Message
+				got[i] = f.Element
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%d rules: %s", n, diff)
