@@ -11,9 +11,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -21,15 +23,16 @@ import (
 )
 
 // walkProc lists the processes whose cgroup names an id that is known, by
-// that id.
+// that id. known is asked by several goroutines.
 func walkProc(ctx context.Context, proc string, known func(id []byte) bool) (map[string][]int, error) {
 	dir, err := os.Open(proc)
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}
 	defer dir.Close()
+	fd := int(dir.Fd())
+	threads := kernelThreads(fd)
 	found := map[string][]int{}
-	var buf []byte
 	for ctx.Err() == nil {
 		names, err := dir.Readdirnames(1024)
 		if errors.Is(err, io.EOF) {
@@ -38,23 +41,75 @@ func walkProc(ctx context.Context, proc string, known func(id []byte) bool) (map
 		if err != nil {
 			return nil, fmt.Errorf("listing processes: %w", err)
 		}
-		for _, name := range names {
-			pid, err := strconv.Atoi(name)
-			if err != nil || pid <= 0 {
-				continue
-			}
-			// One that ends at this moment has nothing to say.
-			content, err := readBounded(int(dir.Fd()), name+"/cgroup", buf)
-			if err != nil {
-				continue
-			}
-			buf = content[:cap(content)]
-			if id := containerOf(content, known); id != "" {
-				found[id] = append(found[id], pid)
+		names = slices.DeleteFunc(names, func(name string) bool { return threads[name] })
+		parts := make([]map[string][]int, runtime.GOMAXPROCS(0))
+		var wg sync.WaitGroup
+		for i := range parts {
+			own := names[i*len(names)/len(parts) : (i+1)*len(names)/len(parts)]
+			wg.Go(func() { parts[i] = byContainer(fd, own, known) })
+		}
+		wg.Wait()
+		for _, part := range parts {
+			for id, pids := range part {
+				found[id] = append(found[id], pids...)
 			}
 		}
 	}
 	return nil, ctx.Err()
+}
+
+// byContainer is walkProc for some of the names in a folder.
+func byContainer(dir int, names []string, known func(id []byte) bool) map[string][]int {
+	found := map[string][]int{}
+	var buf []byte
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid <= 0 {
+			continue
+		}
+		// One that ends at this moment has nothing to say.
+		content, err := readBounded(dir, name+"/cgroup", buf)
+		if err != nil {
+			continue
+		}
+		buf = content[:cap(content)]
+		if id := containerOf(content, known); id != "" {
+			found[id] = append(found[id], pid)
+		}
+	}
+	return found
+}
+
+// kernelThreads are the ids of the kernel's own threads, which belong to no
+// container and are most of what /proc lists on a machine of many processors.
+// They are the children of process 2 where that is one itself, by the flag
+// PF_KTHREAD (include/linux/sched.h), which no program can set. It is empty
+// where the kernel does not list children (CONFIG_PROC_CHILDREN).
+func kernelThreads(proc int) map[string]bool {
+	const (
+		flagsField = 6 // behind the name: field 9 of proc_pid_stat(5)
+		kthread    = 0x00200000
+	)
+	stat, err := readBounded(proc, "2/stat", nil)
+	if err != nil {
+		return nil
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) <= flagsField {
+		return nil
+	}
+	if flags, err := strconv.ParseUint(fields[flagsField], 10, 64); err != nil || flags&kthread == 0 {
+		return nil
+	}
+	children, err := readBounded(proc, "2/task/2/children", nil)
+	if err != nil {
+		return nil
+	}
+	threads := map[string]bool{}
+	for _, id := range strings.Fields(string(children)) {
+		threads[id] = true
+	}
+	return threads
 }
 
 // containerOf is the deepest known container id in a /proc/PID/cgroup

@@ -251,3 +251,36 @@ func TestFindProcessesOfThisMachine(t *testing.T) {
 		t.Errorf("this process: got executable %q, want that of %q", p.Executable, exe)
 	}
 }
+
+// TestKernelThreads: what is left out of the walk are kernel threads, and a
+// process 2 that is a program hides none of its children.
+func TestKernelThreads(t *testing.T) {
+	open := func(name string) int {
+		dir, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { dir.Close() })
+		return int(dir.Fd())
+	}
+	for id := range kernelThreads(open("/proc")) {
+		// Only a thread of the kernel has no program, even for root.
+		if exe, err := os.Readlink("/proc/" + id + "/exe"); err == nil {
+			t.Errorf("process %s is taken for the kernel's, and runs %s", id, exe)
+		}
+	}
+	for flags, want := range map[string]int{"2129984": 2, "4194560": 0, "x": 0} {
+		proc := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(proc, "2/task/2"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"2/stat": "2 (a) S 0 0) S 0 0 0 0 -1 " + flags + " 0 0", "2/task/2/children": "3 14 "} {
+			if err := os.WriteFile(filepath.Join(proc, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := kernelThreads(open(proc)); len(got) != want {
+			t.Errorf("flags %s: got %v, want %d", flags, got, want)
+		}
+	}
+}

@@ -229,11 +229,16 @@ While a critical finding fails, the score is at most the mark minus 1. The mark
 lie above. No rule has a weight of its own. The gain of a finding is what
 mending its rule everywhere would add.`
 
-// CompareRules orders rules in reports: by the id in the benchmark (numeric
-// parts, none last; any benchmark, newest first, when none is named), then by
-// name.
-func CompareRules(a, b *About, benchmark string) int {
-	return cmp.Or(compareIDs(a.Ref(benchmark), b.Ref(benchmark)), cmp.Compare(a.Rule, b.Rule))
+// Place is where a rule stands in reports: by its id in the benchmark (numeric
+// parts, none last; in the newest that it has, when none is named), then by name.
+type Place struct{ id, rule string }
+
+// PlaceOf gives the place of a rule.
+func PlaceOf(a *About, benchmark string) Place { return Place{a.Ref(benchmark), a.Rule} }
+
+// Compare is negative when p comes before other.
+func (p Place) Compare(other Place) int {
+	return cmp.Or(compareIDs(p.id, other.id), cmp.Compare(p.rule, other.rule))
 }
 
 // compareSubjects orders the findings of one rule by subject and element. It is
@@ -250,7 +255,7 @@ func compareSubjects(a, b *Finding) int {
 	return cmp.Or(cmp.Compare(a.Subject.ID, b.Subject.ID), cmp.Compare(a.Element, b.Element))
 }
 
-// Sort orders findings for files: by rule as CompareRules has it, subject and
+// Sort orders findings for files: by the place of their rule, subject and
 // element. All findings of a rule have the same ids.
 //
 // There may be a million findings, which are large, of a hundred rules. So the
@@ -262,7 +267,7 @@ func Sort(findings []Finding, benchmark string) {
 		return
 	}
 	type ruled struct {
-		about *About
+		place Place
 		at    []int
 	}
 	byName := map[string]*ruled{}
@@ -271,13 +276,13 @@ func Sort(findings []Finding, benchmark string) {
 		f := &findings[i]
 		r := byName[f.Rule]
 		if r == nil {
-			r = &ruled{about: f.About}
+			r = &ruled{place: PlaceOf(f.About, benchmark)}
 			byName[f.Rule] = r
 			rules = append(rules, r)
 		}
 		r.at = append(r.at, i)
 	}
-	slices.SortFunc(rules, func(a, b *ruled) int { return CompareRules(a.about, b.about, benchmark) })
+	slices.SortFunc(rules, func(a, b *ruled) int { return a.place.Compare(b.place) })
 	order := make([]int, 0, len(findings))
 	for _, r := range rules {
 		slices.SortStableFunc(r.at, func(i, j int) int { return compareSubjects(&findings[i], &findings[j]) })
@@ -292,7 +297,7 @@ func inOrder(findings []Finding, benchmark string) bool {
 		a, b := &findings[i-1], &findings[i]
 		order := 0
 		if a.About != b.About {
-			order = CompareRules(a.About, b.About, benchmark)
+			order = PlaceOf(a.About, benchmark).Compare(PlaceOf(b.About, benchmark))
 		}
 		if order == 0 {
 			order = compareSubjects(a, b)

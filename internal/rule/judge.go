@@ -16,7 +16,7 @@ import (
 )
 
 // Judge makes the findings of every rule for every subject in f, in the order
-// of finding.CompareRules and of the subjects in f. It is an error when a rule
+// of their finding.Place and of the subjects in f. It is an error when a rule
 // cannot be compiled; what goes wrong while judging is a finding. Findings that
 // are alike share their evidence and remedy.
 func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {

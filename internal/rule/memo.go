@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
@@ -112,13 +113,19 @@ func memoFactOf(chain []string) (memoFact, bool) {
 
 // fieldNamed is the position of the field that JSON calls so, or -1.
 func fieldNamed(t reflect.Type, name string) int {
-	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("json") == name {
-			return i
+	names, ok := jsonNames.Load(t)
+	if !ok {
+		list := make([]string, t.NumField())
+		for i := range list {
+			list[i] = t.Field(i).Tag.Get("json")
 		}
+		names, _ = jsonNames.LoadOrStore(t, list)
 	}
-	return -1
+	return slices.Index(names.([]string), name)
 }
+
+// jsonNames are the names of a struct's fields in JSON, by its reflect.Type.
+var jsonNames sync.Map
 
 // number gives containers the same number when rules cannot tell their values
 // of the fact apart.

@@ -153,9 +153,11 @@ func (s *Set) Compile() error {
 // inOrder are the rules, which are compiled, in the order of a report.
 func (s *Set) inOrder() []*Rule {
 	s.sort.Do(func() {
-		s.ordered = slices.SortedStableFunc(slices.Values(s.rules), func(a, b *Rule) int {
-			return finding.CompareRules(a.code.about, b.code.about, "")
-		})
+		place := make(map[*Rule]finding.Place, len(s.rules))
+		for _, r := range s.rules {
+			place[r] = finding.PlaceOf(r.code.about, "")
+		}
+		s.ordered = slices.SortedStableFunc(slices.Values(s.rules), func(a, b *Rule) int { return place[a].Compare(place[b]) })
 	})
 	return s.ordered
 }

@@ -53,7 +53,10 @@ func cleanPath(p string) string {
 	if p == "" {
 		return ""
 	}
-	return path.Clean("/" + p)
+	if p[0] != '/' {
+		p = "/" + p
+	}
+	return path.Clean(p)
 }
 
 // parseReference splits an image's name as the engine does (the reference

@@ -136,6 +136,10 @@ func inside(p, dir string) bool {
 	if dir == "/" {
 		return true
 	}
+	// The first letters tell most paths apart.
+	if len(p) > 1 && len(dir) > 1 && p[0] == dir[0] && p[1] != dir[1] && p[1] != '*' && dir[1] != '*' {
+		return false
+	}
 	for more := true; more; {
 		var d, e string
 		var rest bool
@@ -182,8 +186,10 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 func (m *Mount) expose(paths, places []string, resolve func(string) (string, error)) bool {
 	m.HostPaths = sortedUnique(paths)
 	m.Exposes = append([]string{}, places...)
+	shown := make(map[string][]string, len(m.HostPaths))
 	for _, p := range m.HostPaths {
-		m.Exposes = append(m.Exposes, exposes(p)...)
+		shown[p] = exposes(p)
+		m.Exposes = append(m.Exposes, shown[p]...)
 	}
 	m.Exposes = sortedUnique(m.Exposes)
 	m.Resolved, m.ResolvedExposes = []string{}, []string{}
@@ -200,8 +206,12 @@ func (m *Mount) expose(paths, places []string, resolve func(string) (string, err
 			seen = false
 			continue
 		}
+		places, known := shown[r] // as for most, which are no links
+		if !known {
+			places = exposes(r)
+		}
 		m.Resolved = append(m.Resolved, r)
-		m.ResolvedExposes = append(m.ResolvedExposes, exposes(r)...)
+		m.ResolvedExposes = append(m.ResolvedExposes, places...)
 	}
 	m.Resolved, m.ResolvedExposes = sortedUnique(m.Resolved), sortedUnique(m.ResolvedExposes)
 	return seen
