@@ -59,6 +59,7 @@ what to mend, worst first. It changes nothing.`,
 // audit is the main path: look, judge, report.
 func (a *app) audit(ctx context.Context, j *judging, look *looking, file string) error {
 	started := a.world.Now()
+	largePages()
 	a.room(0)
 	config, err := a.config()
 	if err != nil {

@@ -1,6 +1,10 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/plimsoll/plimsoll/internal/strict"
+)
 
 // maxDepth bounds nesting; the engine's own answers need less than 12.
 const maxDepth = 100
@@ -112,26 +116,18 @@ func skipKey(b []byte, at int) (int, error) {
 	return skipSpace(b, at+1), nil
 }
 
-// plain are the bytes that mean nothing but themselves in a string.
-var plain = func() (t [256]bool) {
-	for c := range t {
-		t[c] = c >= ' ' && c != '"' && c != '\\'
-	}
-	return t
-}()
-
 func skipString(b []byte, at int) (int, error) {
 	for at++; ; at++ {
-		for at < len(b) && plain[b[at]] {
-			at++
+		if at += strict.Plain(b[at:]); at == len(b) {
+			return at, errUnlikeJSON
 		}
-		switch {
-		case at == len(b):
-			return at, errUnlikeJSON
-		case b[at] == '"':
+		switch c := b[at]; {
+		case c == '"':
 			return at + 1, nil
-		case b[at] != '\\': // a control character
+		case c < ' ':
 			return at, errUnlikeJSON
+		case c != '\\': // not ASCII
+			continue
 		}
 		if at++; at == len(b) || !isEscape(b[at:]) {
 			return at, errUnlikeJSON

@@ -140,14 +140,7 @@ func (p *parser) str() *Error {
 	p.pos++
 	p.escaped = false
 	for {
-		rest, n := p.data[p.pos:], 0
-		for n+8 <= len(rest) && allPlain(binary.LittleEndian.Uint64(rest[n:])) {
-			n += 8
-		}
-		for n < len(rest) && plain[rest[n]] {
-			n++
-		}
-		p.pos += n
+		p.pos += Plain(p.data[p.pos:])
 		if p.pos == len(p.data) {
 			return p.doc.fail(start, "the string has no end", `close it with "`)
 		}
@@ -170,6 +163,19 @@ func (p *parser) str() *Error {
 			p.pos += size
 		}
 	}
+}
+
+// Plain is how many bytes at the beginning of text are ASCII that stands for
+// itself in a JSON string: no quote, backslash or control character.
+func Plain(text []byte) int {
+	n := 0
+	for n+8 <= len(text) && allPlain(binary.LittleEndian.Uint64(text[n:])) {
+		n += 8
+	}
+	for n < len(text) && plain[text[n]] {
+		n++
+	}
+	return n
 }
 
 // allPlain reports whether eight bytes are plain, all at once. Less one, or less
