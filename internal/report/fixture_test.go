@@ -23,8 +23,8 @@ type rule struct {
 
 func (r rule) finding(status finding.Status, subject string) finding.Finding {
 	f := finding.Finding{
-		About:   &finding.About{Rule: r.name, Title: r.title, Severity: r.severity, Why: r.why, Section: r.section},
-		Detail:  &finding.Detail{Message: r.title, Remedy: &finding.Remedy{}}, Status: status, Subject: &finding.Subject{Kind: r.kind, ID: "id-" + subject, Name: subject},
+		About:  &finding.About{Rule: r.name, Title: r.title, Severity: r.severity, Why: r.why, Section: r.section},
+		Detail: &finding.Detail{Message: r.title, Remedy: &finding.Remedy{}}, Status: status, Subject: &finding.Subject{Kind: r.kind, ID: "id-" + subject, Name: subject},
 	}
 	if r.refs != "" {
 		f.Refs = map[string][]string{"cis-1.8": {r.refs}, "cis-1.6": {"9." + r.refs}}

@@ -6,6 +6,12 @@ package workload
 // api:"-41" was last in it. Those that newer versions dropped stay, because
 // older engines honour them.
 
+// Unread is a part of a body that is known and says nothing that is judged.
+type Unread struct{}
+
+// UnmarshalJSON keeps nothing.
+func (Unread) UnmarshalJSON([]byte) error { return nil }
+
 // CreateBody is the body of POST /containers/create.
 type CreateBody struct {
 	Config
@@ -36,15 +42,15 @@ type InspectBody struct {
 	AppArmorProfile string
 	ExecIDs         []string
 	HostConfig      HostConfig
-	GraphDriver     any
-	Storage         any `api:"52-"`
+	GraphDriver     Unread
+	Storage         Unread `api:"52-"`
 	SizeRw          *int64
 	SizeRootFs      *int64
 	Mounts          []MountPoint
 	Config          Config
 	NetworkSettings NetworkSettings
 
-	ImageManifestDescriptor any
+	ImageManifestDescriptor Unread
 }
 
 // State is an inspected container's state.
@@ -63,7 +69,7 @@ type State struct {
 	Health     *struct {
 		Status        string
 		FailingStreak int64
-		Log           any
+		Log           Unread
 	}
 }
 
@@ -321,8 +327,8 @@ type NetworkSettings struct {
 	HairpinMode            bool   `api:"-51"`
 	LinkLocalIPv6Address   string `api:"-51"`
 	LinkLocalIPv6PrefixLen int64  `api:"-51"`
-	SecondaryIPAddresses   any    `api:"-51"`
-	SecondaryIPv6Addresses any    `api:"-51"`
+	SecondaryIPAddresses   Unread `api:"-51"`
+	SecondaryIPv6Addresses Unread `api:"-51"`
 	EndpointID             string `api:"-51"`
 	Gateway                string `api:"-51"`
 	GlobalIPv6Address      string `api:"-51"`

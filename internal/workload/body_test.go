@@ -141,7 +141,7 @@ func TestOfficialTypesAreCovered(t *testing.T) {
 
 func covered(t *testing.T, path string, theirs, ours reflect.Type, depth int) {
 	theirs, ours = element(theirs), element(ours)
-	if theirs.Kind() != reflect.Struct || ours.Kind() != reflect.Struct || theirs.PkgPath() == "net/netip" || theirs.PkgPath() == "time" || depth > 8 {
+	if theirs.Kind() != reflect.Struct || ours.Kind() != reflect.Struct || ours == reflect.TypeFor[Unread]() || theirs.PkgPath() == "net/netip" || theirs.PkgPath() == "time" || depth > 8 {
 		return
 	}
 	for _, f := range reflect.VisibleFields(theirs) {
