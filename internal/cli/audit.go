@@ -204,14 +204,13 @@ func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
 	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
 	defer progress.Stop()
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
-	counting := ""
 	var warnings []string
 	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root,
 		Progress: func(done, total int, what string) {
-			if what != counting {
-				counting = what
+			if done == 0 {
 				a.room(total)
 				progress.Count("Reading the host", total, what)
+				return
 			}
 			progress.Done(1)
 		},

@@ -11,11 +11,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -23,16 +21,17 @@ import (
 )
 
 // walkProc lists the processes whose cgroup names an id that is known, by
-// that id. known is asked by several goroutines.
+// that id. Several goroutines would be no faster: the kernel tells the cgroup of
+// one process at a time.
 func walkProc(ctx context.Context, proc string, known func(id []byte) bool) (map[string][]int, error) {
 	dir, err := os.Open(proc)
 	if err != nil {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}
 	defer dir.Close()
-	fd := int(dir.Fd())
-	threads := kernelThreads(fd)
+	threads := kernelThreads(int(dir.Fd()))
 	found := map[string][]int{}
+	var buf []byte
 	for ctx.Err() == nil {
 		names, err := dir.Readdirnames(1024)
 		if errors.Is(err, io.EOF) {
@@ -41,43 +40,23 @@ func walkProc(ctx context.Context, proc string, known func(id []byte) bool) (map
 		if err != nil {
 			return nil, fmt.Errorf("listing processes: %w", err)
 		}
-		names = slices.DeleteFunc(names, func(name string) bool { return threads[name] })
-		parts := make([]map[string][]int, runtime.GOMAXPROCS(0))
-		var wg sync.WaitGroup
-		for i := range parts {
-			own := names[i*len(names)/len(parts) : (i+1)*len(names)/len(parts)]
-			wg.Go(func() { parts[i] = byContainer(fd, own, known) })
-		}
-		wg.Wait()
-		for _, part := range parts {
-			for id, pids := range part {
-				found[id] = append(found[id], pids...)
+		for _, name := range names {
+			pid, err := strconv.Atoi(name)
+			if err != nil || pid <= 0 || threads[name] {
+				continue
+			}
+			// One that ends at this moment has nothing to say.
+			content, err := readBounded(int(dir.Fd()), name+"/cgroup", buf)
+			if err != nil {
+				continue
+			}
+			buf = content[:cap(content)]
+			if id := containerOf(content, known); id != "" {
+				found[id] = append(found[id], pid)
 			}
 		}
 	}
 	return nil, ctx.Err()
-}
-
-// byContainer is walkProc for some of the names in a folder.
-func byContainer(dir int, names []string, known func(id []byte) bool) map[string][]int {
-	found := map[string][]int{}
-	var buf []byte
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid <= 0 {
-			continue
-		}
-		// One that ends at this moment has nothing to say.
-		content, err := readBounded(dir, name+"/cgroup", buf)
-		if err != nil {
-			continue
-		}
-		buf = content[:cap(content)]
-		if id := containerOf(content, known); id != "" {
-			found[id] = append(found[id], pid)
-		}
-	}
-	return found
 }
 
 // kernelThreads are the ids of the kernel's own threads, which belong to no
