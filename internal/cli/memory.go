@@ -15,7 +15,7 @@ func (a *app) room(containers int) {
 	if a.world.Getenv("GOGC") != "" {
 		return
 	}
-	const most, least, few = 400, 100, 500 // percent of what lasts
+	const most, least, few = 800, 100, 500 // percent of what lasts
 	debug.SetGCPercent(max(least, most*few/max(few, containers)))
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -101,7 +102,7 @@ var secretWords = []string{"pass", "secret", "token", "credential", "key"}
 
 // userInfo is the name and password in a URL, or in a share as mount.cifs takes
 // it (//user:password@server/share).
-var userInfo = regexp.MustCompile(`//[^/@]*:[^/@]*@`)
+var userInfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`//[^/@]*:[^/@]*@`) })
 
 // withoutSecrets copies driver options with the values of secrets struck out,
 // also of those inside a list of mount options ("o": "username=x,password=y").
@@ -112,7 +113,10 @@ func withoutSecrets(options map[string]string) map[string]string {
 			out[name] = "***"
 			continue
 		}
-		parts := strings.Split(userInfo.ReplaceAllString(value, "//***@"), ",")
+		if strings.Contains(value, "//") {
+			value = userInfo().ReplaceAllString(value, "//***@")
+		}
+		parts := strings.Split(value, ",")
 		for i, p := range parts {
 			if key, _, found := strings.Cut(p, "="); found && isSecret(key) {
 				parts[i] = key + "=***"

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -27,19 +26,21 @@ func (v apiVersion) before(w apiVersion) bool {
 	return v.major < w.major || v.major == w.major && v.minor < w.minor
 }
 
-var apiVersionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$`)
-
+// parseAPIVersion reads two numbers as they are commonly written, of four digits
+// at most.
 func parseAPIVersion(s string) (apiVersion, bool) {
-	m := apiVersionForm.FindStringSubmatch(s)
-	if m == nil {
+	before, after, _ := strings.Cut(s, ".")
+	major, ok := parseVersionPart(before)
+	if !ok {
 		return apiVersion{}, false
 	}
-	major, err := strconv.Atoi(m[1])
-	if err != nil {
-		return apiVersion{}, false
-	}
-	minor, err := strconv.Atoi(m[2])
-	return apiVersion{major, minor}, err == nil
+	minor, ok := parseVersionPart(after)
+	return apiVersion{major, minor}, ok
+}
+
+func parseVersionPart(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n >= 0 && n <= 9999 && strconv.Itoa(n) == s
 }
 
 // parsePin reads DOCKER_API_VERSION; nil means that nothing is pinned. A

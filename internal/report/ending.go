@@ -3,6 +3,7 @@ package report
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/term"
@@ -58,12 +59,12 @@ func (p *page) ending(groups []group) {
 }
 
 // numbers is a number with the space after it.
-var numbers = regexp.MustCompile(`\b([0-9][0-9,]*) `)
+var numbers = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b([0-9][0-9,]*) `) })
 
 // sum writes sentences of our own that count, its first words bold. A number
 // stays with what it counts.
 func (p *page) sum(text string, column, bold int) {
-	for _, part := range p.fill(numbers.ReplaceAllString(text, "$1\u00a0"), column) {
+	for _, part := range p.fill(numbers().ReplaceAllString(text, "$1\u00a0"), column) {
 		p.line(strings.Repeat(" ", column) + p.boldWords(part, &bold))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -133,13 +134,13 @@ func parseYAML(decoder *yaml.Decoder) (node *yaml.Node, err error) {
 }
 
 // lineOf finds the line in a message of yaml/v3.
-var lineOf = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
+var lineOf = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`) })
 
 // syntaxError places an error of the YAML parser, which knows the line, and not
 // always that.
 func syntaxError(file string, data []byte, err error) *Error {
 	text := err.Error()
-	head := lineOf.FindStringSubmatch(text)
+	head := lineOf().FindStringSubmatch(text)
 	e := &Error{File: file, Msg: "not valid YAML: " + printable(text[len(head[0]):]), Source: data}
 	e.Line, _ = strconv.Atoi(head[1])
 	switch {

@@ -233,7 +233,7 @@ func (d *Document) wrap(n *yaml.Node, at *steps, err error) *Error {
 	e := d.Fail(n, at.String(), subject(at), "")
 	var wrongType *yaml.TypeError
 	if errors.As(err, &wrongType) {
-		err = errors.New(lineOf.ReplaceAllString(wrongType.Errors[0], ""))
+		err = errors.New(lineOf().ReplaceAllString(wrongType.Errors[0], ""))
 	}
 	e.Err = err
 	return e
