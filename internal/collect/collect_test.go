@@ -177,6 +177,9 @@ func TestAnswerThatCannotBeReadLeavesTheContainerUnseen(t *testing.T) {
 		reason string
 	}{
 		"as it should be": {&fake{}, ""},
+		"two answers":     {&fake{answers: map[string][]byte{path: []byte(`{}{}`)}}, reasonUnreadable},
+		"no JSON inside":  {&fake{answers: map[string][]byte{path: []byte(`{"Id":x}`)}}, reasonUnreadable},
+		"a deep one":      {&fake{answers: map[string][]byte{path: []byte(`{"GraphDriver":` + strings.Repeat("[", 1<<20) + strings.Repeat("]", 1<<20) + `}`)}}, reasonUnreadable},
 		"wrong type":      {&fake{answers: map[string][]byte{path: []byte(`{"Id":"x","HostConfig":{"Memory":"much"}}`)}}, reasonUnreadable},
 		"refused":         {&fake{before: refusing(http.StatusForbidden, path)}, reasonRefused},
 		"engine's fault":  {&fake{before: refusing(http.StatusInternalServerError, path)}, reasonRefused},

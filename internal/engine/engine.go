@@ -8,12 +8,14 @@
 // What goes wrong comes back as an [*Error], which says what happened, what to
 // do next, and whether the engine answered at all.
 //
-// The engine is not trusted. Every answer is bounded in size, depth and number
-// of elements, redirects are not followed, compressed answers are not asked
-// for, and text that an engine puts into an error is escaped before it gets
-// into a message.
+// The engine is not trusted. Every answer is bounded in size, every list in its
+// number of elements and their depth, redirects are not followed, compressed
+// answers are not asked for, and text that an engine puts into an error is
+// escaped before it gets into a message.
 //
-// The package does not decode what it fetches, changes nothing in the engine
+// The package does not decode what it fetches: it looks at the ends of an object
+// and at the brackets of a list, so whoever decodes an answer may still find
+// that it is no JSON, or too deep. It changes nothing in the engine
 // (only GET is ever sent), never asks for the processes of a container (/top)
 // or for sizes, and does not read the environment: that comes in through
 // Settings. An HTTP proxy between plimsoll and a tcp engine is not supported.

@@ -69,8 +69,8 @@ func eachEvent(r io.Reader, each func(json.RawMessage) bool) error {
 		if len(line) == 0 {
 			continue
 		}
-		if err := checkObject(line); err != nil {
-			return err
+		if !isObject(line) {
+			return errUnlikeJSON
 		}
 		if !each(bytes.Clone(line)) {
 			return nil

@@ -135,14 +135,26 @@ func readAll(r io.Reader) ([]byte, error) {
 	return body, nil
 }
 
+// errUnlikeJSON is an answer that is whole but not the JSON asked for.
+var errUnlikeJSON = errors.New("the answer is not JSON of the right kind")
+
+// isObject reports whether a text begins and ends as a JSON object (RFC 8259)
+// does, so that a page of a proxy or half an answer is none. Whether it is one
+// inside as well, whoever decodes it finds out: answers are many, and are read
+// once.
+func isObject(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	return len(text) > 1 && text[0] == '{' && text[len(text)-1] == '}'
+}
+
 // object reads an answer that is one JSON object.
 func (c *Client) object(ctx context.Context, r request) (json.RawMessage, error) {
 	_, body, err := c.fetch(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkObject(body); err != nil {
-		return nil, c.unlike(r, body, err)
+	if !isObject(body) {
+		return nil, c.unlike(r, body, errUnlikeJSON)
 	}
 	return body, nil
 }

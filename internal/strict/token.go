@@ -140,7 +140,7 @@ func (p *parser) str() *Error {
 	p.pos++
 	p.escaped = false
 	for {
-		p.pos += Plain(p.data[p.pos:])
+		p.pos += plainBytes(p.data[p.pos:])
 		if p.pos == len(p.data) {
 			return p.doc.fail(start, "the string has no end", `close it with "`)
 		}
@@ -165,9 +165,9 @@ func (p *parser) str() *Error {
 	}
 }
 
-// Plain is how many bytes at the beginning of text are ASCII that stands for
+// plainBytes is how many bytes at the beginning of text are ASCII that stands for
 // itself in a JSON string: no quote, backslash or control character.
-func Plain(text []byte) int {
+func plainBytes(text []byte) int {
 	n := 0
 	for n+8 <= len(text) && allPlain(binary.LittleEndian.Uint64(text[n:])) {
 		n += 8
