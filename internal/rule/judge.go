@@ -2,9 +2,7 @@ package rule
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
-	"sync/atomic"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -43,16 +41,21 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
 	rest := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" })
-	room := 0
-	for _, r := range rules {
-		room += len(subjects[r.Subject])
-		if r.code.each != nil {
-			room += len(subjects[r.Subject]) // which is a guess
+	gives := func(i int) int {
+		r := rules[i]
+		switch {
+		case r.code.each != nil:
+			return -1
+		case rest >= 0 && r.Subject == "container":
+			return len(subjects[r.Subject]) + 1
 		}
+		return len(subjects[r.Subject])
 	}
 	judge := func(found []finding.Finding, i int) []finding.Finding {
 		r := rules[i]
-		found = slices.Grow(found, len(subjects[r.Subject])+1)
+		if gives(i) < 0 {
+			found = slices.Grow(found, len(subjects[r.Subject])+1) // or more
+		}
 		if m != nil && m.reads[i] != nil {
 			found = m.judge(found, i, r, containers)
 		} else {
@@ -67,53 +70,56 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		return found
 	}
 	if len(containers) < crowd {
-		found := make([]finding.Finding, 0, room)
-		for i := range rules {
-			found = judge(found, i)
-		}
-		return found, nil
+		return inPlace(len(rules), gives, judge, oneByOne), nil
 	}
-	return sideBySide(len(rules), room, judge), nil
+	return inPlace(len(rules), gives, judge, forAll), nil
 }
 
 // crowd is how many containers are worth more than one goroutine.
 const crowd = 8
 
-// sideBySide gives what judge appends for 0 to n-1, in that order, and uses all
-// processors to do so. room is how many findings are expected.
-func sideBySide(n, room int, judge func(found []finding.Finding, i int) []finding.Finding) []finding.Finding {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	// Some rules take far longer than others, so that a few of those behind one
-	// may be ahead of it. Numbers are given out in order and only to who has a
-	// list, so the one that is waited for always has one.
-	const ahead = 4
-	lists := make(chan []finding.Finding, ahead*workers)
-	for range cap(lists) {
-		lists <- nil
+func oneByOne(n int, do func(i int) error) error {
+	for i := range n {
+		if err := do(i); err != nil {
+			return err
+		}
 	}
-	done := make([]chan []finding.Finding, n)
-	for i := range done {
-		done[i] = make(chan []finding.Finding, 1)
+	return nil
+}
+
+// inPlace gives what judge appends for 0 to n-1, in that order. gives is how many
+// findings that will be, or -1 where nobody knows before: those are made first,
+// so that all others are made where they stay. run calls a function for each
+// number, in any order.
+func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i int) []finding.Finding, run func(n int, do func(i int) error) error) []finding.Finding {
+	var first, then []int
+	for i := range n {
+		if gives(i) < 0 {
+			first = append(first, i)
+		} else {
+			then = append(then, i)
+		}
 	}
-	var taken atomic.Int64
-	for range workers {
-		go func() {
-			for {
-				list := <-lists
-				i := int(taken.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				done[i] <- judge(list[:0], i)
-			}
-		}()
+	lists := make([][]finding.Finding, n)
+	_ = run(len(first), func(k int) error {
+		lists[first[k]] = judge(nil, first[k])
+		return nil
+	})
+	at := make([]int, n+1)
+	for i := range n {
+		at[i+1] = at[i] + max(gives(i), len(lists[i]))
 	}
-	found := make([]finding.Finding, 0, room)
-	for i := range done {
-		some := <-done[i]
-		found = append(found, some...)
-		lists <- some
+	found := make([]finding.Finding, at[n])
+	for _, i := range first {
+		copy(found[at[i]:], lists[i])
 	}
+	_ = run(len(then), func(k int) error {
+		i := then[k]
+		if n := len(judge(found[at[i]:at[i]:at[i+1]], i)); n != gives(i) {
+			panic(fmt.Sprintf("rule: %d findings, where there is room for %d", n, gives(i)))
+		}
+		return nil
+	})
 	return found
 }
 

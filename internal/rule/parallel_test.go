@@ -14,9 +14,10 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// TestSideBySide: whatever the number of rules, and however many findings each
-// of them gives, the findings stand in the rules' order, once each.
-func TestSideBySide(t *testing.T) {
+// TestInPlace: whatever the number of rules, however many findings each of them
+// gives, and whether that is known beforehand, the findings stand in the rules'
+// order, once each.
+func TestInPlace(t *testing.T) {
 	gives := func(i int) int { return i % 7 * (i % 3) }
 	for _, n := range []int{0, 1, 2, 3, 100, 1000} {
 		want := []string{}
@@ -25,13 +26,19 @@ func TestSideBySide(t *testing.T) {
 				want = append(want, fmt.Sprint(i, " ", k))
 			}
 		}
-		for _, room := range []int{0, len(want), 2 * len(want)} {
-			found := sideBySide(n, room, func(found []finding.Finding, i int) []finding.Finding {
+		for _, unknown := range []int{1, 2, 5, n + 1} {
+			known := func(i int) int {
+				if (i+1)%unknown == 0 {
+					return -1
+				}
+				return gives(i)
+			}
+			found := inPlace(n, known, func(found []finding.Finding, i int) []finding.Finding {
 				for k := range gives(i) {
 					found = append(found, finding.Finding{Element: fmt.Sprint(i, " ", k)})
 				}
 				return found
-			})
+			}, forAll)
 			got := make([]string, len(found))
 			for i, f := range found {
 				got[i] = f.Element
