@@ -18,8 +18,7 @@ func (a *app) room(containers int) {
 	debug.SetGCPercent(max(least, most*few/max(few, containers)))
 }
 
-// expectedHeap is what the facts of some 300 containers take, with all that is
-// made of them.
+// expectedHeap is what an audit of some 600 containers allocates.
 const expectedHeap = 32 << 20
 
 // largePages has the kernel lay the heap that is about to be filled out in large

@@ -69,29 +69,13 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		}
 		return found
 	}
-	if len(containers) < crowd {
-		return inPlace(len(rules), gives, judge, oneByOne), nil
-	}
-	return inPlace(len(rules), gives, judge, forAll), nil
-}
-
-// crowd is how many containers are worth more than one goroutine.
-const crowd = 8
-
-func oneByOne(n int, do func(i int) error) error {
-	for i := range n {
-		if err := do(i); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inPlace(len(rules), gives, judge), nil
 }
 
 // inPlace gives what judge appends for 0 to n-1, in that order. gives is how many
 // findings that will be, or -1 where nobody knows before: those are made first,
-// so that all others are made where they stay. run calls a function for each
-// number, in any order.
-func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i int) []finding.Finding, run func(n int, do func(i int) error) error) []finding.Finding {
+// so that all others are made where they stay. All processors are used.
+func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i int) []finding.Finding) []finding.Finding {
 	var first, then []int
 	for i := range n {
 		if gives(i) < 0 {
@@ -101,7 +85,7 @@ func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i
 		}
 	}
 	lists := make([][]finding.Finding, n)
-	_ = run(len(first), func(k int) error {
+	_ = forAll(len(first), func(k int) error {
 		lists[first[k]] = judge(nil, first[k])
 		return nil
 	})
@@ -113,7 +97,7 @@ func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i
 	for _, i := range first {
 		copy(found[at[i]:], lists[i])
 	}
-	_ = run(len(then), func(k int) error {
+	_ = forAll(len(then), func(k int) error {
 		i := then[k]
 		if n := len(judge(found[at[i]:at[i]:at[i+1]], i)); n != gives(i) {
 			panic(fmt.Sprintf("rule: %d findings, where there is room for %d", n, gives(i)))

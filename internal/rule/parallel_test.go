@@ -38,7 +38,7 @@ func TestInPlace(t *testing.T) {
 					found = append(found, finding.Finding{Element: fmt.Sprint(i, " ", k)})
 				}
 				return found
-			}, forAll)
+			})
 			got := make([]string, len(found))
 			for i, f := range found {
 				got[i] = f.Element
