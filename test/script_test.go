@@ -162,14 +162,16 @@ func cmdInside(build func() (string, error)) func(*testscript.TestScript, bool, 
 		ts.Check(err)
 		e := lab.Shared(labT{ts})
 		ts.Check(e.Busybox(context.Background(), "script-inside:1"))
-		run := []string{"--host", e.Host(), "run", "--rm", "--name", "script-inside", "--network", "none", "--memory", "64m",
-			"-v", dir + ":/opt/plimsoll:ro"}
+		create := []string{"create", "--rm", "--name", "script-inside", "--network", "none", "--memory", "64m", "-v", dir + ":/opt/plimsoll:ro"}
 		n := 1
 		for n < len(args) && strings.HasPrefix(args[n], "-") {
 			n++
 		}
-		run = slices.Concat(run, args[1:n], []string{"script-inside:1", "/opt/plimsoll/plimsoll"}, args[n:])
-		demand(ts, ts.Exec("docker", run...), number(ts, args[0]))
+		// Docker's own warnings, of limits that this kernel lacks, come here and are
+		// not part of what plimsoll says.
+		_, err = e.Docker(slices.Concat(create, args[1:n], []string{"script-inside:1", "/opt/plimsoll/plimsoll"}, args[n:])...)
+		ts.Check(err)
+		demand(ts, ts.Exec("docker", "--host", e.Host(), "start", "--attach", "script-inside"), number(ts, args[0]))
 	}
 }
 
