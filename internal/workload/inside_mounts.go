@@ -88,10 +88,8 @@ func (v *insider) mountFields() {
 	for i := range v.mounts {
 		m := &v.mounts[i]
 		own, doubtful := v.engineMount(m)
-		if open = open || doubtful; own {
-			continue
-		}
-		if given[m.id] = true; v.mountAt(m.target) != m {
+		open, given[m.id] = open || doubtful, !own || doubtful
+		if own || v.mountAt(m.target) != m {
 			continue
 		}
 		volume := volumeRoot().FindStringSubmatch(m.root)
