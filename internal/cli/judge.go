@@ -35,7 +35,7 @@ var formats = []string{"table", "json"}
 
 func (j *judging) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringSliceVar(&j.only, "only", nil, "only these `RULES`: names, benchmark ids, or globs of them")
+	f.StringSliceVar(&j.only, "only", nil, "only these `RULES`: names, benchmark ids (5.5, or cis-1.13:5.5), or globs")
 	f.StringSliceVar(&j.skip, "skip", nil, "all `RULES` but these")
 	f.StringVar(&j.benchmark, "benchmark", "", "only the rules of one `BENCHMARK`: cis-1.8, cis-1.6 or cis-1.13")
 	f.StringVar(&j.failOn, "fail-on", "high", "exit 1 from this `SEVERITY` on: critical, high, medium, low, info, or never")
@@ -53,6 +53,10 @@ func (j *judging) check() error {
 		if _, err := finding.ParseSeverity(j.failOn); err != nil {
 			return &failure{code: exitUsage, message: fmt.Sprintf("--fail-on %s is not a severity", j.failOn), hint: "Use critical, high, medium, low, info or never."}
 		}
+	}
+	if slices.Contains(formats, j.output) {
+		return &failure{code: exitUsage, message: fmt.Sprintf("-o %s would be a file of that name", j.output),
+			hint: fmt.Sprintf("Use  --format %s , or  -o ./%s  if you mean the file", j.output, j.output)}
 	}
 	return checkOutput(j.output)
 }

@@ -340,20 +340,26 @@ func (a *About) Ref(benchmark string) string {
 // NewestRef is the newest benchmark with the first id in it.
 func (a *About) NewestRef() (benchmark, id string) {
 	for name, ids := range a.Refs {
-		if len(ids) > 0 && (benchmark == "" || newer(name, benchmark)) {
+		if len(ids) > 0 && (benchmark == "" || CompareBenchmarks(name, benchmark) < 0) {
 			benchmark, id = name, ids[0]
 		}
 	}
 	return benchmark, id
 }
 
-// newer compares benchmarks' names. The benchmark of Docker 1.13 is older than
-// 1.0 of the numbering that CIS began after it.
-func newer(a, b string) bool {
-	if (a == "cis-1.13") != (b == "cis-1.13") {
-		return b == "cis-1.13"
+// CompareBenchmarks puts the newest first, by their names. The benchmark of
+// Docker 1.13 is older than 1.0 of the numbering that CIS began after it.
+func CompareBenchmarks(a, b string) int {
+	switch {
+	case a == b:
+		return 0
+	case a == "cis-1.13":
+		return 1
+	case b == "cis-1.13":
+		return -1
 	}
-	return compareIDs(strings.TrimLeft(a, "abcdefghijklmnopqrstuvwxyz-"), strings.TrimLeft(b, "abcdefghijklmnopqrstuvwxyz-")) > 0
+	number := func(name string) string { return strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz-") }
+	return cmp.Or(compareIDs(number(b), number(a)), strings.Compare(a, b))
 }
 
 // compareIDs compares "5.9" and "5.11" by their numbers; "" comes last.

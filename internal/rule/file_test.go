@@ -146,7 +146,7 @@ func TestUserRulesHaveACostLimit(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	second := strings.NewReplacer("rule: sample", "rule: second", `cis-1.8: ["5.11"]`, `cis-1.8: ["5.2"], cis-1.13: ["5.1"]`).Replace(good)
+	second := strings.NewReplacer("rule: sample", "rule: second", `cis-1.8: ["5.11"]`, `cis-1.8: ["5.2"], cis-1.13: ["5.1", "5.11"]`).Replace(good)
 	s, err := Load(fstest.MapFS{"container/sample.yaml": {Data: []byte(good)}, "container/second.yaml": {Data: []byte(second)}}, nil, "")
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,12 @@ func TestSelect(t *testing.T) {
 		{"by id", Selection{Only: []string{"5.2"}}, "second"},
 		{"by id in its benchmark", Selection{Only: []string{"cis-1.13:5.1"}}, "second"},
 		{"ids of another benchmark", Selection{Only: []string{"5.2"}, Benchmark: "cis-1.8"}, "second"},
-		{"glob of ids", Selection{Skip: []string{"5.1*"}}, ""},
+		{"by an id that only an old benchmark has", Selection{Only: []string{"5.1"}}, "second"},
+		{"an id means the newest benchmark's", Selection{Skip: []string{"5.11"}}, "second"},
+		{"an id means that of the benchmark wanted", Selection{Only: []string{"5.11"}, Benchmark: "cis-1.13"}, "second"},
+		{"the benchmark of an id goes before", Selection{Skip: []string{"cis-1.8:5.11"}, Benchmark: "cis-1.13"}, "second"},
+		{"glob of ids", Selection{Skip: []string{"5.1*"}}, "second"},
+		{"glob of ids of a benchmark", Selection{Skip: []string{"cis-1.13:5.1*"}}, "sample"},
 		{"skip wins", Selection{Only: []string{"s*"}, Skip: []string{"second"}}, "sample"},
 		{"benchmark", Selection{Benchmark: "cis-1.13"}, "second"},
 		{"severity", Selection{Severity: "high"}, ""},

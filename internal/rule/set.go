@@ -181,7 +181,9 @@ func (s *Set) Prepare() error {
 // Selection says which rules of a Set are wanted.
 type Selection struct {
 	// Only and Skip are rule names, benchmark ids ("5.11", or "cis-1.8:5.11"),
-	// and globs of either. An empty Only is everything.
+	// and globs of either. An empty Only is everything. An id alone is one of
+	// Benchmark, or of the newest that has such an id, as reports show it: the
+	// same number is something else in another benchmark.
 	Only, Skip []string
 	// Benchmark limits to the rules that answer it ("cis-1.8"); "" does not.
 	Benchmark string
@@ -193,20 +195,19 @@ type Selection struct {
 // Select gives the rules wanted. A pattern that matches no rule is an error:
 // it is a misspelt name more often than not.
 func (s *Set) Select(want Selection) (*Set, error) {
-	for _, p := range slices.Concat(want.Only, want.Skip) {
-		if _, err := path.Match(p, ""); err != nil {
-			return nil, fmt.Errorf("%q is not a pattern: %w", p, err)
-		}
-		if !slices.ContainsFunc(s.rules, func(r *Rule) bool { return r.matches(p, want.Benchmark) }) {
-			return nil, fmt.Errorf("%q names no rule%s", p, s.nearest(p))
-		}
+	only, err := s.named(want.Only, want.Benchmark)
+	if err != nil {
+		return nil, err
+	}
+	skip, err := s.named(want.Skip, want.Benchmark)
+	if err != nil {
+		return nil, err
 	}
 	out := &Set{replaced: s.replaced}
 	for _, r := range s.rules {
-		byName := func(p string) bool { return r.matches(p, want.Benchmark) }
 		switch {
-		case len(want.Only) > 0 && !slices.ContainsFunc(want.Only, byName):
-		case slices.ContainsFunc(want.Skip, byName):
+		case len(want.Only) > 0 && !only[r]:
+		case skip[r]:
 		case want.Benchmark != "" && len(r.Refs[want.Benchmark]) == 0:
 		case want.Severity != "" && r.Severity != want.Severity:
 		case want.Subject != "" && r.Subject != want.Subject:
@@ -215,6 +216,59 @@ func (s *Set) Select(want Selection) (*Set, error) {
 		}
 	}
 	return out, nil
+}
+
+// named are the rules that any of the patterns names; one that names none is an
+// error.
+func (s *Set) named(patterns []string, benchmark string) (map[*Rule]bool, error) {
+	named := map[*Rule]bool{}
+	for _, p := range patterns {
+		if _, err := path.Match(p, ""); err != nil {
+			return nil, fmt.Errorf("%q is not a pattern: %w", p, err)
+		}
+		found := s.matching(p, benchmark)
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%q names no rule%s", p, s.nearest(p))
+		}
+		for _, r := range found {
+			named[r] = true
+		}
+	}
+	return named, nil
+}
+
+// matching are the rules whose name the pattern is, and those of whom it is an id.
+func (s *Set) matching(pattern, benchmark string) []*Rule {
+	var found []*Rule
+	add := func(fits func(r *Rule) bool) bool {
+		before := len(found)
+		for _, r := range s.rules {
+			if fits(r) {
+				found = append(found, r)
+			}
+		}
+		return len(found) > before
+	}
+	globs := func(pattern, name string) bool {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	}
+	add(func(r *Rule) bool { return globs(pattern, r.Name) })
+	id, benchmarks := pattern, s.Benchmarks()
+	if benchmark != "" {
+		benchmarks = []string{benchmark}
+	}
+	if b, rest, both := strings.Cut(pattern, ":"); both {
+		id, benchmarks = rest, []string{b}
+	}
+	for _, b := range benchmarks {
+		if add(func(r *Rule) bool {
+			return slices.ContainsFunc(r.Refs[b], func(ref string) bool { return globs(id, ref) })
+		}) {
+			break
+		}
+	}
+	return found
 }
 
 func (s *Set) nearest(word string) string {
@@ -228,7 +282,7 @@ func (s *Set) nearest(word string) string {
 	return ""
 }
 
-// Benchmarks are the benchmarks that any rule answers, sorted.
+// Benchmarks are the benchmarks that any rule answers, the newest first.
 func (s *Set) Benchmarks() []string {
 	seen := map[string]bool{}
 	for _, r := range s.rules {
@@ -240,28 +294,6 @@ func (s *Set) Benchmarks() []string {
 	for b := range seen {
 		names = append(names, b)
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, finding.CompareBenchmarks)
 	return names
-}
-
-// matches is true for the rule's name, and for one of its ids in the benchmark
-// named, or in any when none is.
-func (r *Rule) matches(pattern, benchmark string) bool {
-	if ok, err := path.Match(pattern, r.Name); err == nil && ok {
-		return true
-	}
-	if b, id, found := strings.Cut(pattern, ":"); found {
-		benchmark, pattern = b, id
-	}
-	for b, ids := range r.Refs {
-		if benchmark != "" && b != benchmark {
-			continue
-		}
-		for _, id := range ids {
-			if ok, err := path.Match(pattern, id); err == nil && ok {
-				return true
-			}
-		}
-	}
-	return false
 }
