@@ -24,10 +24,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -50,9 +52,9 @@ type Client interface {
 	NetworkList(context.Context) ([]json.RawMessage, error)
 	// VolumeList gives warnings when volumes may be missing from the list.
 	VolumeList(context.Context) (volumes []json.RawMessage, warnings []string, err error)
-	// PeerPID is the process that listens on the engine's unix socket, 0 for
+	// Peer tells of who listens on the engine's unix socket, process 0 for
 	// one in another pid namespace, and an error for any other way to an engine.
-	PeerPID(context.Context) (int, error)
+	Peer(context.Context) (engine.Peer, error)
 }
 
 // DefaultConcurrency is how many calls are made side by side when Config does
@@ -200,8 +202,12 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.settle(api, said); err != nil {
 		return err
 	}
-	if root, c.noFiles = c.openEngineRoot(peer, listed); root != nil {
+	if root, c.noFiles = c.openEngineRoot(peer.PID, listed); root != nil {
 		c.around.Resolve = root.resolve
+		if path.IsAbs(peer.Path) {
+			c.around.Sockets = []string{peer.Path}
+			root.recognize(peer.Path)
+		}
 		c.noFiles = "a path could not be followed on the host"
 	}
 	c.described = c.progress(len(listed), "containers")

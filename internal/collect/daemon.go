@@ -75,6 +75,7 @@ func (c *collector) describe(api string, version, info json.RawMessage, reason s
 	}
 	d.host()
 	d.daemon()
+	c.around.DataRoot = c.facts.Daemon.DataRoot
 	c.facts.Daemon.Version, c.facts.Daemon.APIVersion = said.Version, api
 	if reason == "" {
 		c.around.Daemon = d.forContainers()

@@ -166,6 +166,36 @@ func TestRealContainersInEveryState(t *testing.T) {
 	}
 }
 
+// An engine's socket and data count wherever it keeps them, and under any path.
+func TestRealEngineElsewhere(t *testing.T) {
+	e := lab.Shared(t)
+	image(t, e, "collect:elsewhere")
+	removing(t, e, "collect-elsewhere")
+	data := docker(t, e, "info", "-f", "{{.DockerRootDir}}")
+	other := t.TempDir()
+	link := filepath.Join(other, "s")
+	if err := e.Enter(t.Context(), "sh", "-c", `touch "$0" "$0.none" && mount --bind "$1" "$0"`, link, e.Socket()).Run(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Enter(context.Background(), "umount", link).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	docker(t, e, "create", "--name", "collect-elsewhere", "-v", e.Socket()+":/a", "-v", filepath.Dir(e.Socket())+":/b", "-v", link+":/c",
+		"-v", data+"/containers:/d", "-v", link+".none:/e", "collect:elsewhere")
+	want := map[string][]string{"/a": {"engine-socket"}, "/b": {"engine-data", "engine-socket"}, "/c": {"engine-socket"}, "/d": {"engine-data"}, "/e": {}}
+	for _, m := range spec(t, collect(t, realConfig(t, e.Host())), "collect-elsewhere").Mounts {
+		if !slices.Equal(m.ResolvedExposes, want[m.Target]) {
+			t.Errorf("%s is %s and exposes %v, want %v", m.Target, m.Source, m.ResolvedExposes, want[m.Target])
+		}
+		delete(want, m.Target)
+	}
+	if len(want) > 0 {
+		t.Errorf("no mounts at %v", want)
+	}
+}
+
 // The answers of the engine's own client about itself are the second opinion.
 func TestRealDaemon(t *testing.T) {
 	e := lab.Private(t, map[string]any{"live-restore": true, "log-driver": "local", "no-new-privileges": true, "icc": false})

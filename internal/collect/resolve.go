@@ -11,12 +11,19 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/engine"
 )
 
 // tree is a tree of files, such as the one that the engine sees. Nothing asked
 // of it leads out of it, whatever links it holds and however they change while
 // it is looked at.
-type tree struct{ root int }
+type tree struct {
+	root int
+	// known is a file that is to be recognized under any path, and path its own.
+	known *unix.Stat_t
+	path  string
+}
 
 // openTree opens the folder at path as a tree of its own.
 func openTree(path string) (*tree, error) {
@@ -24,7 +31,7 @@ func openTree(path string) (*tree, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &tree{fd}, nil
+	return &tree{root: fd}, nil
 }
 
 // close ends the use of the tree; closing none is all right.
@@ -46,37 +53,55 @@ const (
 // nothing that could act on being opened (O_PATH), so sockets and devices stay
 // untouched.
 func (t *tree) resolve(p string) (string, error) {
-	resolved, _, err := t.follow(p)
+	resolved, at, err := t.follow(p)
+	if err == nil && at != nil && t.known != nil && at.Dev == t.known.Dev && at.Ino == t.known.Ino {
+		return t.path, nil
+	}
 	return resolved, err
+}
+
+// recognize has resolve give p for every path to the file that is at p: a bind
+// mount or a hard link gives a file another path, and follows no link.
+func (t *tree) recognize(p string) {
+	t.path = p
+	_, t.known, _ = t.follow(p) // a file that cannot be found has no other path
 }
 
 // exists is true when the path is there, links followed.
 func (t *tree) exists(p string) bool {
-	_, exists, err := t.follow(p)
-	return err == nil && exists
+	_, at, err := t.follow(p)
+	return err == nil && at != nil
 }
 
-// follow is resolve, and says whether there is something at the end.
-func (t *tree) follow(p string) (resolved string, exists bool, err error) {
+// follow is where the path leads, and what is there; nil when nothing is.
+func (t *tree) follow(p string) (resolved string, at *unix.Stat_t, err error) {
 	w := walk{rest: steps(p), fds: []int{t.root}}
 	defer func() { w.up(0) }()
 	for links := 0; len(w.rest) > 0; {
 		link, err := w.step()
 		if err != nil {
-			return "", false, fmt.Errorf("following %s: %w", p, err)
+			return "", nil, fmt.Errorf("following %s: %w", p, err)
 		}
 		if link == "" {
 			continue
 		}
 		if links++; links > maxLinks {
-			return "", false, fmt.Errorf("following %s: %w", p, unix.ELOOP)
+			return "", nil, fmt.Errorf("following %s: %w", p, unix.ELOOP)
 		}
 		if strings.HasPrefix(link, "/") {
 			w.up(0)
 		}
 		w.rest = append(steps(link), w.rest...)
 	}
-	return "/" + strings.Join(w.done, "/"), len(w.fds) == len(w.done)+1, nil
+	resolved = "/" + strings.Join(w.done, "/")
+	if len(w.fds) != len(w.done)+1 {
+		return resolved, nil, nil
+	}
+	at = &unix.Stat_t{}
+	if err := unix.Fstat(w.fds[len(w.done)], at); err != nil {
+		return "", nil, fmt.Errorf("following %s: %w", p, err)
+	}
+	return resolved, at, nil
 }
 
 func steps(p string) []string {
@@ -149,18 +174,18 @@ func readLink(fd int) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// peer is the process that listens on the engine's socket, or 0 when it is not
-// known or nothing would be asked of it. It makes a connection of its own, and
-// so comes before the calls, which Concurrency bounds.
-func (c *collector) peer(ctx context.Context) int {
+// peer is who listens on the engine's socket, or nobody when that is not known
+// or nothing would be asked of it. It makes a connection of its own, and so
+// comes before the calls, which Concurrency bounds.
+func (c *collector) peer(ctx context.Context) engine.Peer {
 	if c.Root == "" {
-		return 0
+		return engine.Peer{}
 	}
-	pid, err := c.Client.PeerPID(ctx)
+	peer, err := c.Client.Peer(ctx)
 	if err != nil {
-		return 0
+		return engine.Peer{}
 	}
-	return pid
+	return peer
 }
 
 // openEngineRoot opens the files as the engine sees them, through the process

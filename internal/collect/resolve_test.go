@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/engine"
 )
 
 // linkTree makes a folder of folders, files and links; a value that starts
@@ -78,7 +80,8 @@ func TestResolve(t *testing.T) {
 		{"/dangling", "/nowhere/x", false},
 		{"/out", "/etc/passwd", false}, // this machine has one, the tree does not
 	} {
-		got, exists, err := tr.follow(test.path)
+		got, there, err := tr.follow(test.path)
+		exists := there != nil
 		if err != nil || got != test.want || exists != test.exists || tr.exists(test.path) != test.exists {
 			t.Errorf("%s: got %s, exists %v, %v; want %s, %v", test.path, got, exists, err, test.want, test.exists)
 		}
@@ -90,6 +93,34 @@ func TestResolve(t *testing.T) {
 		if got, err := tr.resolve(path); !errors.Is(err, want) {
 			t.Errorf("%s: got %q, %v; want %v", path, got, err, want)
 		}
+	}
+}
+
+func TestRecognize(t *testing.T) {
+	root := linkTree(t, links)
+	if err := os.Link(filepath.Join(root, "run/docker.sock"), filepath.Join(root, "hard")); err != nil {
+		t.Fatal(err)
+	}
+	tr, err := openTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tr.close)
+	for _, known := range []bool{false, true} {
+		want := map[string]string{"/hard": "/hard", "/chain": "/run/docker.sock", "/run/docker.sock": "/run/docker.sock", "/run": "/run", "/gone": "/gone"}
+		if known {
+			tr.recognize("/var/run/docker.sock")
+			want["/hard"], want["/chain"], want["/run/docker.sock"] = "/var/run/docker.sock", "/var/run/docker.sock", "/var/run/docker.sock"
+		}
+		for path, want := range want {
+			if got, err := tr.resolve(path); err != nil || got != want {
+				t.Errorf("%s: got %s, %v; want %s", path, got, err, want)
+			}
+		}
+	}
+	tr.recognize("/gone") // recognizes nothing, and not nothing as something
+	if got, err := tr.resolve("/hard"); err != nil || got != "/hard" {
+		t.Errorf("got %s, %v", got, err)
 	}
 }
 
@@ -174,7 +205,8 @@ func FuzzResolveAgreesWithTheKernel(f *testing.F) {
 		if strings.ContainsRune(path, 0) || len(path) > 2000 {
 			return
 		}
-		got, exists, err := tr.follow(path)
+		got, there, err := tr.follow(path)
+		exists := there != nil
 		want, kernelErr := kernelResolve(root, "/"+path)
 		switch {
 		case kernelErr == nil && (err != nil || got != want || !exists):
@@ -241,7 +273,7 @@ func TestWhoseFilesTheEngineSees(t *testing.T) {
 		cfg.Client = listener{f.client, test.pid, test.peer}
 		c := collector{Config: cfg, facts: collect(t, f.config())}
 		c.facts.Daemon.DataRoot = data
-		tr, reason := c.openEngineRoot(c.peer(context.Background()), []listedContainer{{id: idOf(1)}})
+		tr, reason := c.openEngineRoot(c.peer(context.Background()).PID, []listedContainer{{id: idOf(1)}})
 		if reason != test.reason || (tr != nil) != (test.reason == "") {
 			t.Errorf("%s: got %v for %q, want %q", name, tr, reason, test.reason)
 		}
@@ -258,4 +290,4 @@ type listener struct {
 	err error
 }
 
-func (l listener) PeerPID(context.Context) (int, error) { return l.pid, l.err }
+func (l listener) Peer(context.Context) (engine.Peer, error) { return engine.Peer{PID: l.pid}, l.err }

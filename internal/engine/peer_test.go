@@ -8,31 +8,33 @@ import (
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
-func TestPeerPIDIsTheListener(t *testing.T) {
+func TestPeerIsTheListener(t *testing.T) {
 	f := startFake(t, nil)
-	pid, err := f.client().PeerPID(context.Background())
-	if err != nil || pid != os.Getpid() {
-		t.Errorf("got %d, %v; want this process, %d", pid, err, os.Getpid())
+	c := f.client()
+	peer, err := c.Peer(context.Background())
+	if want := (Peer{os.Getpid(), c.addr.path}); err != nil || peer != want {
+		t.Errorf("got %+v, %v; want this process and its socket, %+v", peer, err, want)
 	}
 	if got := f.requests(); len(got) != 0 {
 		t.Errorf("asking for the peer made requests: %v", got)
 	}
 }
 
-func TestPeerPIDNeedsASocket(t *testing.T) {
+func TestPeerNeedsASocket(t *testing.T) {
 	tcp := clientOf(t, Config{Endpoint: Endpoint{Address: "tcp://127.0.0.1:2375", Source: "--host"}})
-	if pid, err := tcp.PeerPID(context.Background()); err == nil {
-		t.Errorf("got %d for a tcp endpoint, want an error", pid)
+	if peer, err := tcp.Peer(context.Background()); err == nil {
+		t.Errorf("got %+v for a tcp endpoint, want an error", peer)
 	}
 	none := clientOf(t, Config{Endpoint: Endpoint{Address: "unix:///nowhere/docker.sock", Source: "--host"}})
-	_, err := none.PeerPID(context.Background())
+	_, err := none.Peer(context.Background())
 	wantError(t, err, "can't be reached", "no such socket")
 }
 
-func TestPeerPIDOfARealEngine(t *testing.T) {
+func TestPeerOfARealEngine(t *testing.T) {
 	e := lab.Shared(t)
 	c := clientOf(t, Config{Endpoint: Endpoint{Address: e.Host(), Source: "--host"}})
-	if pid, err := c.PeerPID(context.Background()); err != nil || pid != e.Pid {
-		t.Errorf("got %d, %v; want dockerd, %d", pid, err, e.Pid)
+	peer, err := c.Peer(context.Background())
+	if want := (Peer{e.Pid, e.Socket()}); err != nil || peer != want {
+		t.Errorf("got %+v, %v; want dockerd and its socket, %+v", peer, err, want)
 	}
 }

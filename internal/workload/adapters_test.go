@@ -250,6 +250,25 @@ func TestExposes(t *testing.T) {
 	}
 }
 
+// An engine's own places count beside the usual ones, and only for it.
+func TestExposesOfAnEngine(t *testing.T) {
+	around := Surroundings{DataRoot: "/srv/docker/", Sockets: []string{"/var/run/agent/engine.sock"}}
+	for path, want := range map[string]string{
+		"/srv/docker": "engine-data", "/srv/docker/volumes": "engine-data", "/srv": "engine-data", "/srv/dockers": "",
+		"/run/agent/engine.sock": "engine-socket", "/run/agent": "engine-socket", "/run/agent/other.sock": "",
+		"/var/lib/docker": "engine-data", "/run/docker.sock": "engine-socket", "/home": "homes host-keys",
+	} {
+		if got := strings.Join(around.exposes(path), " "); got != want {
+			t.Errorf("%s exposes %q, want %q", path, got, want)
+		}
+	}
+	for _, root := range []string{"", "/"} {
+		if got := (&Surroundings{DataRoot: root}).exposes("/srv"); len(got) > 0 {
+			t.Errorf("with a data root of %q, /srv exposes %v", root, got)
+		}
+	}
+}
+
 func TestLocalVolumes(t *testing.T) {
 	for _, tc := range []struct {
 		options map[string]string

@@ -101,7 +101,7 @@ func (b *builder) exposeMount(m *Mount, at string) {
 			paths, places = localVolumePaths(m.DriverOptions)
 		}
 	}
-	if !m.expose(paths, places, b.around.Resolve) {
+	if !m.expose(paths, places, b.around) {
 		s.hide(reasonHost, at+"resolved", at+"resolved_exposes")
 	}
 }

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -115,6 +116,19 @@ func exposes(p string) []string {
 	return sortedUnique(found)
 }
 
+// exposes is exposes, and knows where this engine keeps its things.
+func (a *Surroundings) exposes(p string) []string {
+	found := exposes(p)
+	p = canonicalHostPath(p)
+	if slices.ContainsFunc(a.Sockets, func(s string) bool { return within(canonicalHostPath(s), p) }) {
+		found = append(found, "engine-socket")
+	}
+	if data := canonicalHostPath(a.DataRoot); len(data) > 1 && (within(data, p) || within(p, data)) {
+		found = append(found, "engine-data")
+	}
+	return sortedUnique(found)
+}
+
 // canonicalHostPath cleans p and writes /run for /var/run, which is a link to it
 // on every system that follows the Filesystem Hierarchy Standard 3.0.
 func canonicalHostPath(p string) string {
@@ -182,13 +196,13 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 	return sortedUnique(paths), places
 }
 
-// expose fills HostPaths, Exposes and, with a resolver, Resolved.
-func (m *Mount) expose(paths, places []string, resolve func(string) (string, error)) bool {
+// expose fills HostPaths, Exposes and, with a resolver around, Resolved.
+func (m *Mount) expose(paths, places []string, around *Surroundings) bool {
 	m.HostPaths = sortedUnique(paths)
 	m.Exposes = append([]string{}, places...)
 	shown := make(map[string][]string, len(m.HostPaths))
 	for _, p := range m.HostPaths {
-		shown[p] = exposes(p)
+		shown[p] = around.exposes(p)
 		m.Exposes = append(m.Exposes, shown[p]...)
 	}
 	m.Exposes = sortedUnique(m.Exposes)
@@ -196,19 +210,19 @@ func (m *Mount) expose(paths, places []string, resolve func(string) (string, err
 	if len(m.HostPaths) == 0 {
 		return true
 	}
-	if resolve == nil {
+	if around.Resolve == nil {
 		return false
 	}
 	seen := true
 	for _, p := range m.HostPaths {
-		r, err := resolve(p)
+		r, err := around.Resolve(p)
 		if err != nil {
 			seen = false
 			continue
 		}
 		places, known := shown[r] // as for most, which are no links
 		if !known {
-			places = exposes(r)
+			places = around.exposes(r)
 		}
 		m.Resolved = append(m.Resolved, r)
 		m.ResolvedExposes = append(m.ResolvedExposes, places...)

@@ -13,6 +13,11 @@ type Surroundings struct {
 	// Resolve follows the links in a path of the engine's host. Nil when the
 	// host's files cannot be looked at from here.
 	Resolve func(path string) (string, error)
+	// DataRoot is where the engine keeps images and volumes, and Sockets are
+	// those that it is known to listen on: paths of its host, which need not be
+	// the usual ones.
+	DataRoot string
+	Sockets  []string
 	// EnvKey is the key that environment values are hashed with; nil for none.
 	EnvKey []byte
 }
