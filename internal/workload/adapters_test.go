@@ -340,6 +340,22 @@ func TestSystemPaths(t *testing.T) {
 	}
 }
 
+func TestWritableCgroups(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{}`: false,
+		`{"HostConfig":{"SecurityOpt":["writable-cgroups=true"]}}`:                          true,
+		`{"HostConfig":{"SecurityOpt":["writable-cgroups:1"]}}`:                             true,
+		`{"HostConfig":{"SecurityOpt":["writable-cgroups=true","writable-cgroups=false"]}}`: false,
+		`{"HostConfig":{"Privileged":true}}`:                                                true,
+		`{"HostConfig":{"Privileged":true,"SecurityOpt":["writable-cgroups=false"]}}`:       false,
+	} {
+		s, err := FromCreate("", []byte(body), Surroundings{})
+		if err != nil || s.WritableCgroups != want || len(s.UnknownFields) > 0 {
+			t.Errorf("%s: %v, want %v; unknown %v, %v", body, s.WritableCgroups, want, s.UnknownFields, err)
+		}
+	}
+}
+
 // TestTakenOverMounts: the engine lists what came from other containers.
 func TestTakenOverMounts(t *testing.T) {
 	s, _, err := FromInspect([]byte(`{"Id":"x","Name":"/a","Config":{"Image":"a"},"HostConfig":{"VolumesFrom":["db"]},

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -207,6 +208,12 @@ func (b *builder) security() {
 				s.UnknownFields = append(s.UnknownFields, "HostConfig.SecurityOpt."+name)
 			}
 			named[name] = strconv.FormatBool(on || !found)
+		case "writable-cgroups":
+			on, err := strconv.ParseBool(value)
+			if err != nil {
+				s.UnknownFields = append(s.UnknownFields, "HostConfig.SecurityOpt."+name)
+			}
+			named[name] = strconv.FormatBool(on)
 		case "label":
 			if value == "disable" {
 				s.SELinuxDisabled = true
@@ -230,6 +237,8 @@ func (b *builder) security() {
 	b.seccomp(named["seccomp"])
 	b.apparmor(named["apparmor"])
 	b.systemPaths()
+	// As Docker 28.5.2 does it: asking for false counts with --privileged too.
+	s.WritableCgroups = cmp.Or(named["writable-cgroups"], strconv.FormatBool(s.Privileged)) == "true"
 }
 
 func (b *builder) noNewPrivileges(asked string) {

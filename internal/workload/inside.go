@@ -168,6 +168,7 @@ func (v *insider) fill() {
 	v.namespaceFields()
 	v.systemPaths()
 	v.mountFields()
+	v.writableCgroups()
 	v.deviceFields()
 	v.resourceFields()
 	v.liveFields()

@@ -119,6 +119,25 @@ func (v *insider) mountFields() {
 	}
 }
 
+// writableCgroups is seen where the control groups are the engine's mount. In a
+// user namespace that mount can be written to, and the files still belong to
+// the host's root.
+func (v *insider) writableCgroups() {
+	s, seen, doubt := v.spec, false, false
+	for i := range v.mounts {
+		m := &v.mounts[i]
+		if m.fstype != "cgroup" && m.fstype != "cgroup2" || !within(m.target, "/sys/fs/cgroup") {
+			continue
+		}
+		own, doubtful := v.engineMount(m)
+		seen, doubt = true, doubt || doubtful || !own
+		s.WritableCgroups = s.WritableCgroups || !m.unwritable()
+	}
+	if initial, known := v.initial("user"); !seen || doubt || s.WritableCgroups && !(initial && known) {
+		s.hide(reasonInside, "writable_cgroups")
+	}
+}
+
 // engineMount is true for what every container has, and doubtful where the
 // same line could come from a mount that was asked for.
 func (v *insider) engineMount(m *mountEntry) (own, doubtful bool) {

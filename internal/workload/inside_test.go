@@ -109,7 +109,7 @@ func TestInsidePlain(t *testing.T) {
 	check(t, s, map[string]any{
 		"origin": "inside", "user": "1234", "group": "55", "group_add": []any{"77"}, "executable": "sleep",
 		"env": []any{"DB_PASSWORD", "GOMEMLIMIT"}, "env_values": map[string]any{"GOMEMLIMIT": "50MiB"},
-		"privileged": false, "no_new_privileges": false, "system_paths": "default", "read_only_root": false,
+		"privileged": false, "no_new_privileges": false, "system_paths": "default", "writable_cgroups": false, "read_only_root": false,
 		"namespaces.pid": "private", "namespaces.uts": "private", "namespaces.cgroup": "host", "userns_remapped": false,
 		"resources.memory_bytes": 67108864.0, "resources.memory_reservation_bytes": 33554432.0,
 		"resources.memory_swap_bytes": 134217728.0, "resources.kernel_memory_bytes": 0.0, "resources.pids": 50.0,
@@ -156,7 +156,7 @@ func TestInsideOthersEnvironment(t *testing.T) {
 
 func TestInsidePrivileged(t *testing.T) {
 	s := fromRecorded(t, "privileged", nil)
-	check(t, s, map[string]any{"privileged": true, "seccomp": "unconfined", "system_paths": "unconfined",
+	check(t, s, map[string]any{"privileged": true, "seccomp": "unconfined", "system_paths": "unconfined", "writable_cgroups": true,
 		"masked_paths": []any{}, "readonly_paths": []any{}, "user": "0"}, "devices", "device_rules")
 	if len(s.Capabilities) < 37 || !slices.Contains(s.Capabilities, "CAP_SYS_ADMIN") {
 		t.Errorf("capabilities %v", s.Capabilities)
@@ -268,6 +268,13 @@ func TestInsideVersion2(t *testing.T) {
 			"id": "5f7cbb3d3f0c5e3d1a8e4bd2c9d9ed2f7cbd1f1f0cf1a7b6c5d4e3f2a1b0c9d8"}, []string{"resources.memory_bytes"}},
 		{"no limits in the kernel's first cgroup", func(f map[string]string) { f["proc/1/ns/cgroup"] = "-> cgroup:[4026531835]\n" },
 			map[string]any{"namespaces.cgroup": "host"}, []string{"resources.memory_bytes"}},
+		{"control groups that can be written to", func(f map[string]string) {
+			f["proc/1/mountinfo"] = strings.Replace(f["proc/1/mountinfo"], "/sys/fs/cgroup ro,", "/sys/fs/cgroup rw,", 1)
+		}, map[string]any{"writable_cgroups": true}, nil},
+		{"no control groups", func(f map[string]string) {
+			f["proc/1/mountinfo"] = withoutLines(f["proc/1/mountinfo"], "/sys/fs/cgroup")
+		},
+			nil, []string{"writable_cgroups"}},
 		{"remapped", func(f map[string]string) {
 			f["proc/1/ns/user"], f["proc/1/uid_map"] = "-> user:[4026532900]\n", "         0     100000      65536\n"
 		}, map[string]any{"userns_remapped": true}, []string{"live.processes[0].uid"}},
@@ -574,7 +581,7 @@ func TestInsideHidden(t *testing.T) {
 // can be seen from inside, here, and insideNever. A new field is in neither.
 func TestInsideEveryField(t *testing.T) {
 	can := []string{"id", "origin", "user", "group", "group_add", "executable", "env", "env_values", "env_hashes", "privileged",
-		"capabilities", "seccomp", "apparmor", "no_new_privileges", "system_paths", "masked_paths", "readonly_paths",
+		"capabilities", "seccomp", "apparmor", "no_new_privileges", "system_paths", "masked_paths", "readonly_paths", "writable_cgroups",
 		"namespaces.pid", "namespaces.uts", "namespaces.ipc", "namespaces.network", "namespaces.cgroup", "userns_remapped", "read_only_root", "mounts",
 		"anonymous_volumes", "devices", "device_rules", "hostname", "domainname", "init", "tty", "resources.memory_bytes",
 		"resources.memory_reservation_bytes", "resources.memory_swap_bytes", "resources.kernel_memory_bytes", "resources.kernel_memory_tcp_bytes",

@@ -75,6 +75,10 @@ type Spec struct {
 	MaskedPaths   []string `json:"masked_paths"`
 	ReadonlyPaths []string `json:"readonly_paths"`
 
+	// WritableCgroups is true when root inside can write to the control groups
+	// that the container is in.
+	WritableCgroups bool `json:"writable_cgroups"`
+
 	// Namespaces says with whom the container shares the kernel's names.
 	Namespaces Namespaces `json:"namespaces"`
 	// UsernsRemapped is true when root inside is not root on the host.
