@@ -106,8 +106,13 @@ func fillIn(text string, value func(name string) string) string {
 		text = text[open:]
 		end := strings.IndexAny(text[1:], "{}") + 1
 		if name := text[1:max(1, end)]; end > 0 && text[end] == '}' && isIdentifier(name) {
-			b.WriteString(value(name))
+			filled := value(name)
 			text = text[end+1:]
+			// What has quotes of its own takes those around it for its own.
+			if strings.HasSuffix(b.String(), "'") && strings.HasPrefix(text, "'") && len(filled) > 1 && filled[0] == '\'' && strings.HasSuffix(filled, "'") {
+				filled = filled[1 : len(filled)-1]
+			}
+			b.WriteString(filled)
 			continue
 		}
 		b.WriteByte('{')

@@ -21,6 +21,12 @@ func TestFillIn(t *testing.T) {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
+	quoted := func(string) string { return "'b *'" }
+	for text, want := range map[string]string{"--rule '{x}' and": "--rule 'b *' and", "--rule {x}": "--rule 'b *'", "'{x} {x}'": "''b *' 'b *''"} {
+		if got := fillIn(text, quoted); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"{", "}", "a", "name", "_", "7", "B", " ", "é"})).Draw(t, "text"), "")
 		want := placeholder.ReplaceAllStringFunc(text, func(m string) string {
