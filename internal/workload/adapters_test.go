@@ -340,6 +340,30 @@ func TestSystemPaths(t *testing.T) {
 	}
 }
 
+// TestPublishAllLive: of a container that does not run, the ports that it will have
+// are known, and not where.
+func TestPublishAllLive(t *testing.T) {
+	const body = `{"Id":"x","Name":"/a","Config":{"Image":"a","ExposedPorts":{"80/tcp":{},"443/tcp":{}}},
+		"HostConfig":{"PublishAllPorts":true,"PortBindings":{"443/tcp":[{"HostIp":"127.0.0.1","HostPort":"8443"}]}},"NetworkSettings":{"Ports":%s}}`
+	asked := []Port{{HostIP: "127.0.0.1", HostPort: 8443, HostPortEnd: 8443, ContainerPort: 443, Protocol: "tcp"}}
+	for bound, want := range map[string][]Port{
+		`{}`: {{ContainerPort: 80, Protocol: "tcp"}, asked[0]},
+		`{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"49153"}],"443/tcp":[{"HostIp":"127.0.0.1","HostPort":"8443"}]}`: {
+			{HostIP: "0.0.0.0", HostPort: 49153, HostPortEnd: 49153, ContainerPort: 80, Protocol: "tcp"}, asked[0]},
+	} {
+		s, _, err := FromInspect(fmt.Appendf(nil, body, bound), Surroundings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, s.Ports); diff != "" {
+			t.Errorf("bound %s (-want +got):\n%s", bound, diff)
+		}
+		if hidden := toSeen(t, s).hidden("ports[0].host_ip"); hidden != (want[0].HostIP == "") {
+			t.Errorf("bound %s: the address is unseen: %t", bound, hidden)
+		}
+	}
+}
+
 func TestWritableCgroups(t *testing.T) {
 	for body, want := range map[string]bool{
 		`{}`: false,

@@ -83,15 +83,14 @@ func (b *builder) livePorts(bound map[string][]PortBinding) {
 	made := builder{spec: &Spec{}, cfg: &Config{}, host: &HostConfig{PortBindings: bound}, around: b.around}
 	if err := made.ports(); err == nil && len(made.spec.Ports) > 0 {
 		s.Ports = made.spec.Ports
+	} else if s.PublishAll { // it does not run, or has the host's network
+		b.publishExposed()
 	}
 	b.sortPorts()
 	for i, p := range s.Ports {
 		if p.HostIP == "" {
 			s.hide(reasonStopped, fmt.Sprintf("ports[%d].host_ip", i))
 		}
-	}
-	if s.PublishAll && len(s.Ports) == 0 {
-		s.hide(reasonStopped, "ports"+Open)
 	}
 }
 
