@@ -32,7 +32,7 @@ func TestSoakMixedRunLines(t *testing.T) {
 	var mixed []row
 	refused := 0
 	for i := range 250 {
-		r := row{Name: fmt.Sprintf("mixed-%d", i)}
+		r := row{Name: fmt.Sprintf("mixed-%d", i), Start: i%3 == 0}
 		for _, at := range random.Perm(len(options))[:2+random.IntN(5)] {
 			r.Run = strings.TrimSpace(r.Run + " " + options[at])
 		}
