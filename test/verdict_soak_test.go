@@ -32,10 +32,12 @@ func TestSoakMixedRunLines(t *testing.T) {
 	var mixed []row
 	refused := 0
 	for i := range 250 {
-		r := row{Name: fmt.Sprintf("mixed-%d", i), Start: i%3 == 0}
+		r := row{Name: fmt.Sprintf("mixed-%d", i)}
 		for _, at := range random.Perm(len(options))[:2+random.IntN(5)] {
 			r.Run = strings.TrimSpace(r.Run + " " + options[at])
 		}
+		// At a start an engine makes folders of the host that are not there.
+		r.Start = i%3 == 0 && !strings.Contains(r.Run, "-v /") && !strings.Contains(r.Run, "=/")
 		if err := w.shell(r.line()); err != nil {
 			refused++ // as settings that exclude each other are
 			continue
