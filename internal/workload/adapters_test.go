@@ -378,6 +378,16 @@ func TestWritableCgroups(t *testing.T) {
 			t.Errorf("%s: %v, want %v; unknown %v, %v", body, s.WritableCgroups, want, s.UnknownFields, err)
 		}
 	}
+	for _, remaps := range []bool{false, true} {
+		body := []byte(`{"HostConfig":{"UsernsMode":"host"}}`)
+		s, err := FromCreate("", body, Surroundings{Daemon: &Daemon{UsernsRemap: remaps}})
+		if err != nil || s.WritableCgroups != remaps {
+			t.Errorf("the engine remaps users: %v; %v, %v", remaps, s.WritableCgroups, err)
+		}
+	}
+	if s, err := FromCreate("", []byte(`{"HostConfig":{"UsernsMode":"host"}}`), Surroundings{}); err != nil || !toSeen(t, s).hidden("writable_cgroups") {
+		t.Errorf("without an engine: %v, %v", s.WritableCgroups, err)
+	}
 }
 
 // TestTakenOverMounts: the engine lists what came from other containers.

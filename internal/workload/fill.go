@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -237,8 +236,25 @@ func (b *builder) security() {
 	b.seccomp(named["seccomp"])
 	b.apparmor(named["apparmor"])
 	b.systemPaths()
-	// As Docker 28.5.2 does it: asking for false counts with --privileged too.
-	s.WritableCgroups = cmp.Or(named["writable-cgroups"], strconv.FormatBool(s.Privileged)) == "true"
+	b.writableCgroups(named["writable-cgroups"])
+}
+
+// writableCgroups: Docker 28.5.2 lets what is asked for count before
+// --privileged. An engine that remaps users mounts control groups writable for
+// all, which gives nothing to a root that is none on the host, and everything to
+// one that --userns host leaves as it is (moby's daemon/oci_linux.go).
+func (b *builder) writableCgroups(asked string) {
+	s, d := b.spec, b.around.Daemon
+	switch {
+	case asked != "":
+		s.WritableCgroups = asked == "true"
+	case s.Privileged:
+		s.WritableCgroups = true
+	case b.host.UsernsMode == "host" && d == nil:
+		s.hide(reasonDaemon, "writable_cgroups")
+	case b.host.UsernsMode == "host":
+		s.WritableCgroups = d.UsernsRemap
+	}
 }
 
 func (b *builder) noNewPrivileges(asked string) {

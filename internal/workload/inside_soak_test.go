@@ -30,7 +30,7 @@ func TestInsideRemapped(t *testing.T) {
 			map[string]any{"host_path": "", "container_path": "/dev/kmsg", "permissions": "rwm"}}}, "devices[0].host_path"},
 		// The file's own permissions keep this root out, so that what it was given is not known.
 		{"closed", []string{"--device", "/dev/fuse"}, nil, "devices[...]"},
-		{"host", []string{"--userns", "host"}, map[string]any{"userns_remapped": false}, "group"},
+		{"host", []string{"--userns", "host"}, map[string]any{"userns_remapped": false, "writable_cgroups": true}, "group"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inside, outside := e.look(t, c.name, false, "insideremap:1", c.flags...)
