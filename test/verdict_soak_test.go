@@ -5,15 +5,11 @@ package test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/plimsoll/plimsoll/internal/workload"
-	"github.com/plimsoll/plimsoll/internal/workload/runline"
 )
 
 // TestSoakMixedRunLines: the options of several rows in one run line, as the
@@ -53,21 +49,7 @@ func TestSoakMixedRunLines(t *testing.T) {
 	live := verdicts(t, set, w.collect(t))
 	for i := range mixed {
 		r := &mixed[i]
-		line, err := runline.ParseString(r.line(), runline.World{Dir: w.dir, ReadFile: os.ReadFile})
-		if err != nil {
-			t.Errorf("the engine takes it, and we do not: %s: %v", r.line(), err)
-			continue
-		}
-		run, err := line.Spec(workload.Surroundings{})
-		if err != nil {
-			t.Errorf("%s: %v", r.line(), err)
-			continue
-		}
-		create, err := workload.FromCreate(r.Name, w.bodies[r.Name], workload.Surroundings{})
-		if err != nil {
-			t.Errorf("%s: %v", r.line(), err)
-			continue
-		}
+		run, create := w.asked(t, r)
 		asRun, asCreate := verdicts(t, set, alone(run))[r.Name], verdicts(t, set, alone(create))[r.Name]
 		for name, v := range live[r.Name] {
 			if diff := cmp.Diff(asRun[name], asCreate[name], cmp.AllowUnexported(verdict{})); diff != "" {

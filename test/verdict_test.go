@@ -339,6 +339,23 @@ func testTable(t *testing.T, w *world) {
 	}
 }
 
+// asked is what a row's run line asks for, and what the request that docker's
+// client made of it does, with nothing known around.
+func (w *world) asked(t *testing.T, r *row) (run, create workload.Spec) {
+	t.Helper()
+	line, err := runline.ParseString(r.line(), runline.World{Dir: w.dir, ReadFile: os.ReadFile})
+	if err != nil {
+		t.Fatalf("%s: %v", r.line(), err)
+	}
+	if run, err = line.Spec(workload.Surroundings{}); err != nil {
+		t.Fatalf("%s: %v", r.line(), err)
+	}
+	if create, err = workload.FromCreate(r.Name, w.bodies[r.Name], workload.Surroundings{}); err != nil {
+		t.Fatalf("%s: %v", r.line(), err)
+	}
+	return run, create
+}
+
 // testThreeWays: for every rule, what the run line comes to, what the create
 // request comes to, without and with the engine around it, and what the engine
 // made of it, are one verdict, or a fact is missing that the table lists.
@@ -349,18 +366,7 @@ func testThreeWays(t *testing.T, w *world) {
 	compared := 0
 	for i := range w.table.Rows {
 		r := &w.table.Rows[i]
-		line, err := runline.ParseString(r.line(), runline.World{Dir: w.dir, ReadFile: os.ReadFile})
-		if err != nil {
-			t.Fatalf("%s: %v", r.Name, err)
-		}
-		run, err := line.Spec(workload.Surroundings{})
-		if err != nil {
-			t.Fatalf("%s: %v", r.Name, err)
-		}
-		create, err := workload.FromCreate(r.Name, w.bodies[r.Name], workload.Surroundings{})
-		if err != nil {
-			t.Fatalf("%s: %v", r.Name, err)
-		}
+		run, create := w.asked(t, r)
 		around, err := workload.FromCreate(r.Name, w.bodies[r.Name], w.around(t, w.facts, r))
 		if err != nil {
 			t.Fatalf("%s: %v", r.Name, err)

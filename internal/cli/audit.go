@@ -35,6 +35,7 @@ what to mend, worst first. It changes nothing.`,
   plimsoll audit --host ssh://harbour-1 --fail-on critical
   plimsoll audit --benchmark cis-1.8 --format json -o report.json
   plimsoll facts > facts.json; plimsoll audit --facts facts.json
+  plimsoll audit --skip 5.28,cis-1.13:5.27
   plimsoll audit --inside`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {

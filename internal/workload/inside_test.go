@@ -271,6 +271,10 @@ func TestInsideVersion2(t *testing.T) {
 		{"control groups that can be written to", func(f map[string]string) {
 			f["proc/1/mountinfo"] = strings.Replace(f["proc/1/mountinfo"], "/sys/fs/cgroup ro,", "/sys/fs/cgroup rw,", 1)
 		}, map[string]any{"writable_cgroups": true}, nil},
+		{"the same in a user namespace", func(f map[string]string) {
+			f["proc/1/mountinfo"] = strings.Replace(f["proc/1/mountinfo"], "/sys/fs/cgroup ro,", "/sys/fs/cgroup rw,", 1)
+			f["proc/1/ns/user"] = "-> user:[4026532900]\n"
+		}, nil, []string{"writable_cgroups"}},
 		{"no control groups", func(f map[string]string) {
 			f["proc/1/mountinfo"] = withoutLines(f["proc/1/mountinfo"], "/sys/fs/cgroup")
 		},
