@@ -83,18 +83,18 @@ func TestWording(t *testing.T) {
 	}
 }
 
-// TestCompiledIsFresh: compiled.json is what the rules give now.
-func TestCompiledIsFresh(t *testing.T) {
-	want, err := rule.Compiled(rules.Files)
+// TestPackedIsFresh: packed.json is what the rules give now.
+func TestPackedIsFresh(t *testing.T) {
+	want, err := rule.Pack(rules.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := rules.Files.ReadFile(rule.CompiledFile)
+	got, err := rules.Files.ReadFile(rule.PackedFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(want, got) {
-		t.Errorf("%s is old. Run  go generate ./rules", rule.CompiledFile)
+		t.Errorf("%s is old. Run  go generate ./rules", rule.PackedFile)
 	}
 }
 

@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"cel.dev/cel-go/common/types"
-
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -64,13 +63,13 @@ func hideWhatIsRead(s *Set, f *facts.Facts) {
 	seen := map[string]bool{}
 	for _, r := range s.Rules() {
 		for _, e := range r.code.all() {
-			for _, chain := range e.paths {
+			for _, chain := range e.program.Paths() {
 				path, below, ok := strings.Cut(strings.Join(chain, "."), ".")
 				if !ok || seen[path+"."+below] {
 					continue
 				}
 				seen[path+"."+below] = true
-				if t := typeAt(e, chain); t == types.ListKind {
+				if t := typeAt(e, chain); t == cel.List {
 					below += "[1000]"
 				}
 				switch path {
@@ -85,12 +84,12 @@ func hideWhatIsRead(s *Set, f *facts.Facts) {
 }
 
 // typeAt is the kind of the fact that chain names.
-func typeAt(e *expression, chain []string) types.Kind {
-	tree, issues := e.env.Compile(strings.Join(chain, "."))
-	if issues.Err() != nil {
-		return types.UnspecifiedKind
+func typeAt(e *expression, chain []string) cel.Kind {
+	fact, err := e.env.Compile(strings.Join(chain, "."))
+	if err != nil {
+		return cel.Dyn
 	}
-	return tree.OutputType().Kind()
+	return fact.Type().Kind()
 }
 
 // judgeCount judges and counts findings by status.
@@ -126,7 +125,7 @@ func TestBenchmarksJudge(t *testing.T) {
 func benchmarkJudge(b *testing.B, prepare func(*Set, *facts.Facts)) {
 	set, f := containerRules(b), liveFacts(b)
 	prepare(set, f)
-	judgeCount(b, set, f) // makes the programs
+	judgeCount(b, set, f)
 	measureCPU(b, func() {
 		if _, err := set.Judge(f); err != nil {
 			b.Fatal(err)

@@ -6,13 +6,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/ext"
-
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -23,122 +18,71 @@ var subjects = []string{"container", "daemon", "host"}
 // reserved are names that a rule cannot give to anything else.
 var reserved = []string{"container", "daemon", "host", "it", "now", "params", "subject"}
 
-// base is the environment that all rules share; making one costs more than
-// compiling a rule, and extending it does not.
-var base = sync.OnceValues(func() (*cel.Env, error) {
-	return cel.NewEnv(
-		ext.NativeTypes(ext.ParseStructTag("json"),
-			reflect.TypeFor[*workload.Spec](), reflect.TypeFor[*facts.Host](), reflect.TypeFor[*facts.Daemon]()),
-		ext.Strings(), ext.Sets(), ext.Lists(),
-		cel.EnableMacroCallTracking(), // Mutants write expressions back as text
-		cel.Variable("container", cel.ObjectType("workload.Spec")),
-		cel.Variable("host", cel.ObjectType("facts.Host")),
-		cel.Variable("daemon", cel.ObjectType("facts.Daemon")),
-		cel.Variable("now", cel.TimestampType),
-		helpers(),
-	)
-})
+// base is the environment that all rules share.
+var base = cel.NewEnv(helpers()...).
+	With("container", cel.TypeOf(reflect.TypeFor[*workload.Spec]())).
+	With("host", cel.TypeOf(reflect.TypeFor[*facts.Host]())).
+	With("daemon", cel.TypeOf(reflect.TypeFor[*facts.Daemon]())).
+	With("now", cel.TimestampType)
 
-// helpers are the functions beside CEL's own. A path, a version and a mode are
-// types of their own, so that they cannot be compared as text by mistake.
-func helpers() cel.EnvOption {
-	pathType, versionType, modeType := cel.ObjectType("rule.Path"), cel.ObjectType("rule.Version"), cel.ObjectType("rule.Mode")
-	return func(env *cel.Env) (*cel.Env, error) {
-		for _, option := range []cel.EnvOption{
-			// path(p).under(q): p is q or lies below it.
-			cel.Function("path", cel.Overload("path_string", []*cel.Type{cel.StringType}, pathType,
-				cel.UnaryBinding(func(v ref.Val) ref.Val { return Path(path.Clean("/" + string(v.(types.String)))) }))),
-			cel.Function("under", cel.MemberOverload("path_under_string", []*cel.Type{pathType, cel.StringType}, cel.BoolType,
-				cel.BinaryBinding(func(p, dir ref.Val) ref.Val {
-					return types.Bool(p.(Path).under(path.Clean("/" + string(dir.(types.String)))))
-				}))),
-			// version(a).lt(b), .ge(b): by their numbers.
-			cel.Function("version", cel.Overload("version_string", []*cel.Type{cel.StringType}, versionType,
-				cel.UnaryBinding(func(v ref.Val) ref.Val { return Version(v.(types.String)) }))),
-			cel.Function("lt", cel.MemberOverload("version_lt_string", []*cel.Type{versionType, cel.StringType}, cel.BoolType,
-				cel.BinaryBinding(func(a, b ref.Val) ref.Val {
-					return types.Bool(compareVersions(string(a.(Version)), string(b.(types.String))) < 0)
-				}))),
-			cel.Function("ge", cel.MemberOverload("version_ge_string", []*cel.Type{versionType, cel.StringType}, cel.BoolType,
-				cel.BinaryBinding(func(a, b ref.Val) ref.Val {
-					return types.Bool(compareVersions(string(a.(Version)), string(b.(types.String))) >= 0)
-				}))),
-			// mode('0640').within('0644'): no permission that the other lacks.
-			cel.Function("mode", cel.Overload("mode_string", []*cel.Type{cel.StringType}, modeType,
-				cel.UnaryBinding(func(v ref.Val) ref.Val { return parseMode(v) }))),
-			cel.Function("within", cel.MemberOverload("mode_within_string", []*cel.Type{modeType, cel.StringType}, cel.BoolType,
-				cel.BinaryBinding(func(m, limit ref.Val) ref.Val {
-					most := parseMode(limit)
-					if types.IsError(most) {
-						return most
-					}
-					return types.Bool(m.(Mode)&^most.(Mode) == 0)
-				}))),
-			// iec(n): a number of bytes as people write it.
-			cel.Function("iec", cel.Overload("iec_int", []*cel.Type{cel.IntType}, cel.StringType,
-				cel.UnaryBinding(func(v ref.Val) ref.Val { return types.String(iec(int64(v.(types.Int)))) }))),
-		} {
-			var err error
-			if env, err = option(env); err != nil {
-				return nil, err
+// A path, a version and a mode are types of their own, so that they cannot be
+// compared as text by mistake.
+var (
+	pathType    = cel.OpaqueOf("path")
+	versionType = cel.OpaqueOf("version")
+	modeType    = cel.OpaqueOf("mode")
+)
+
+// helpers are the functions beside CEL's own.
+func helpers() []*cel.Function {
+	text := func(t *cel.Type, change func(string) string) func(cel.Value) cel.Value {
+		return func(v cel.Value) cel.Value { return cel.OpaqueValue(t, change(v.Text()), 0) }
+	}
+	version := func(name string, holds func(order int) bool) *cel.Function {
+		return &cel.Function{Name: name, Method: true, Args: []*cel.Type{versionType, cel.StringType}, Result: cel.BoolType,
+			Two: func(a, b cel.Value) cel.Value { return cel.BoolValue(holds(compareVersions(a.Text(), b.Text()))) }}
+	}
+	return []*cel.Function{
+		// path(p).under(q): p is q or lies below it.
+		{Name: "path", Args: []*cel.Type{cel.StringType}, Result: pathType, One: text(pathType, cleanPath)},
+		{Name: "under", Method: true, Args: []*cel.Type{pathType, cel.StringType}, Result: cel.BoolType,
+			Two: func(p, dir cel.Value) cel.Value { return cel.BoolValue(isUnder(p.Text(), cleanPath(dir.Text()))) }},
+		// version(a).lt(b), .ge(b): by their numbers.
+		{Name: "version", Args: []*cel.Type{cel.StringType}, Result: versionType, One: text(versionType, func(v string) string { return v })},
+		version("lt", func(order int) bool { return order < 0 }),
+		version("ge", func(order int) bool { return order >= 0 }),
+		// mode('0640').within('0644'): no permission that the other lacks.
+		{Name: "mode", Args: []*cel.Type{cel.StringType}, Result: modeType, One: func(v cel.Value) cel.Value {
+			mode, err := parseMode(v.Text())
+			if err != nil {
+				return cel.ErrorValue(err)
 			}
-		}
-		return env, nil
+			return cel.OpaqueValue(modeType, v.Text(), mode)
+		}},
+		{Name: "within", Method: true, Args: []*cel.Type{modeType, cel.StringType}, Result: cel.BoolType, Two: func(m, limit cel.Value) cel.Value {
+			most, err := parseMode(limit.Text())
+			if err != nil {
+				return cel.ErrorValue(err)
+			}
+			return cel.BoolValue(m.Num()&^most == 0)
+		}},
+		// iec(n): a number of bytes as people write it.
+		{Name: "iec", Args: []*cel.Type{cel.IntType}, Result: cel.StringType, One: func(v cel.Value) cel.Value { return cel.StringValue(iec(v.Int())) }},
 	}
 }
 
-// opaque gives the methods of a CEL value that has no use but its own
-// functions.
-type opaque struct{}
+func cleanPath(p string) string { return path.Clean("/" + p) }
 
-func (opaque) ConvertToNative(t reflect.Type) (any, error) {
-	return nil, fmt.Errorf("a helper's value cannot become %v", t)
-}
-func (opaque) ConvertToType(ref.Type) ref.Val {
-	return types.NewErr("a helper's value cannot be converted")
-}
-func (opaque) Equal(ref.Val) ref.Val { return types.NewErr("compare with the helper's own functions") }
-
-// Path is a file's path in a rule.
-type Path string
-
-func (p Path) under(dir string) bool {
-	return dir == "/" || string(p) == dir || strings.HasPrefix(string(p), dir+"/")
+func isUnder(p, dir string) bool {
+	return dir == "/" || p == dir || strings.HasPrefix(p, dir+"/")
 }
 
-// ConvertToNative and the methods below make Path a CEL value.
-func (Path) ConvertToNative(t reflect.Type) (any, error) { return opaque{}.ConvertToNative(t) }
-func (Path) ConvertToType(t ref.Type) ref.Val            { return opaque{}.ConvertToType(t) }
-func (Path) Equal(other ref.Val) ref.Val                 { return opaque{}.Equal(other) }
-func (Path) Type() ref.Type                              { return types.NewObjectType("rule.Path") }
-func (p Path) Value() any                                { return string(p) }
-
-// Version is a version in a rule.
-type Version string
-
-// ConvertToNative and the methods below make Version a CEL value.
-func (Version) ConvertToNative(t reflect.Type) (any, error) { return opaque{}.ConvertToNative(t) }
-func (Version) ConvertToType(t ref.Type) ref.Val            { return opaque{}.ConvertToType(t) }
-func (Version) Equal(other ref.Val) ref.Val                 { return opaque{}.Equal(other) }
-func (Version) Type() ref.Type                              { return types.NewObjectType("rule.Version") }
-func (v Version) Value() any                                { return string(v) }
-
-// Mode is a file's permissions in a rule.
-type Mode uint32
-
-// ConvertToNative and the methods below make Mode a CEL value.
-func (Mode) ConvertToNative(t reflect.Type) (any, error) { return opaque{}.ConvertToNative(t) }
-func (Mode) ConvertToType(t ref.Type) ref.Val            { return opaque{}.ConvertToType(t) }
-func (Mode) Equal(other ref.Val) ref.Val                 { return opaque{}.Equal(other) }
-func (Mode) Type() ref.Type                              { return types.NewObjectType("rule.Mode") }
-func (m Mode) Value() any                                { return uint32(m) }
-
-func parseMode(v ref.Val) ref.Val {
-	n, err := strconv.ParseUint(string(v.(types.String)), 8, 12)
+func parseMode(text string) (uint64, error) {
+	n, err := strconv.ParseUint(text, 8, 12)
 	if err != nil {
-		return types.NewErr("%q is not a file mode such as '0644'", v.Value())
+		return 0, fmt.Errorf("%q is not a file mode such as '0644'", text)
 	}
-	return Mode(n)
+	return n, nil
 }
 
 // compareVersions compares by the numbers in each, left to right; what comes

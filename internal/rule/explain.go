@@ -6,8 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"cel.dev/cel-go/common/types"
-
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/finding"
 )
 
@@ -18,8 +17,8 @@ func (r *Rule) explain(s *scope, f *finding.Finding) {
 		d.Evidence = make(map[string]any, len(r.code.evidence))
 	}
 	for _, e := range r.code.evidence {
-		if v, err := e.eval(s); err == nil && !types.IsUnknown(v) {
-			d.Evidence[e.name] = native(v)
+		if v := e.eval(s); v.Kind() != cel.Unknown && v.Kind() != cel.Error {
+			d.Evidence[e.name] = v.Native()
 		}
 	}
 	f.Detail = d

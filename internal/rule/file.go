@@ -56,10 +56,8 @@ type Rule struct {
 	File string `yaml:"-"`
 	Ours bool   `yaml:"-"`
 
-	doc *strict.Document
-	// ready is the rule compiled beforehand, which then has no doc.
-	ready *compiledRule
-	code  code
+	doc  *strict.Document // nil for one that was packed
+	code code
 }
 
 // Test is one input with the verdict that it must get. Exactly one of Run,
@@ -318,5 +316,8 @@ func (r *Rule) fail(field, msg, hint string) error {
 
 // failAt is an error in an expression.
 func (r *Rule) failAt(e Expression, field, msg, hint string) error {
+	if r.doc == nil {
+		return r.fail(field, msg, hint)
+	}
 	return r.doc.Fail(e.node, field, msg, hint)
 }

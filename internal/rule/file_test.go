@@ -70,7 +70,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"full stop", "title: The sample fails", "title: The sample fails.", 5, "without a full stop"},
 		{"misspelt fact", "container.resources.memory_bytes > params", "container.resources.memory_byte > params", 11, `did you mean "memory_bytes"`},
 		{"misspelt parameter", "params.most", "params.mosd", 11, "undeclared reference"},
-		{"misspelt let", "pass: big", "pass: bigg", 12, `did you mean 'big'`},
+		{"misspelt let", "pass: big", "pass: bigg", 12, `did you mean "big"`},
 		{"not a condition", "pass: big", "pass: container.name", 12, "is string, not bool"},
 		{"leading zero", "pass: big", "pass: big && container.live.pid != 0644", 12, "reads as decimal"},
 		{"text order", "pass: big", "pass: big && container.name < 'b'", 12, "letter by letter"},

@@ -6,10 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -40,14 +37,15 @@ func splitPath(path string) []string {
 }
 
 // touches is true when reading chain meets the hidden fact: one is part of the
-// other. Expressions do not select positions by name, so a position ends the
-// comparison.
+// other.
 func (h hiddenFact) touches(chain []string) bool {
 	for i := range min(len(h.chain), len(chain)) {
-		if h.chain[i][0] == '[' {
-			return true
-		}
-		if h.chain[i] != chain[i] {
+		position := h.chain[i][0] == '['
+		switch {
+		case h.chain[i] == chain[i] || h.chain[i] == "[*]":
+		case position && chain[i][0] != '[':
+			return true // the chain does not say which position it means
+		default:
 			return false
 		}
 	}
@@ -68,46 +66,11 @@ func (h hiddenFact) below(list []string, i int) (hiddenFact, bool) {
 	return h, true
 }
 
-func (h hiddenFact) pattern() *cel.AttributePatternType {
-	p := cel.AttributePattern(h.chain[0])
-	for _, q := range h.chain[1:] {
-		var i int64
-		switch _, err := fmt.Sscanf(q, "[%d]", &i); {
-		case err == nil:
-			p = p.QualInt(i)
-		case q == "[*]":
-			p = p.Wildcard()
-		default:
-			p = p.QualString(q)
-		}
-	}
-	return p
-}
-
 // missing is what an unknown value lacked, by path.
-func (s *scope) missing(v ref.Val) []finding.Missing {
-	unknown, ok := v.(*types.Unknown)
-	if !ok {
-		return nil
-	}
+func (s *scope) missing(v cel.Value) []finding.Missing {
 	var list []finding.Missing
-	for _, id := range unknown.IDs() {
-		trails, _ := unknown.GetAttributeTrails(id)
-		for _, trail := range trails {
-			chain := []string{trail.Variable()}
-			for _, q := range trail.QualifierPath() {
-				if name, isName := q.(string); isName {
-					chain = append(chain, name)
-				} else {
-					chain = append(chain, fmt.Sprintf("[%v]", q))
-				}
-			}
-			for _, h := range s.hidden {
-				if h.touches(chain) {
-					list = append(list, h.missing...)
-				}
-			}
-		}
+	for _, i := range v.Unseen() {
+		list = append(list, s.hidden[i].missing...)
 	}
 	slices.SortFunc(list, func(a, b finding.Missing) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))

@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/common/types/traits"
-
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
 )
@@ -21,22 +17,17 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	if err := s.Compile(); err != nil {
 		return nil, err
 	}
-	env, err := base()
-	if err != nil {
-		return nil, err
-	}
-	adapt := env.CELTypeAdapter().NativeToValue
-	shared := map[string]ref.Val{"host": adapt(&f.Host), "daemon": adapt(&f.Daemon), "now": adapt(f.Collected)}
+	shared := []named{{"host", cel.ValueOf(&f.Host)}, {"daemon", cel.ValueOf(&f.Daemon)}, {"now", cel.ValueOf(f.Collected)}}
 	hidden := hiddenFacts("", f.Unseen)
 	containers := make([]view, len(f.Containers))
 	for i := range containers {
 		c := &f.Containers[i]
 		containers[i] = view{subject: &finding.Subject{Kind: "container", ID: c.ID, Name: c.DisplayName()},
-			container: adapt(c), shared: shared, hidden: append(hiddenFacts("container.", c.Unseen), hidden...)}
+			known: append([]named{{"container", cel.ValueOf(c)}}, shared...), hidden: append(hiddenFacts("container.", c.Unseen), hidden...)}
 	}
 	subjects := map[string][]view{"container": containers}
 	for _, kind := range []string{"host", "daemon"} {
-		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, shared: shared, hidden: hidden}}
+		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, known: shared, hidden: hidden}}
 	}
 	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
@@ -109,74 +100,54 @@ func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i
 
 // view is what is known of one subject.
 type view struct {
-	subject   *finding.Subject
-	container ref.Val            // nil when it is none
-	shared    map[string]ref.Val // variables that all subjects have
-	hidden    []hiddenFact
+	subject *finding.Subject
+	known   []named // the variables that all its rules have
+	hidden  []hiddenFact
 }
 
 // scope is what an expression's names mean: the subject's variables, the
 // rule's parameters, what let has named, and the element.
 type scope struct {
 	view   *view
-	params map[string]any
+	params []named
 	own    []named
 	hidden []hiddenFact
 }
 
-// named is a value that let has named, or the element. There are few of them
-// in a rule, so that a list is less work than a map.
+// named is a variable. There are few of them in a rule, so that a list is less
+// work than a map.
 type named struct {
 	name  string
-	value ref.Val
+	value cel.Value
 }
 
-// ResolveName gives a variable's value.
-func (s *scope) ResolveName(name string) (any, bool) {
-	for i := range s.own {
-		if s.own[i].name == name {
-			return s.own[i].value, true
+// Var gives a variable's value.
+func (s *scope) Var(name string) (cel.Value, bool) {
+	for _, list := range [][]named{s.own, s.view.known, s.params} {
+		for i := range list {
+			if list[i].name == name {
+				return list[i].value, true
+			}
 		}
 	}
-	if name == "container" && s.view.container != nil {
-		return s.view.container, true
-	}
-	if v, ok := s.view.shared[name]; ok {
-		return v, true
-	}
-	v, ok := s.params[name]
-	return v, ok
+	return cel.Value{}, false
 }
 
-// Parent makes scope an activation; there is none.
-func (s *scope) Parent() cel.Activation { return nil }
+// Unseen gives the places in hidden of what reading the chain meets.
+func (s *scope) Unseen(chain []string) []int {
+	var met []int
+	for i := range s.hidden {
+		if s.hidden[i].touches(chain) {
+			met = append(met, i)
+		}
+	}
+	return met
+}
 
 // eval gives the value, which may be unknown.
-func (e *expression) eval(s *scope) (ref.Val, error) {
-	var patterns []*cel.AttributePatternType
-	for _, h := range s.hidden {
-		if slices.ContainsFunc(e.paths, h.touches) {
-			patterns = append(patterns, h.pattern())
-		}
-	}
-	if patterns == nil {
-		program, err := e.plain()
-		if err != nil {
-			return nil, err
-		}
-		v, _, err := program.Eval(s)
-		return v, err
-	}
-	program, err := e.partial()
-	if err != nil {
-		return nil, err
-	}
-	vars, err := cel.PartialVars(s, patterns...)
-	if err != nil {
-		return nil, err
-	}
-	v, _, err := program.Eval(vars)
-	return v, err
+func (e *expression) eval(s *scope) cel.Value {
+	partial := slices.ContainsFunc(s.hidden, func(h hiddenFact) bool { return slices.ContainsFunc(e.program.Paths(), h.touches) })
+	return e.program.Eval(s, partial, e.limit)
 }
 
 // broken makes f the finding for a rule that ended in a runtime error.
@@ -192,14 +163,10 @@ func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 	found = append(found, r.finding(v.subject))
 	whole := &found[len(found)-1]
 	if r.code.when != nil {
-		switch applies, err := r.code.when.eval(s); {
-		case err != nil:
-			broken(whole, err)
+		switch applies := r.code.when.eval(s); {
+		case s.without(whole, applies):
 			return found
-		case types.IsUnknown(applies):
-			unknown(whole, s.missing(applies))
-			return found
-		case applies == types.False:
+		case !applies.True():
 			whole.Status = finding.NotApplicable
 			return found
 		}
@@ -236,19 +203,14 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 	if list != nil {
 		at.hidden = nil
 	}
-	value, err := r.code.each.eval(&at)
-	if err != nil {
-		broken(whole, err)
-		return found
-	}
-	if types.IsUnknown(value) {
-		unknown(whole, s.missing(value))
+	value := r.code.each.eval(&at)
+	if s.without(whole, value) {
 		return found
 	}
 	found = found[:before]
-	i := 0
-	for it := value.(traits.Lister).Iterator(); it.HasNext() == types.True; i++ {
-		element := &scope{view: s.view, params: s.params, own: []named{{"it", it.Next()}}, hidden: s.hidden}
+	element := &scope{view: s.view, params: s.params}
+	for i, it := range value.Elements() {
+		element.own, element.hidden = append(element.own[:0], named{"it", it}), s.hidden
 		if deeper != nil {
 			element.hidden = slices.Clone(s.hidden)
 			for _, h := range deeper {
@@ -283,13 +245,10 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 func (r *Rule) elementName(s *scope, i int) string {
 	v := s.own[0].value
 	if r.code.element != nil {
-		var err error
-		if v, err = r.code.element.eval(s); err != nil {
-			return fmt.Sprintf("%d", i+1)
-		}
+		v = r.code.element.eval(s)
 	}
-	if name, ok := v.(types.String); ok {
-		return string(name)
+	if v.Kind() == cel.String {
+		return v.Text()
 	}
 	return fmt.Sprintf("%d", i+1)
 }
@@ -297,13 +256,13 @@ func (r *Rule) elementName(s *scope, i int) string {
 // decide evaluates let, pass and evidence for a subject or an element.
 func (r *Rule) decide(s *scope, f *finding.Finding) {
 	for _, let := range r.code.let {
-		v, err := let.eval(s)
-		if err != nil {
-			broken(f, err)
+		v := let.eval(s)
+		if v.Kind() == cel.Error {
+			broken(f, v.Err())
 			return
 		}
 		s.own = append(s.own, named{let.name, v})
-		if types.IsUnknown(v) {
+		if v.Kind() == cel.Unknown {
 			s.hidden = append(slices.Clip(s.hidden), hiddenFact{chain: []string{let.name}, missing: s.missing(v)})
 		}
 	}
@@ -312,17 +271,26 @@ func (r *Rule) decide(s *scope, f *finding.Finding) {
 		r.explain(s, f)
 		return
 	}
-	switch v, err := r.code.pass.eval(s); {
-	case err != nil:
-		broken(f, err)
-	case types.IsUnknown(v):
-		unknown(f, s.missing(v))
-	case v == types.True:
+	switch v := r.code.pass.eval(s); {
+	case s.without(f, v):
+	case v.True():
 		f.Status = finding.Pass
-	case v == types.False:
+	default:
 		f.Status = finding.Fail
 		r.explain(s, f)
-	default:
-		broken(f, fmt.Errorf("the result is %s", v.Type().TypeName()))
 	}
+}
+
+// without makes f the finding for a value that is none, and reports whether it
+// was none.
+func (s *scope) without(f *finding.Finding, v cel.Value) bool {
+	switch v.Kind() {
+	case cel.Error:
+		broken(f, v.Err())
+	case cel.Unknown:
+		unknown(f, s.missing(v))
+	default:
+		return false
+	}
+	return true
 }

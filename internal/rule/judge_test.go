@@ -150,10 +150,10 @@ func TestMutants(t *testing.T) {
 		parts[m.Part]++
 	}
 	want := map[string]int{
-		`container.read_only_root || container.user != "0" && container.mounts.all(m, m.read_only)`: 2,
+		`container.read_only_root || (container.user != '0' && container.mounts.all(m, m.read_only))`: 2,
 		`container.read_only_root`:                                      2,
-		`container.user != "0" && container.mounts.all(m, m.read_only)`: 2,
-		`container.user != "0"`:                                         2,
+		`container.user != '0' && container.mounts.all(m, m.read_only)`: 2,
+		`container.user != '0'`:                                         2,
 		`container.mounts.all(m, m.read_only)`:                          2,
 	}
 	if diff := cmp.Diff(want, parts); diff != "" {

@@ -77,7 +77,7 @@ func (f memoFact) is(other memoFact) bool { return slices.Equal(f.index, other.i
 // true when they cannot be told.
 func (p *parts) factsRead() (facts []memoFact, all bool) {
 	for _, e := range p.all() {
-		for _, chain := range e.paths {
+		for _, chain := range e.program.Paths() {
 			if chain[0] != "container" {
 				continue // the same for all containers, or made of what is
 			}

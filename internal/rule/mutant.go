@@ -2,10 +2,9 @@ package rule
 
 import (
 	"fmt"
+	"strconv"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/types"
+	"github.com/plimsoll/plimsoll/internal/cel"
 )
 
 // Mutant is a rule with one part of its condition replaced by true or false.
@@ -23,62 +22,24 @@ func (r *Rule) Mutants() ([]Mutant, error) {
 	if err := r.compile(); err != nil || r.code.pass == nil {
 		return nil, err
 	}
-	pass := r.code.pass
-	var parts []int64
-	tree := pass.ast
-	var visit func(e ast.Expr)
-	visit = func(e ast.Expr) {
-		if tree.GetType(e.ID()) != nil && tree.GetType(e.ID()).Kind() == types.BoolKind && e.Kind() != ast.LiteralKind {
-			parts = append(parts, e.ID())
+	var parts []cel.Part
+	r.code.pass.program.Parts(func(p cel.Part) bool {
+		if p.Type() != nil && p.Type().Kind() == cel.Bool && !p.Literal() {
+			parts = append(parts, p)
 		}
-		if e.Kind() != ast.CallKind {
-			return
-		}
-		if e.AsCall().IsMemberFunction() {
-			visit(e.AsCall().Target())
-		}
-		for _, a := range e.AsCall().Args() {
-			visit(a)
-		}
-	}
-	visit(tree.Expr())
+		return !p.Macro()
+	})
 	var mutants []Mutant
-	for _, id := range parts {
+	for _, part := range parts {
 		for _, by := range []bool{true, false} {
-			m, err := r.mutate(id, by)
+			pass, err := r.expression(r.code.pass.env, "pass", Expression{Text: part.Replace(strconv.FormatBool(by)), node: r.Pass.node}, cel.BoolType)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%s: replacing a part of pass: %w", r.File, err)
 			}
-			mutants = append(mutants, m)
+			mutants = append(mutants, Mutant{Rule: r.with(pass), Part: part.Text(), By: by})
 		}
 	}
 	return mutants, nil
-}
-
-func (r *Rule) mutate(id int64, by bool) (Mutant, error) {
-	pass := r.code.pass
-	changed := ast.Copy(pass.ast)
-	m := Mutant{By: by}
-	factory := ast.NewExprFactory()
-	ast.PostOrderVisit(changed.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.ID() == id {
-			if text, err := cel.ExprToString(e, changed.SourceInfo()); err == nil {
-				m.Part = text
-			}
-			e.SetKindCase(factory.NewLiteral(id, types.Bool(by)))
-		}
-	}))
-	changed.SourceInfo().ClearMacroCall(id)
-	text, err := cel.ExprToString(changed.Expr(), changed.SourceInfo())
-	if err != nil {
-		return m, fmt.Errorf("%s: replacing a part of pass: %w", r.File, err)
-	}
-	compiled, issues := pass.env.Compile(text)
-	if issues != nil && issues.Err() != nil {
-		return m, fmt.Errorf("%s: replacing a part of pass: %w", r.File, issues.Err())
-	}
-	m.Rule = r.with(newExpression(pass.env, compiled.NativeRep(), pass.cost))
-	return m, nil
 }
 
 // with is the rule, compiled, with another condition.

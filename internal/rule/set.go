@@ -37,11 +37,10 @@ func Load(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
 }
 
 // LoadToJudge is Load for who only judges: rules of ours come from
-// [CompiledFile], which must be in ours, and have neither tests nor the text of
-// their expressions.
+// [PackedFile], which must be in ours, and have no tests.
 func LoadToJudge(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
 	s := &Set{}
-	if err := s.readCompiled(ours); err != nil {
+	if err := s.readPacked(ours); err != nil {
 		return nil, err
 	}
 	return s.with(theirs, name)
@@ -63,12 +62,8 @@ func (s *Set) with(theirs fs.FS, name string) (*Set, error) {
 	return s, nil
 }
 
+// read makes rules of every rule file.
 func (s *Set) read(files fs.FS, dir string, ours bool) error {
-	return s.readFiles(files, dir, func(file string, data []byte) ([]*Rule, error) { return parse(file, data, ours) })
-}
-
-// readFiles makes rules of every rule file.
-func (s *Set) readFiles(files fs.FS, dir string, read func(file string, data []byte) ([]*Rule, error)) error {
 	var names []string
 	err := fs.WalkDir(files, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -88,7 +83,7 @@ func (s *Set) readFiles(files fs.FS, dir string, read func(file string, data []b
 		if err != nil {
 			return fmt.Errorf("reading rules: %w", err)
 		}
-		lists[i], err = read(path.Join(dir, names[i]), data)
+		lists[i], err = parse(path.Join(dir, names[i]), data, ours)
 		return err
 	})
 	if err != nil {
@@ -162,20 +157,14 @@ func (s *Set) inOrder() []*Rule {
 	return s.ordered
 }
 
-// Prepare compiles all rules and makes the programs that judging will run, for
-// who has to wait for the facts anyway. It gives the first error of compiling;
-// a program that cannot be made is one rule's finding.
+// Prepare compiles all rules and puts them in order, for who has to wait for
+// the facts anyway.
 func (s *Set) Prepare() error {
 	if err := s.Compile(); err != nil {
 		return err
 	}
 	s.inOrder()
-	return forAll(len(s.rules), func(i int) error {
-		for _, e := range s.rules[i].code.judged() {
-			e.plain()
-		}
-		return nil
-	})
+	return nil
 }
 
 // Selection says which rules of a Set are wanted.

@@ -2,70 +2,12 @@ package rule
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
-
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/common/types/traits"
-
-	"github.com/plimsoll/plimsoll/internal/facts"
 )
-
-// fieldNames are the names of all facts, for "did you mean".
-var fieldNames = sync.OnceValue(func() []string {
-	seen := map[string]bool{}
-	var walk func(t reflect.Type)
-	walk = func(t reflect.Type) {
-		switch {
-		case t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer:
-			walk(t.Elem())
-		case t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]():
-			for i := range t.NumField() {
-				if name := t.Field(i).Tag.Get("json"); name != "-" {
-					seen[name] = true
-					walk(t.Field(i).Type)
-				}
-			}
-		}
-	}
-	walk(reflect.TypeFor[facts.Facts]())
-	names := make([]string, 0, len(seen))
-	for n := range seen {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
-})
-
-// composite is native for what is not a single value.
-func composite(v ref.Val) any {
-	switch x := v.(type) {
-	case types.Timestamp:
-		return x.Time.UTC().Format(time.RFC3339)
-	case types.Duration:
-		return x.Duration.String()
-	case traits.Mapper:
-		out := map[string]any{}
-		for it := x.Iterator(); it.HasNext() == types.True; {
-			key := it.Next()
-			out[fmt.Sprint(native(key))] = native(x.Get(key))
-		}
-		return out
-	case traits.Lister:
-		out := []any{}
-		for it := x.Iterator(); it.HasNext() == types.True; {
-			out = append(out, native(it.Next()))
-		}
-		return out
-	}
-	return fmt.Sprint(v.Value())
-}
 
 // sentence writes a value into a message: a list as "a, b and c".
 func sentence(v any) string {

@@ -34,20 +34,20 @@ refs: {cis-1.8: ["5.1"]}
 tests: []
 `
 
-// tree is our rules with one file, compiled.
+// tree is our rules with one file, packed.
 func tree(t *testing.T, text string) fstest.MapFS {
 	t.Helper()
 	files := fstest.MapFS{"container/sample.yaml": {Data: []byte(text)}}
-	compiled, err := Compiled(files)
+	packed, err := Pack(files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files[CompiledFile] = &fstest.MapFile{Data: compiled}
+	files[PackedFile] = &fstest.MapFile{Data: packed}
 	return files
 }
 
-// bothWays judges by the rules as they are written, and as they were compiled.
-func bothWays(t *testing.T, files fs.FS, f *facts.Facts) (written, compiled []finding.Finding) {
+// bothWays judges by the rules as they are written, and as they were packed.
+func bothWays(t *testing.T, files fs.FS, f *facts.Facts) (written, packed []finding.Finding) {
 	t.Helper()
 	judge := func(set *Set, err error) []finding.Finding {
 		if err != nil {
@@ -62,16 +62,16 @@ func bothWays(t *testing.T, files fs.FS, f *facts.Facts) (written, compiled []fi
 	return judge(Load(files, nil, "")), judge(LoadToJudge(files, nil, ""))
 }
 
-// TestCompiledJudgesAlike: our rules find the same however they were read, also
+// TestPackedJudgesAlike: our rules find the same however they were read, also
 // where nothing was seen, and so does one with every kind of parameter.
-func TestCompiledJudgesAlike(t *testing.T) {
+func TestPackedJudgesAlike(t *testing.T) {
 	seen, hidden := liveFacts(t), liveFacts(t)
 	hideWhatIsRead(containerRules(t), hidden)
 	bare := &facts.Facts{Containers: []workload.Spec{{Name: "bare"}}}
 	for name, f := range map[string]*facts.Facts{"seen": seen, "hidden": hidden, "bare": bare} {
 		for from, files := range map[string]fs.FS{"ours": rules.Files, "sample": tree(t, sampleRule)} {
-			written, compiled := bothWays(t, files, f)
-			if diff := cmp.Diff(written, compiled); diff != "" {
+			written, packed := bothWays(t, files, f)
+			if diff := cmp.Diff(written, packed); diff != "" {
 				t.Errorf("%s, %s: %s", from, name, diff)
 			}
 			if len(written) == 0 {
@@ -81,9 +81,9 @@ func TestCompiledJudgesAlike(t *testing.T) {
 	}
 }
 
-// TestCompiledFails: the twin of a sample that passes, so that the comparison
+// TestPackedFails: the twin of a sample that passes, so that the comparison
 // above is not one of two silences.
-func TestCompiledFails(t *testing.T) {
+func TestPackedFails(t *testing.T) {
 	f := &facts.Facts{Containers: []workload.Spec{{Name: "bare"}, {Name: "full", Mounts: make([]workload.Mount, 3)}}}
 	_, found := bothWays(t, tree(t, sampleRule), f)
 	got := fmt.Sprint(found[0].Status, " ", found[1].Status, " ", found[1].Message, ", ", found[1].Remedy.Run, " ", found[1].Refs)
@@ -92,48 +92,26 @@ func TestCompiledFails(t *testing.T) {
 	}
 }
 
-// TestCompiledIsStable: the same rules give the same bytes.
-func TestCompiledIsStable(t *testing.T) {
-	one, err := Compiled(rules.Files)
+// TestPackedIsStable: the same rules give the same bytes.
+func TestPackedIsStable(t *testing.T) {
+	one, err := Pack(rules.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := Compiled(rules.Files)
+	other, err := Pack(rules.Files)
 	if err != nil || !bytes.Equal(one, other) {
 		t.Errorf("compiled twice: %v, equal: %t", err, bytes.Equal(one, other))
 	}
 }
 
-// TestCompiledIsOld: a rule whose file has changed since is read from its file.
-func TestCompiledIsOld(t *testing.T) {
-	files := tree(t, sampleRule)
-	files["container/sample.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(sampleRule, "The sample fails", "The other fails", 1))}
-	files["container/second.yaml"] = &fstest.MapFile{Data: []byte(strings.Replace(sampleRule, "rule: sample", "rule: second", 1))}
-	set, err := LoadToJudge(files, nil, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, r := range set.Rules() {
-		got = append(got, r.Name+": "+r.Title)
-	}
-	if diff := cmp.Diff([]string{"sample: The other fails", "second: The sample fails"}, got); diff != "" {
-		t.Error(diff)
-	}
-	files["container/twice.yaml"] = files["container/second.yaml"]
-	if _, err := LoadToJudge(files, nil, ""); err == nil || !strings.Contains(err.Error(), "twice") {
-		t.Errorf("a rule in a file of another name: %v", err)
-	}
-}
-
-func TestCompiledIsBroken(t *testing.T) {
+func TestPackedIsBroken(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(fstest.MapFS)
 		want   string
 	}{
-		"missing":    {func(f fstest.MapFS) { delete(f, CompiledFile) }, "reading compiled rules"},
-		"not JSON":   {func(f fstest.MapFS) { f[CompiledFile] = &fstest.MapFile{Data: []byte("{")} }, "reading compiled rules: compiled.json line 1"},
-		"of another": {func(f fstest.MapFS) { f[CompiledFile] = &fstest.MapFile{Data: []byte("{}")} }, `its schema is ""`},
+		"missing":    {func(f fstest.MapFS) { delete(f, PackedFile) }, "reading packed rules"},
+		"not JSON":   {func(f fstest.MapFS) { f[PackedFile] = &fstest.MapFile{Data: []byte("{")} }, "reading packed rules: packed.json line 1"},
+		"of another": {func(f fstest.MapFS) { f[PackedFile] = &fstest.MapFile{Data: []byte("{}")} }, `its schema is ""`},
 	} {
 		files := tree(t, sampleRule)
 		tc.change(files)
@@ -142,13 +120,12 @@ func TestCompiledIsBroken(t *testing.T) {
 		}
 	}
 	files := tree(t, sampleRule)
-	files[CompiledFile].Data = bytes.Replace(files[CompiledFile].Data, []byte(`"tree":"`), []byte(`"tree":"AAAA`), 1)
+	files[PackedFile].Data = bytes.Replace(files[PackedFile].Data, []byte(`n \u003c params`), []byte(`n \u003c\u003c params`), 1)
 	set, err := LoadToJudge(files, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := set.Judge(&facts.Facts{Containers: []workload.Spec{{Name: "bare"}}})
-	if err != nil || found[0].Status != finding.Unknown || !strings.Contains(found[0].Reason, "a compiled expression is cut short") {
-		t.Errorf("an expression that cannot be read: %v, %v", found, err)
+	if _, err := set.Judge(&facts.Facts{}); err == nil || !strings.Contains(err.Error(), "container/sample.yaml: a value should stand here, not <") {
+		t.Errorf("an expression that cannot be read: %v", err)
 	}
 }

@@ -1,0 +1,181 @@
+package cel
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestRefused: a mistake is shown at its place, in words that help.
+func TestRefused(t *testing.T) {
+	for _, tc := range []struct {
+		text, at string // what stands where the mistake is
+		want     string
+	}{
+		{"", "", "ends early: a value is missing"},
+		{"thing.on &&", "", "ends early: a value is missing"},
+		{"(thing.on", "", "ends early: ) is missing"},
+		{"thing.on)", ")", "the end, or an operator should stand here"},
+		{"thing.on thing", "thing", "the end, or an operator should stand here"},
+		{"1 +* 2", "* 2", "a value should stand here, not *"},
+		{"'abc", "'abc", "the text has no end: close it with '"},
+		{`'a\qb'`, `qb'`, "a backslash begins no known escape"},
+		{`'\uD800'`, `uD800'`, "stands for no character"},
+		{"1 # 2", "# 2", "'#' does not belong"},
+		{"9223372036854775808", "9223372036854775808", "the number is not between"},
+		{"1e999", "1e999", "the number is too large"},
+		{"12abc", "abc", "a letter stands in a number"},
+		{"1u", "1u", "numbers without a sign are of no use here: write 1"},
+		{"b'x' == b'y'", "b'x'", "bytes are of no use here"},
+		{"thing.onn", "onn", "undefined field 'onn'"},
+		{"thing.inner.nam == ''", "nam ==", "undefined field 'nam'"},
+		{"thong.on", "thong.on", "undeclared reference to 'thong'"},
+		{"params.mosd > 1", "params.mosd", "undeclared reference to 'params.mosd'"},
+		{"package == 1", "package", "a word that CEL keeps for itself"},
+		{"thing.on.x", "thing.on.x", "bool has no fields"},
+		{"1 + 'a'", "1 + 'a'", "int + string is not possible"},
+		{"-'a'", "-'a'", "-string is not possible"},
+		{"!1", "1", "an operand of ! is int, not bool"},
+		{"thing.on && 1", "1", "an operand of && is int, not bool"},
+		{"1 ? 2 : 3", "1 ?", "the condition before ? is int, not bool"},
+		{"true ? 2 : 'a'", "true", "one way it is int, the other way string"},
+		{"1 == 'a'", "1 ==", "int and string cannot be compared"},
+		{"1 in 2", "1 in", "int in int is not possible"},
+		{"thing.words['a']", "thing.words[", "list(string)[string] is not possible"},
+		{"thing.words.all(w, w)", "w)", "the condition of all() is string, not bool"},
+		{"thing.count.all(w, true)", "thing.count", "all() goes over a list or a map, not int"},
+		{"thing.words.all(1, true)", "1,", "the first argument of all() is a name"},
+		{"has(thing)", "thing)", "has() asks for a field"},
+		{"thing.name.startswith('a')", "startswith", "there is no method startswith()"},
+		{"sise(thing.name)", "sise", "there is no function sise()"},
+		{"sets.intersect([1], [2])", "sets", "there is no function sets.intersect()"},
+		{"thing.count.size()", "thing.count.size()", "int has no method size()"},
+		{"size(1)", "size(1)", "size() does not take (int)"},
+		{"{1.5: 2}", "1.5", "double cannot be a key"},
+		{"thing{on: true}", "{on", "the end, or an operator should stand here"},
+		{strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200), strings.Repeat("(", 100) + "1", "the expression is too deep"},
+		{strings.Repeat("1+", 60_000) + "1", "1+1+", "the expression is too long"},
+	} {
+		_, err := ourEnv().Compile(tc.text)
+		wrong, ok := errors.AsType[*SyntaxError](err)
+		if !ok {
+			t.Errorf("%.50s: %v", tc.text, err)
+			continue
+		}
+		if !strings.Contains(wrong.Msg, tc.want) || !strings.HasPrefix(tc.text[wrong.Offset:], tc.at) || tc.at == "" && wrong.Offset != len(tc.text) {
+			t.Errorf("%.50s: at %.50q: %s, want %q at %.50q", tc.text, tc.text[wrong.Offset:], wrong.Msg, tc.want, tc.at)
+		}
+	}
+}
+
+// TestNames: whoever misspells a name is told those that are there.
+func TestNames(t *testing.T) {
+	for text, want := range map[string]string{"thing.onn": "on", "params.mosd": "params.most", "thong": "thing", "'a'.startswith('b')": "startsWith",
+		"[1].exist(x, x > 0)": "exists", "thing.words.all(word, wort == '')": "word", "sets.intersect([1], [2])": "sets.intersects"} {
+		_, err := ourEnv().Compile(text)
+		wrong, ok := errors.AsType[*SyntaxError](err)
+		if !ok || !strings.Contains(" "+strings.Join(wrong.Known, " ")+" ", " "+want+" ") {
+			t.Errorf("%s: %v knows %v, want %s", text, err, wrong.Known, want)
+		}
+	}
+}
+
+func TestUnseen(t *testing.T) {
+	s := scope{[]string{"thing.on", "thing.words", "thing.parts.[1].rank", "other"}}
+	for text, want := range map[string][]int{
+		"thing.count > 1":      nil,
+		"thing.on":             {0},
+		"thing.on && other.on": {0, 3},
+		"thing.words.exists(w, w == 'a') || thing.on":   {0, 1},
+		"thing.on || thing.count == 3":                  nil,
+		"thing.words.size() + other.count > 0":          {1, 3},
+		"[thing.on, other.on] == [true, true]":          {0, 3},
+		"thing.parts[1].rank":                           {2},
+		"thing.parts[0].rank":                           nil,
+		"thing.parts.exists(p, p.rank == 3)":            {2},
+		"[1, 2].all(x, x > 0 && thing.on) && !other.on": {0, 3},
+	} {
+		p, err := ourEnv().Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := p.Eval(s, true, 0)
+		if diff := cmp.Diff(want, v.Unseen()); diff != "" || (want == nil) == (v.Kind() == Unknown) {
+			t.Errorf("%s: %v", text, diff)
+		}
+		if v := p.Eval(s, false, 0); v.Kind() == Unknown {
+			t.Errorf("%s: unknown although all was seen", text)
+		}
+	}
+}
+
+func TestPaths(t *testing.T) {
+	for text, want := range map[string]string{
+		"thing.on && thing.inner.good && thing.on":        "thing.on thing.inner.good",
+		"thing.parts[0].name == thing.table['k']":         "thing.parts thing.table",
+		"thing.parts.all(p, p.rank > params.most)":        "thing.parts params.most",
+		"[now].exists(thing, thing < now) && other.on":    "now other.on",
+		"has(thing.name) || thing.words[thing.count]==''": "thing.name thing.words thing.count",
+	} {
+		p, err := ourEnv().Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, path := range p.Paths() {
+			got = append(got, strings.Join(path, "."))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s reads %v, want %s", text, got, want)
+		}
+	}
+}
+
+// TestCost: what would take too long ends, and what is large but bounded does not.
+func TestCost(t *testing.T) {
+	for text, costly := range map[string]bool{
+		"lists.range(300).all(x, x >= 0)":                                                                        false,
+		"lists.range(3000).all(x, lists.range(3000).all(y, x + y >= 0))":                                         true,
+		"false || lists.range(3000).all(x, lists.range(3000).all(y, x + y >= 0))":                                true,
+		"'aaaaaaaaaa'.replace('a', 'aaaaaaaaaa')" + strings.Repeat(".replace('a', 'aaaaaaaaaa')", 20) + " == ''": true,
+		"'aaaaaaaaaa'.replace('a', 'aaaaaaaaaa') == ''":                                                          false,
+	} {
+		p, err := ourEnv().Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := p.Eval(scope{}, false, 100_000)
+		if got := v.Kind() == Error; got != costly {
+			t.Errorf("%.60s: %v", text, v.Err())
+		}
+	}
+}
+
+// TestParts: a part in its place is replaced, and the rest stays as it was.
+func TestParts(t *testing.T) {
+	p, err := ourEnv().Compile("!(thing.on || thing.count > 1) && true == thing.words.all(w, w != '')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	p.Parts(func(part Part) bool {
+		if part.Type().Kind() == Bool && !part.Literal() {
+			got = append(got, part.Replace("true"))
+		}
+		return !part.Macro()
+	})
+	want := []string{
+		"true",
+		"true && true == thing.words.all(w, w != '')",
+		"!(true) && true == thing.words.all(w, w != '')",
+		"!(true || thing.count > 1) && true == thing.words.all(w, w != '')",
+		"!(thing.on || true) && true == thing.words.all(w, w != '')",
+		"!(thing.on || thing.count > 1) && true",
+		"!(thing.on || thing.count > 1) && true == true",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
