@@ -215,7 +215,7 @@ func agree(t errorer, env *reference.Env, text string, unseen ...string) bool {
 		got := ours.Eval(scope{hide}, len(hide) > 0, 0)
 		want := evalThere(t, env, theirs, hide)
 		switch {
-		case got.kind == Unknown && want == "<nil> <nil>":
+		case got.kind == Unknown && strings.Contains(want, "<nil> <nil>"):
 			continue // the reference gives nothing for a position that is unknown
 		case got.kind == Unknown && want == "an error":
 			continue // of several operands that have no value, it picks another
