@@ -1,12 +1,13 @@
 package rules_test
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/rules"
@@ -83,18 +84,14 @@ func TestWording(t *testing.T) {
 	}
 }
 
-// TestPackedIsFresh: packed.json is what the rules give now.
+// TestPackedIsFresh: packed.go is what the rules give now.
 func TestPackedIsFresh(t *testing.T) {
 	want, err := rule.Pack(rules.Files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := rules.Files.ReadFile(rule.PackedFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(want, got) {
-		t.Errorf("%s is old. Run  go generate ./rules", rule.PackedFile)
+	if diff := cmp.Diff(want, rules.Packed); diff != "" {
+		t.Errorf("packed.go is old. Run  go generate ./rules\n%s", diff)
 	}
 }
 

@@ -26,7 +26,7 @@ const module = "github.com/plimsoll/plimsoll"
 // ARCHITECTURE.md and here.
 var arrows = map[string][]string{
 	"cmd/plimsoll":              {"internal/cli"},
-	"rules":                     {},
+	"rules":                     {"internal/finding"},
 	"rules/pack":                {"internal/rule"},
 	"internal/strict":           {},
 	"internal/cel":              {},
@@ -37,7 +37,7 @@ var arrows = map[string][]string{
 	"internal/facts":            {"internal/workload", "internal/strict"},
 	"internal/engine":           {"internal/strict"},
 	"internal/collect":          {"internal/engine", "internal/facts", "internal/workload", "internal/strict"},
-	"internal/rule":             {"internal/cel", "internal/facts", "internal/workload", "internal/finding", "internal/strict"},
+	"internal/rule":             {"rules", "internal/cel", "internal/facts", "internal/workload", "internal/finding", "internal/strict"},
 	"internal/rule/ruletest":    {"internal/rule", "internal/facts", "internal/workload", "internal/workload/runline", "internal/finding", "internal/strict"},
 	"internal/reach":            {"internal/facts", "internal/workload", "internal/finding"},
 	"internal/report":           {"internal/finding", "internal/term"},

@@ -63,7 +63,7 @@ func (j *judging) check() error {
 
 // set loads the rules that the flags want.
 func (j *judging) set() (*rule.Set, error) {
-	set, err := loadRules(rule.LoadToJudge, j.rulesDir)
+	set, err := loadRules(rule.LoadToJudge, rules.Packed, j.rulesDir)
 	if err != nil {
 		return nil, err
 	}
@@ -92,15 +92,15 @@ func knownBenchmark(set *rule.Set, name string) error {
 	return nil
 }
 
-// loadRules loads ours by load, and those in dir.
-func loadRules(load func(ours, theirs fs.FS, name string) (*rule.Set, error), dir string) (*rule.Set, error) {
+// loadRules loads ours, in one of their two forms, and those in dir.
+func loadRules[Ours any](load func(ours Ours, theirs fs.FS, name string) (*rule.Set, error), ours Ours, dir string) (*rule.Set, error) {
 	if dir == "" {
-		return load(rules.Files, nil, "")
+		return load(ours, nil, "")
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("--rules %s is not a folder", dir), err: err}
 	}
-	return load(rules.Files, os.DirFS(dir), dir)
+	return load(ours, os.DirFS(dir), dir)
 }
 
 // judge makes the report of facts. A mark of 0 makes one without a score.

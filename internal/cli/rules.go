@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/rule/ruletest"
 	"github.com/plimsoll/plimsoll/internal/term"
+	"github.com/plimsoll/plimsoll/rules"
 )
 
 // rulesCommand is plimsoll rules with its verbs.
@@ -39,7 +41,7 @@ func (a *app) rulesListCommand() *cobra.Command {
 		Example: "  plimsoll rules list --severity critical\n  plimsoll rules list --only '5.1*' --benchmark cis-1.8",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			set, err := loadRules(rule.Load, dir)
+			set, err := loadRules(rule.Load, fs.FS(rules.Files), dir)
 			if err != nil {
 				return err
 			}
@@ -130,7 +132,7 @@ func (a *app) rulesShowCommand() *cobra.Command {
 			if args[0] == "score" {
 				return a.print(finding.ScoreFormula + "\n")
 			}
-			set, err := loadRules(rule.Load, dir)
+			set, err := loadRules(rule.Load, fs.FS(rules.Files), dir)
 			if err != nil {
 				return err
 			}
@@ -256,7 +258,7 @@ replaced by true or by false.`,
 // or single files, and ours where none is named.
 func rulesToTest(dir string) (*rule.Set, error) {
 	if dir == "" {
-		return loadRules(rule.Load, "")
+		return loadRules(rule.Load, fs.FS(rules.Files), "")
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%s is not a folder", path.Clean(dir)), err: err}

@@ -176,6 +176,7 @@ func (c *collector) collect(ctx context.Context) error {
 	once := said.calls(c.Client)
 	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
 
+	workload.PrepareToReadInspect()
 	if err := listing.wait(); err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func BenchmarkJudgeUnseen(b *testing.B) {
 // BenchmarkLoad is reading and compiling all rules, as each audit does.
 func BenchmarkLoad(b *testing.B) {
 	measureCPU(b, func() {
-		set, err := LoadToJudge(rules.Files, nil, "")
+		set, err := LoadToJudge(rules.Packed, nil, "")
 		if err == nil {
 			err = set.Compile()
 		}

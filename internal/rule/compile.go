@@ -80,16 +80,20 @@ func (r *Rule) compile() error {
 }
 
 func (c *code) compile(r *Rule) (err error) {
-	env := base
+	in := environment{own: base}
+	if r.Ours {
+		in.shared = base
+	}
 	c.params = make([]named, 0, len(r.Params))
 	for _, p := range r.Params {
 		v := named{"params." + p.Name, cel.ValueOf(p.Value)}
-		env, c.params = env.With(v.name, paramType(p.Value)), append(c.params, v)
+		c.params = append(c.params, v)
+		in.add(v.name, paramType(p.Value))
 	}
-	if c.when, err = r.expression(env, "when", r.When, cel.BoolType); err != nil {
+	if c.when, err = r.expression(in, "when", r.When, cel.BoolType); err != nil {
 		return err
 	}
-	if c.each, err = r.expression(env, "each", r.Each, nil); err != nil {
+	if c.each, err = r.expression(in, "each", r.Each, nil); err != nil {
 		return err
 	}
 	if c.each != nil {
@@ -98,28 +102,31 @@ func (c *code) compile(r *Rule) (err error) {
 		if list.Kind() != cel.List {
 			return r.failAt(r.Each, "each", "each is not a list", "")
 		}
-		env = env.With("it", list.Elem())
+		in.own = in.own.With("it", list.Elem())
+		if r.Ours {
+			in.shared = forElement(list.Elem())
+		}
 		if r.Element.Text == "" && list.Elem() != cel.StringType {
 			return r.failAt(r.Each, "each", "the elements have no name", "add element: with an expression that names one, for example it.target")
 		}
 	}
 	for _, b := range r.Let {
-		e, err := r.expression(env, "let."+b.Name, b.Expression, nil)
+		e, err := r.expression(in, "let."+b.Name, b.Expression, nil)
 		if err != nil {
 			return err
 		}
 		e.name = b.Name
 		c.let = append(c.let, e)
-		env = env.With(b.Name, e.program.Type())
+		in.add(b.Name, e.program.Type())
 	}
-	if c.element, err = r.expression(env, "element", r.Element, cel.StringType); err != nil {
+	if c.element, err = r.expression(in, "element", r.Element, cel.StringType); err != nil {
 		return err
 	}
-	if c.pass, err = r.expression(env, "pass", r.Pass, cel.BoolType); err != nil {
+	if c.pass, err = r.expression(in, "pass", r.Pass, cel.BoolType); err != nil {
 		return err
 	}
 	for _, b := range r.Evidence {
-		e, err := r.expression(env, "evidence."+b.Name, b.Expression, nil)
+		e, err := r.expression(in, "evidence."+b.Name, b.Expression, nil)
 		if err != nil {
 			return err
 		}
@@ -130,6 +137,54 @@ func (c *code) compile(r *Rule) (err error) {
 		c.evidence = append(c.evidence, e)
 	}
 	return nil
+}
+
+// environment is what a rule's expressions may name. What all of ours have, with
+// the element of a list, is shared: a third of our expressions is in several
+// rules, and is compiled once.
+type environment struct {
+	own    *cel.Env
+	shared *cel.Env // nil for a user's rule
+	names  []string // that only own has
+}
+
+func (e *environment) add(name string, t *cel.Type) {
+	e.own, e.names = e.own.With(name, t), append(e.names, name)
+}
+
+// compiled are the programs of shared environments, elements these for lists by
+// the *cel.Type of an element.
+var (
+	compiled sync.Map // *cel.Program by inEnv
+	elements sync.Map
+)
+
+type inEnv struct {
+	env  *cel.Env
+	text string
+}
+
+func forElement(t *cel.Type) *cel.Env {
+	env, ok := elements.Load(t)
+	if !ok {
+		env, _ = elements.LoadOrStore(t, base.With("it", t))
+	}
+	return env.(*cel.Env)
+}
+
+// compile gives the program of an expression, and where it was compiled.
+func (e *environment) compile(text string) (*cel.Program, *cel.Env, error) {
+	if e.shared != nil && !slices.ContainsFunc(e.names, func(name string) bool { return strings.Contains(text, name) }) {
+		if p, ok := compiled.Load(inEnv{e.shared, text}); ok {
+			return p.(*cel.Program), e.shared, nil
+		}
+		if p, err := e.shared.Compile(text); err == nil {
+			compiled.Store(inEnv{e.shared, text}, p)
+			return p, e.shared, nil
+		}
+	}
+	p, err := e.own.Compile(text)
+	return p, e.own, err
 }
 
 func plainData(t *cel.Type) bool {
@@ -160,11 +215,11 @@ func paramType(v any) *cel.Type {
 
 // expression compiles one; want is the type it must have, nil for any. An
 // absent expression is nil.
-func (r *Rule) expression(env *cel.Env, field string, src Expression, want *cel.Type) (*expression, error) {
+func (r *Rule) expression(in environment, field string, src Expression, want *cel.Type) (*expression, error) {
 	if src.Text == "" {
 		return nil, nil
 	}
-	program, err := env.Compile(src.Text)
+	program, env, err := in.compile(src.Text)
 	if err != nil {
 		return nil, r.celError(src, field, err)
 	}

@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -34,19 +33,12 @@ refs: {cis-1.8: ["5.1"]}
 tests: []
 `
 
-// tree is our rules with one file, packed.
-func tree(t *testing.T, text string) fstest.MapFS {
-	t.Helper()
-	files := fstest.MapFS{"container/sample.yaml": {Data: []byte(text)}}
-	packed, err := Pack(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files[PackedFile] = &fstest.MapFile{Data: packed}
-	return files
+// tree is our rules with one file.
+func tree(text string) fstest.MapFS {
+	return fstest.MapFS{"container/sample.yaml": {Data: []byte(text)}}
 }
 
-// bothWays judges by the rules as they are written, and as they were packed.
+// bothWays judges by the rules as they are written, and as they are packed.
 func bothWays(t *testing.T, files fs.FS, f *facts.Facts) (written, packed []finding.Finding) {
 	t.Helper()
 	judge := func(set *Set, err error) []finding.Finding {
@@ -59,7 +51,11 @@ func bothWays(t *testing.T, files fs.FS, f *facts.Facts) (written, packed []find
 		}
 		return found
 	}
-	return judge(Load(files, nil, "")), judge(LoadToJudge(files, nil, ""))
+	ours, err := Pack(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge(Load(files, nil, "")), judge(LoadToJudge(ours, nil, ""))
 }
 
 // TestPackedJudgesAlike: our rules find the same however they were read, also
@@ -69,7 +65,7 @@ func TestPackedJudgesAlike(t *testing.T) {
 	hideWhatIsRead(containerRules(t), hidden)
 	bare := &facts.Facts{Containers: []workload.Spec{{Name: "bare"}}}
 	for name, f := range map[string]*facts.Facts{"seen": seen, "hidden": hidden, "bare": bare} {
-		for from, files := range map[string]fs.FS{"ours": rules.Files, "sample": tree(t, sampleRule)} {
+		for from, files := range map[string]fs.FS{"ours": rules.Files, "sample": tree(sampleRule)} {
 			written, packed := bothWays(t, files, f)
 			if diff := cmp.Diff(written, packed); diff != "" {
 				t.Errorf("%s, %s: %s", from, name, diff)
@@ -85,47 +81,17 @@ func TestPackedJudgesAlike(t *testing.T) {
 // above is not one of two silences.
 func TestPackedFails(t *testing.T) {
 	f := &facts.Facts{Containers: []workload.Spec{{Name: "bare"}, {Name: "full", Mounts: make([]workload.Mount, 3)}}}
-	_, found := bothWays(t, tree(t, sampleRule), f)
+	_, found := bothWays(t, tree(sampleRule), f)
 	got := fmt.Sprint(found[0].Status, " ", found[1].Status, " ", found[1].Message, ", ", found[1].Remedy.Run, " ", found[1].Refs)
 	if want := "pass fail has 3 of 3, mend full map[cis-1.8:[5.1]]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
 
-// TestPackedIsStable: the same rules give the same bytes.
-func TestPackedIsStable(t *testing.T) {
-	one, err := Pack(rules.Files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := Pack(rules.Files)
-	if err != nil || !bytes.Equal(one, other) {
-		t.Errorf("compiled twice: %v, equal: %t", err, bytes.Equal(one, other))
-	}
-}
-
-func TestPackedIsBroken(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change func(fstest.MapFS)
-		want   string
-	}{
-		"missing":    {func(f fstest.MapFS) { delete(f, PackedFile) }, "reading packed rules"},
-		"not JSON":   {func(f fstest.MapFS) { f[PackedFile] = &fstest.MapFile{Data: []byte("{")} }, "reading packed rules: packed.json line 1"},
-		"of another": {func(f fstest.MapFS) { f[PackedFile] = &fstest.MapFile{Data: []byte("{}")} }, `its schema is ""`},
-	} {
-		files := tree(t, sampleRule)
-		tc.change(files)
-		if _, err := LoadToJudge(files, nil, ""); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	files := tree(t, sampleRule)
-	files[PackedFile].Data = bytes.Replace(files[PackedFile].Data, []byte(`n \u003c params`), []byte(`n \u003c\u003c params`), 1)
-	set, err := LoadToJudge(files, nil, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := set.Judge(&facts.Facts{}); err == nil || !strings.Contains(err.Error(), "container/sample.yaml: a value should stand here, not <") {
-		t.Errorf("an expression that cannot be read: %v", err)
+// TestPackRefuses: what could not be judged by is not packed.
+func TestPackRefuses(t *testing.T) {
+	_, err := Pack(tree(strings.Replace(sampleRule, "n < params.most", "n << params.most", 1)))
+	if err == nil || !strings.Contains(err.Error(), "container/sample.yaml line 10: a value should stand here, not <") {
+		t.Errorf("packed: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/rules"
 )
 
 // Set is rules, ordered by name, each name once. It may be used by several
@@ -36,12 +37,11 @@ func Load(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
 	return s.with(theirs, name)
 }
 
-// LoadToJudge is Load for who only judges: rules of ours come from
-// [PackedFile], which must be in ours, and have no tests.
-func LoadToJudge(ours fs.FS, theirs fs.FS, name string) (*Set, error) {
-	s := &Set{}
-	if err := s.readPacked(ours); err != nil {
-		return nil, err
+// LoadToJudge is Load for who only judges: ours are packed, and have no tests.
+func LoadToJudge(ours []rules.Rule, theirs fs.FS, name string) (*Set, error) {
+	s := &Set{rules: make([]*Rule, len(ours))}
+	for i := range ours {
+		s.rules[i] = unpack(&ours[i])
 	}
 	return s.with(theirs, name)
 }

@@ -96,7 +96,7 @@ func (v *Value) check(t reflect.Type) *Error {
 			if path := v.Path(); path != "" {
 				msg = strconv.Quote(p.member.Key) + " is not a key of " + path
 			}
-			return v.failKey(p.member, msg, didYouMean(p.member.Key, fieldsOf(t, jsonNames).known))
+			return v.failKey(p.member, msg, didYouMean(p.member.Key, fieldsOf(t, jsonNames).known()))
 		}
 		if e := p.value.check(p.typ); e != nil {
 			return e

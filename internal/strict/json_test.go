@@ -241,7 +241,7 @@ func TestFieldsAgreeWithEncodingJSON(t *testing.T) {
 			written["bytes"] = nil // omitempty
 		}
 		known := map[string]json.RawMessage{}
-		for _, k := range fieldsOf(reflect.TypeOf(v), jsonNames).known {
+		for _, k := range fieldsOf(reflect.TypeOf(v), jsonNames).known() {
 			known[k] = written[k]
 		}
 		if diff := cmp.Diff(written, known); diff != "" {

@@ -63,6 +63,9 @@ var (
 	}{plans: map[reflect.Type]*plan{}}
 )
 
+// Prepare makes what decoding into a T needs, for who waits for the text anyway.
+func Prepare[T any]() { planOf(reflect.TypeFor[T]()) }
+
 func planOf(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(*plan)

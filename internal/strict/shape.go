@@ -3,6 +3,7 @@ package strict
 import (
 	"encoding"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -30,9 +31,11 @@ type field struct {
 // fields are the keys that a struct knows.
 type fields struct {
 	byKey map[string]field
-	known []string     // the keys, sorted
 	rest  reflect.Type // of the values of other keys (yaml: inline map), or nil
 }
+
+// known are the keys, sorted.
+func (f *fields) known() []string { return slices.Sorted(maps.Keys(f.byKey)) }
 
 type typeNames struct {
 	t reflect.Type
@@ -53,10 +56,6 @@ func fieldsOf(t reflect.Type, n names) *fields {
 	} else {
 		f.addYAML(t)
 	}
-	for key := range f.byKey {
-		f.known = append(f.known, key)
-	}
-	slices.Sort(f.known)
 	actual, _ := cache.LoadOrStore(typeNames{t, n}, f)
 	return actual.(*fields)
 }
@@ -74,6 +73,9 @@ func (f *fields) addJSON(t reflect.Type) {
 	type embedded struct {
 		typ   reflect.Type
 		index []int
+	}
+	if f.addFlat(t) {
+		return
 	}
 	taken := map[string]bool{}
 	visited := map[reflect.Type]bool{}
@@ -132,6 +134,29 @@ func (f *fields) addJSON(t reflect.Type) {
 		}
 		level, times = next, nextTimes
 	}
+}
+
+// addFlat is addJSON for a struct that embeds none and has each name once, as
+// most do. It reports whether t is one.
+func (f *fields) addFlat(t reflect.Type) bool {
+	byKey := make(map[string]field, t.NumField())
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		tag := sf.Tag.Get("json")
+		if tag == "-" || !sf.IsExported() && !sf.Anonymous {
+			continue
+		}
+		name, options, _ := strings.Cut(tag, ",")
+		if name == "" {
+			name = sf.Name
+		}
+		if _, twice := byKey[name]; twice || sf.Anonymous || options != "" || !validName(name) {
+			return false
+		}
+		byKey[name] = field{typ: sf.Type, index: []int{i}}
+	}
+	f.byKey = byKey
+	return true
 }
 
 // quotable reports whether the option "string" means something for a type.

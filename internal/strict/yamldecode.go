@@ -129,7 +129,7 @@ func (d *Document) know(n *yaml.Node, t reflect.Type, at *steps) *Error {
 			if at != nil {
 				msg = strconv.Quote(key) + " is not a key of " + at.String()
 			}
-			return d.Fail(p.key, below.String(), msg, didYouMean(key, fieldsOf(t, yamlNames).known))
+			return d.Fail(p.key, below.String(), msg, didYouMean(key, fieldsOf(t, yamlNames).known()))
 		case p.key == nil && empty(p.value) && !nilable(p.typ):
 			return d.Fail(p.value, below.String(), subject(below)+" is empty", "write a value or remove the line")
 		}

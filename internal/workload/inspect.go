@@ -15,6 +15,10 @@ type Inspected struct {
 	unknown []string
 }
 
+// PrepareToReadInspect makes what ReadInspect needs at first, for who waits for
+// the answer anyway.
+func PrepareToReadInspect() { strict.Prepare[InspectBody]() }
+
 // ReadInspect reads an answer. It keeps nothing of body.
 func ReadInspect(body []byte) (*Inspected, error) {
 	in := &Inspected{}
