@@ -59,7 +59,7 @@ func (c *checker) call(n *node) (run, *SyntaxError) {
 	}
 	n.typ = result
 	if name == "matches" && args[1].kind == literalNode {
-		return matchesLiteral(codes[0], args[1].value.text), nil
+		return matchesLiteral(args[1], codes[0])
 	}
 	return invoke(name, fit, codes, types), nil
 }

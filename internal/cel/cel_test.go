@@ -53,6 +53,7 @@ func TestRefused(t *testing.T) {
 		{"sets.intersect([1], [2])", "sets", "there is no function sets.intersect()"},
 		{"thing.count.size()", "thing.count.size()", "int has no method size()"},
 		{"size(1)", "size(1)", "size() does not take (int)"},
+		{"thing.name.matches('a(b')", "'a(b'", "regexp: missing closing )"},
 		{"{1.5: 2}", "1.5", "double cannot be a key"},
 		{"thing{on: true}", "{on", "the end, or an operator should stand here"},
 		{strings.Repeat("(", 200) + "1" + strings.Repeat(")", 200), strings.Repeat("(", 100) + "1", "the expression is too deep"},

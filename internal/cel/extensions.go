@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -67,10 +66,12 @@ func matches(a, b Value) Value {
 	return BoolValue(re.MatchString(a.text))
 }
 
-// matchesLiteral is matches() with a pattern that is written there. It is
-// compiled when it is first used.
-func matchesLiteral(text run, pattern string) run {
-	once := sync.OnceValues(func() (*regexp.Regexp, error) { return regexp.Compile(pattern) })
+// matchesLiteral is matches() with a pattern that is written there.
+func matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
+	re, err := regexp.Compile(pattern.value.text)
+	if err != nil {
+		return nil, wrong(pattern, "%s", strings.TrimPrefix(err.Error(), "error parsing "))
+	}
 	return func(f *frame) Value {
 		v := text(f)
 		switch {
@@ -79,13 +80,9 @@ func matchesLiteral(text run, pattern string) run {
 		case v.kind != String:
 			return noOverload("matches", v)
 		}
-		re, err := once()
-		if err != nil {
-			return failed("%v", err)
-		}
 		f.charge(v)
 		return BoolValue(re.MatchString(v.text))
-	}
+	}, nil
 }
 
 func lowerASCII(r rune) rune {

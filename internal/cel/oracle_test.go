@@ -444,7 +444,7 @@ thing.inner.name.size() + other.count
 'hello'.contains('ell') && 'hello'.startsWith('he') && 'hello'.endsWith('lo')
 'hello'.matches('^h.*o$') && matches('hello', 'l+') && !'hello'.matches('x')
 thing.name.matches(thing.name)
-'a'.matches('(')
+'a'.matches('(' + '')
 'größe'.charAt(2) + 'a'.charAt(1)
 'a'.charAt(2)
 'größe'.indexOf('ö') + 'größe'.indexOf('e', 3) + 'abc'.indexOf('x') + 'abc'.indexOf('')
