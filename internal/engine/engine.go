@@ -59,12 +59,18 @@ type Client struct {
 	pin       *apiVersion
 	timeout   time.Duration
 	base      url.URL // scheme, host and prefix of every request
-	transport *http.Transport
+	transport transport
 
 	// turn holds one token; whoever has put it in is the one that agrees on a
 	// version with the engine. It guards writes of agreed.
 	turn   chan struct{}
 	agreed atomic.Pointer[agreement]
+}
+
+// transport carries requests, and keeps connections for the next.
+type transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
 }
 
 // agreement is what the first conversation with the engine settled.
@@ -95,7 +101,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.SSH == "" {
 		cfg.SSH = "ssh"
 	}
-	transport, base, err := newTransport(cfg, addr)
+	way, base, err := newTransport(cfg, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +112,7 @@ func New(cfg Config) (*Client, error) {
 		timeout:   cfg.Timeout,
 		base:      base,
 		turn:      make(chan struct{}, 1),
-		transport: transport,
+		transport: way,
 	}, nil
 }
 

@@ -31,7 +31,9 @@ const (
 var errSlow = errors.New("timeout")
 
 // header is that of every request. Nobody writes to it.
-var header = http.Header{"User-Agent": {"plimsoll"}}
+var header = http.Header{"User-Agent": {userAgent}}
+
+const userAgent = "plimsoll"
 
 // request is one GET.
 type request struct {

@@ -34,7 +34,7 @@ const (
 
 // newTransport makes the way to the engine, and the part of a URL that every
 // request on it has in common.
-func newTransport(cfg Config, addr address) (*http.Transport, url.URL, error) {
+func newTransport(cfg Config, addr address) (transport, url.URL, error) {
 	t := &http.Transport{
 		// A compressed answer could be a thousand times its size.
 		DisableCompression:     true,
@@ -50,11 +50,8 @@ func newTransport(cfg Config, addr address) (*http.Transport, url.URL, error) {
 	}
 	switch addr.scheme {
 	case "unix":
-		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", addr.path)
-		}
 		// The host of a request over a socket means nothing, but must be there.
-		return t, url.URL{Scheme: "http", Host: "docker"}, nil
+		return &sockets{path: addr.path, keep: idleTime}, url.URL{Scheme: "http", Host: "docker"}, nil
 	case "ssh":
 		t.MaxConnsPerHost = sshConns
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
