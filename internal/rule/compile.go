@@ -40,8 +40,9 @@ type parts struct {
 	// namesSubject is true when two subjects alike in all that the rule reads
 	// still get different words.
 	namesSubject bool
-	// reads are the facts of a container that the rule reads; readsAll is true
-	// when they cannot be told.
+	// paths are the chains of names that the rule reads; reads are those that are
+	// facts of a container, readsAll is true when these cannot be told.
+	paths    [][]string
 	reads    []memoFact
 	readsAll bool
 }
@@ -74,6 +75,9 @@ func (r *Rule) compile() error {
 		r.code.about = &finding.About{Rule: r.Name, Title: r.Title, Severity: r.Severity, Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
 		r.code.namesSubject = r.namesSubject()
 		r.code.err = r.code.compile(r)
+		for _, e := range r.code.all() {
+			r.code.paths = append(r.code.paths, e.program.Paths()...)
+		}
 		r.code.reads, r.code.readsAll = r.code.factsRead()
 	})
 	return r.code.err

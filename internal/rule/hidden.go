@@ -52,6 +52,18 @@ func (h hiddenFact) touches(chain []string) bool {
 	return true
 }
 
+// met are those of the hidden facts that reading any of the chains meets: mostly
+// none.
+func met(hidden []hiddenFact, chains [][]string) []hiddenFact {
+	var list []hiddenFact
+	for _, h := range hidden {
+		if slices.ContainsFunc(chains, h.touches) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
 // below is the hidden fact as seen from the element at position i of a list,
 // where it is named "it".
 func (h hiddenFact) below(list []string, i int) (hiddenFact, bool) {

@@ -159,7 +159,7 @@ func broken(f *finding.Finding, err error) {
 // judge appends the findings of one rule for one subject. Findings are large,
 // so they are filled in where they stay.
 func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
-	s := &scope{view: v, params: r.code.params, hidden: v.hidden}
+	s := &scope{view: v, params: r.code.params, hidden: met(v.hidden, r.code.paths)}
 	found = append(found, r.finding(v.subject))
 	whole := &found[len(found)-1]
 	if r.code.when != nil {

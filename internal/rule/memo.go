@@ -76,18 +76,16 @@ func (f memoFact) is(other memoFact) bool { return slices.Equal(f.index, other.i
 // factsRead gives the facts of a container that the expressions read; all is
 // true when they cannot be told.
 func (p *parts) factsRead() (facts []memoFact, all bool) {
-	for _, e := range p.all() {
-		for _, chain := range e.program.Paths() {
-			if chain[0] != "container" {
-				continue // the same for all containers, or made of what is
-			}
-			f, ok := memoFactOf(chain[1:])
-			if !ok {
-				return nil, true
-			}
-			if !slices.ContainsFunc(facts, f.is) {
-				facts = append(facts, f)
-			}
+	for _, chain := range p.paths {
+		if chain[0] != "container" {
+			continue // the same for all containers, or made of what is
+		}
+		f, ok := memoFactOf(chain[1:])
+		if !ok {
+			return nil, true
+		}
+		if !slices.ContainsFunc(facts, f.is) {
+			facts = append(facts, f)
 		}
 	}
 	return facts, false
