@@ -65,7 +65,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	output := flags.String("o", "", "write the page to `FILE` too")
-	pairs := flags.Int("pairs", 15, "how many pairs of audits are run")
+	pairs := flags.Int("pairs", 40, "how many pairs of audits are run")
 	starts := flags.Int("starts", 40, "how many pairs of starts are run")
 	peer := flags.String("docker-bench", "", "`DIR` of a checkout of docker-bench-security; without one it is left out")
 	if err := flags.Parse(args); err != nil {
@@ -123,6 +123,10 @@ func (b *bench) program(name string) string { return filepath.Join(b.dir, name) 
 // of them run.
 var populations = []struct{ containers, running int }{{50, 10}, {500, 30}}
 
+// settling is how long an engine has after containers were made and started,
+// which it and they are busy with for a while.
+const settling = 3 * time.Second
+
 // measureAll is the order of everything: what needs no engine first, so that
 // nothing runs beside it.
 func (b *bench) measureAll(ctx context.Context) (*page, error) {
@@ -155,6 +159,7 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 		if err := b.fill.grow(ctx, n.containers, n.running); err != nil {
 			return nil, err
 		}
+		time.Sleep(settling)
 		b.say("auditing them, %d pairs", b.pairs)
 		a, err := b.audits(p)
 		if err != nil {
