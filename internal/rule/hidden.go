@@ -18,17 +18,33 @@ type hiddenFact struct {
 	missing []finding.Missing // the fact as it is shown; of a let, all that it lacked
 }
 
-func hiddenFacts(prefix string, unseen []workload.Unseen) []hiddenFact {
-	list := make([]hiddenFact, 0, len(unseen)+4)
+// hiding makes hidden facts, of which containers mostly have the same ones: each
+// is made once.
+type hiding struct {
+	prefix string // such as "container."
+	known  map[workload.Unseen]hiddenFact
+}
+
+// facts adds those of unseen to list.
+func (h *hiding) facts(list []hiddenFact, unseen []workload.Unseen) []hiddenFact {
 	for _, u := range unseen {
-		path, open := strings.CutSuffix(prefix+u.Path, workload.Open)
-		chain := splitPath(path)
-		if path == "collected" { // rules know it as now
-			chain = []string{"now"}
+		fact, ok := h.known[u]
+		if !ok {
+			fact = hidden(h.prefix+u.Path, u.Reason)
+			h.known[u] = fact
 		}
-		list = append(list, hiddenFact{chain: chain, open: open, missing: []finding.Missing{{Path: path, Reason: u.Reason}}})
+		list = append(list, fact)
 	}
 	return list
+}
+
+func hidden(path, reason string) hiddenFact {
+	path, open := strings.CutSuffix(path, workload.Open)
+	chain := splitPath(path)
+	if path == "collected" { // rules know it as now
+		chain = []string{"now"}
+	}
+	return hiddenFact{chain: chain, open: open, missing: []finding.Missing{{Path: path, Reason: reason}}}
 }
 
 // splitPath makes container.mounts[0].source into its names and positions.

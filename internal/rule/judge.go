@@ -7,6 +7,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // Judge makes the findings of every rule for every subject in f, in the order
@@ -18,20 +19,21 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		return nil, err
 	}
 	shared := []named{{"host", cel.ValueOf(&f.Host)}, {"daemon", cel.ValueOf(&f.Daemon)}, {"now", cel.ValueOf(f.Collected)}}
-	hidden := hiddenFacts("", f.Unseen)
+	everywhere := (&hiding{known: map[workload.Unseen]hiddenFact{}}).facts(nil, f.Unseen)
+	inContainers := &hiding{prefix: "container.", known: map[workload.Unseen]hiddenFact{}}
 	containers := make([]view, len(f.Containers))
 	for i := range containers {
 		c := &f.Containers[i]
 		containers[i] = view{subject: &finding.Subject{Kind: "container", ID: c.ID, Name: c.DisplayName()},
-			known: append([]named{{"container", cel.ValueOf(c)}}, shared...), hidden: append(hiddenFacts("container.", c.Unseen), hidden...)}
+			known: append([]named{{"container", cel.ValueOf(c)}}, shared...), hidden: append(inContainers.facts(make([]hiddenFact, 0, len(c.Unseen)+len(everywhere)), c.Unseen), everywhere...)}
 	}
 	subjects := map[string][]view{"container": containers}
 	for _, kind := range []string{"host", "daemon"} {
-		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, known: shared, hidden: hidden}}
+		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, known: shared, hidden: everywhere}}
 	}
 	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
-	rest := slices.IndexFunc(hidden, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" })
+	rest := slices.IndexFunc(everywhere, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" })
 	gives := func(i int) int {
 		r := rules[i]
 		switch {
@@ -56,7 +58,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		}
 		if rest >= 0 && r.Subject == "container" {
 			found = append(found, r.finding(&finding.Subject{Kind: "container", Name: "*"}))
-			unknown(&found[len(found)-1], hidden[rest].missing)
+			unknown(&found[len(found)-1], everywhere[rest].missing)
 		}
 		return found
 	}

@@ -50,12 +50,54 @@ func newMemo(rules []*Rule, containers []workload.Spec) *memo {
 			m.reads[i] = m.places(r.code.reads)
 		}
 	}
+	blind := blindnessOf(containers)
 	m.numbers = make([][]uint32, len(m.facts))
 	_ = forAll(len(m.facts), func(i int) error {
-		m.numbers[i] = m.facts[i].number(containers)
+		m.numbers[i] = m.facts[i].number(containers, blind)
 		return nil
 	})
 	return m
+}
+
+// blindness is what was not seen of containers, of which most lack the same.
+type blindness struct {
+	of    []int // by container, its place in lists
+	lists [][]workload.Unseen
+}
+
+func blindnessOf(containers []workload.Spec) blindness {
+	b := blindness{of: make([]int, len(containers))}
+	known := map[string]int{}
+	var key []byte
+	for i := range containers {
+		key = key[:0]
+		for _, u := range containers[i].Unseen {
+			key = appendText(appendText(key, u.Path), u.Reason)
+		}
+		at, ok := known[string(key)]
+		if !ok {
+			at = len(b.lists)
+			known[string(key)] = at
+			b.lists = append(b.lists, containers[i].Unseen)
+		}
+		b.of[i] = at
+	}
+	return b
+}
+
+// about gives, by place in lists, what was not seen of a fact.
+func (b *blindness) about(f *memoFact) []string {
+	texts := make([]string, len(b.lists))
+	for i, list := range b.lists {
+		var text []byte
+		for _, u := range list {
+			if touches(u.Path, f.chain) {
+				text = appendText(appendText(text, u.Path), u.Reason)
+			}
+		}
+		texts[i] = string(text)
+	}
+	return texts
 }
 
 // places gives the positions in m.facts, to which it adds those that are new.
@@ -127,18 +169,15 @@ var jsonNames sync.Map
 
 // number gives containers the same number when rules cannot tell their values
 // of the fact apart.
-func (f *memoFact) number(containers []workload.Spec) []uint32 {
+func (f *memoFact) number(containers []workload.Spec, blind blindness) []uint32 {
 	numbers := make([]uint32, len(containers))
+	unseen := blind.about(f)
 	known := map[string]uint32{}
 	var value []byte
 	for i := range containers {
 		c := &containers[i]
 		value = appendFact(value[:0], reflect.ValueOf(c).Elem().FieldByIndex(f.index))
-		for _, u := range c.Unseen {
-			if touches(u.Path, f.chain) {
-				value = appendText(appendText(value, u.Path), u.Reason)
-			}
-		}
+		value = append(value, unseen[blind.of[i]]...)
 		n, ok := known[string(value)]
 		if !ok && len(known) < remembered {
 			n = uint32(len(known) + 1)

@@ -206,7 +206,7 @@ func TestTouches(t *testing.T) {
 			path += rapid.SampledFrom([]string{"." + name.Draw(t, "name"), "[3]", workload.Open}).Draw(t, "step")
 		}
 		chain := rapid.SliceOfN(name, 1, 3).Draw(t, "chain")
-		hidden := hiddenFacts("container.", []workload.Unseen{{Path: path}})[0]
+		hidden := hidden("container."+path, "")
 		if got, want := touches(path, chain), hidden.touches(append([]string{"container"}, chain...)); got != want {
 			t.Errorf("%s touches %v: %t, want %t", path, chain, got, want)
 		}
