@@ -85,7 +85,7 @@ func (c *checker) noFunction(n *node, name string, method bool) *SyntaxError {
 	if method {
 		e.Msg, e.Offset = "there is no method "+name+"()", int(n.args[0].to)+1
 	}
-	e.Word, e.Known = name, names()
+	e.Word, e.Known = name, c.env.callable()
 	return e
 }
 

@@ -2,6 +2,8 @@ package cel
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -24,8 +26,8 @@ func NewEnv(functions ...*Function) *Env {
 	return e
 }
 
-// With is the environment with one variable more. The name may have dots in
-// it, such as params.most.
+// With is the environment with one variable more. The name may have a dot in it,
+// such as params.most.
 func (e *Env) With(name string, t *Type) *Env { return &Env{parent: e, name: name, typ: t} }
 
 // variable is the type of a variable, or nil.
@@ -51,13 +53,32 @@ func (e *Env) variables() []string {
 
 // named are the functions and methods of a name.
 func (e *Env) named(name string) []*Function {
-	for e.parent != nil {
-		e = e.parent
-	}
-	if own := e.functions[name]; own != nil {
+	if own := e.own()[name]; own != nil {
 		return own
 	}
 	return library()[name]
+}
+
+// own are the functions that are not CEL's.
+func (e *Env) own() map[string][]*Function {
+	for e.parent != nil {
+		e = e.parent
+	}
+	return e.functions
+}
+
+// callable are the names of functions, methods and macros that can be written.
+func (e *Env) callable() []string {
+	list := slices.Collect(maps.Keys(macros))
+	for _, functions := range []map[string][]*Function{e.own(), library()} {
+		for name := range functions {
+			if isLetter(name[0]) && name != opIn {
+				list = append(list, name)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Function is a function or method by one signature; several may have a name.
@@ -148,6 +169,7 @@ func (p *Program) Eval(s Scope, partial bool, limit int) Value {
 		v = ErrorValue(errCost)
 	}
 	f.scope = nil
+	clear(f.locals)
 	frames.Put(f)
 	return v
 }

@@ -159,7 +159,7 @@ func (c *checker) attribute(n *node) (a attribute, err *SyntaxError) {
 		} else if t := c.env.variable(n.name); t != nil {
 			a = variable(t, n.name, n.name)
 		} else {
-			return a, c.undeclared(n, []string{n.name})
+			return a, c.undeclared(n, n.name)
 		}
 	case n.kind == selectNode:
 		a, err = c.selection(n)
@@ -185,36 +185,34 @@ func variable(t *Type, name string, chain ...string) attribute {
 
 // selection checks a.b, which may be a variable with a dot in its name.
 func (c *checker) selection(n *node) (attribute, *SyntaxError) {
-	root := n
-	for root.kind == selectNode {
-		root = root.args[0]
+	above := n
+	for above.args[0].kind == selectNode {
+		above = above.args[0]
 	}
+	root := above.args[0]
 	if root.kind != nameNode || c.local(root.name) >= 0 || c.env.variable(root.name) != nil {
 		return c.field(n)
 	}
-	names := namesOf(n)
-	if name := strings.Join(names, "."); c.env.variable(name) != nil {
-		return variable(c.env.variable(name), name, names...), nil
+	name := root.name + "." + above.name
+	switch t := c.env.variable(name); {
+	case t == nil:
+		return attribute{}, c.undeclared(root, name)
+	case above == n:
+		return variable(t, name, root.name, above.name), nil
 	}
-	for i := 2; i < len(names); i++ {
-		if c.env.variable(strings.Join(names[:i], ".")) != nil {
-			return c.field(n)
-		}
-	}
-	return attribute{}, c.undeclared(n, names)
+	return c.field(n)
 }
 
-func (c *checker) undeclared(n *node, names []string) *SyntaxError {
+// undeclared is for a name that is not known, of which whole is what may stand
+// there with a dot.
+func (c *checker) undeclared(n *node, whole string) *SyntaxError {
 	known := c.env.variables()
 	for _, l := range c.locals {
 		known = append(known, l.name)
 	}
-	word := names[0]
-	for _, k := range known {
-		if strings.HasPrefix(k, word+".") && len(names) > 1 {
-			word = strings.Join(names[:2], ".")
-			break
-		}
+	word := n.name
+	if slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, word+".") }) {
+		word = whole
 	}
 	return &SyntaxError{Offset: int(n.from), Msg: "undeclared reference to '" + word + "'", Word: word, Known: known}
 }

@@ -31,21 +31,6 @@ var library = sync.OnceValue(func() map[string][]*Function {
 	return all
 })
 
-// names are the names of the functions that are written as such.
-func names() []string {
-	var list []string
-	for name := range library() {
-		if isLetter(name[0]) && name != opIn {
-			list = append(list, name)
-		}
-	}
-	for name := range macros {
-		list = append(list, name)
-	}
-	slices.Sort(list)
-	return list
-}
-
 func unary(name string, a, result *Type, do func(a Value) Value) *Function {
 	return &Function{Name: name, Args: []*Type{a}, Result: result, One: do}
 }
