@@ -104,7 +104,10 @@ func (g *grower) leaf(typ string) string {
 
 // TestRandomLikeTheReference: so are expressions that nobody thought of, with
 // facts unseen that nobody thought of.
-func TestRandomLikeTheReference(t *testing.T) {
+func TestRandomLikeTheReference(t *testing.T) { randomLikeTheReference(t) }
+
+func randomLikeTheReference(t *testing.T) {
+	t.Helper()
 	env := theirEnv(t)
 	taken, all := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
