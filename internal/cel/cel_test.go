@@ -180,3 +180,37 @@ func TestParts(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestUnseenByDetours: no way around leads to a fact that was not seen.
+func TestUnseenByDetours(t *testing.T) {
+	for text, hidden := range map[string]string{
+		"thing.parts[0].rank == 1":                      "thing.parts.[0]",
+		"thing.parts[params.most - 5].rank == 1":        "thing.parts.[0].rank",
+		"thing.parts.map(p, p.rank)[1] == 2":            "thing.parts.[1].rank",
+		"thing.table['k'] == 'v'":                       "thing.table",
+		"thing.table[thing.name + ''] == 'v'":           "thing.table.k",
+		"'k' in thing.table":                            "thing.table.k",
+		"has(thing.table.k)":                            "thing.table",
+		"size(thing.parts) == 3":                        "thing.parts.[0].name",
+		"[thing].exists(x, x.on)":                       "thing.on",
+		"(other.on ? other : thing).name == ''":         "thing.name",
+		"dyn(thing).name == ''":                         "thing.name",
+		"thing == other":                                "thing.name",
+		"thing.parts.all(thing, thing.good)":            "thing.parts",
+		"{'a': thing.on}.a":                             "thing.on",
+		"thing.words.sortBy(w, thing.on)[0] == 'a'":     "thing.on",
+		"thing.on ? true : true":                        "thing.on",
+		"lists.range(2).map(i, thing.parts[i])[0].good": "thing.parts.[0].good",
+	} {
+		p, err := ourEnv().Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := p.Eval(scope{[]string{hidden}}, true, 0); v.Kind() != Unknown {
+			t.Errorf("%s without %s gives %s", text, hidden, v.shownValue())
+		}
+		if v := p.Eval(scope{[]string{"free"}}, true, 0); v.Kind() != Bool && v.Kind() != Error {
+			t.Errorf("%s with all that it reads gives %s", text, v.shownValue())
+		}
+	}
+}
