@@ -214,3 +214,36 @@ func TestUnseenByDetours(t *testing.T) {
 		}
 	}
 }
+
+// TestDynParts: what is only known when it runs is not taken for what stands
+// beside it.
+func TestDynParts(t *testing.T) {
+	for _, text := range []string{"([now] + dyn([1]))[1].getFullYear()", "([[1]] + dyn([1]))[1].size()", "([thing.inner] + dyn([thing]))[1].rank",
+		"([1] + dyn(['a']))[1] + 1", "(['a'] + dyn([1]))[1] + 'b'", "([1] + dyn(['a'])).map(x, x + 1)"} {
+		p, err := ourEnv().Compile(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if v := p.Eval(scope{}, false, 0); v.Kind() != Error {
+			t.Errorf("%s gives %s", text, v.shownValue())
+		}
+	}
+	p, err := ourEnv().Compile("([1] + dyn([2]))[1] + 1")
+	if err != nil || p.Eval(scope{}, false, 0).Int() != 3 {
+		t.Errorf("the ordinary thing: %v", err)
+	}
+}
+
+// TestLongAndNested: what is written in a line is compiled in no time.
+func TestLongAndNested(t *testing.T) {
+	nested := "thing.name"
+	for range 40 {
+		nested = "dyn(has(" + nested + ")).a"
+	}
+	for _, text := range []string{nested, "free" + strings.Repeat(".b", 40_000)} {
+		if _, err := ourEnv().Compile(text); err != nil {
+			t.Errorf("%.40s: %v", text, err)
+		}
+	}
+}

@@ -185,22 +185,16 @@ func variable(t *Type, name string, chain ...string) attribute {
 
 // selection checks a.b, which may be a variable with a dot in its name.
 func (c *checker) selection(n *node) (attribute, *SyntaxError) {
-	above := n
-	for above.args[0].kind == selectNode {
-		above = above.args[0]
-	}
-	root := above.args[0]
+	root := n.args[0]
 	if root.kind != nameNode || c.local(root.name) >= 0 || c.env.variable(root.name) != nil {
 		return c.field(n)
 	}
-	name := root.name + "." + above.name
-	switch t := c.env.variable(name); {
-	case t == nil:
+	name := root.name + "." + n.name
+	t := c.env.variable(name)
+	if t == nil {
 		return attribute{}, c.undeclared(root, name)
-	case above == n:
-		return variable(t, name, root.name, above.name), nil
 	}
-	return c.field(n)
+	return variable(t, name, root.name, n.name), nil
 }
 
 // undeclared is for a name that is not known, of which whole is what may stand
@@ -223,6 +217,11 @@ func (c *checker) field(n *node) (attribute, *SyntaxError) {
 	if err != nil {
 		return a, err
 	}
+	return c.fieldOf(a, n)
+}
+
+// fieldOf is the field that n selects of a.
+func (c *checker) fieldOf(a attribute, n *node) (attribute, *SyntaxError) {
 	below, name := a.code, n.name
 	switch a.typ.kind {
 	case Object:
@@ -235,9 +234,10 @@ func (c *checker) field(n *node) (attribute, *SyntaxError) {
 			slices.Sort(known)
 			return a, &SyntaxError{Offset: int(n.end) - len(name), Msg: "undefined field '" + name + "'", Word: name, Known: known}
 		}
+		of := reflect.PointerTo(a.typ.of)
 		a.typ, a.code = f.typ, func(fr *frame) Value {
 			v := below(fr)
-			if v.kind != Object {
+			if v.kind != Object || reflect.TypeOf(v.ref) != of {
 				return noField(v, name)
 			}
 			return f.read(reflect.ValueOf(v.ref).Elem().Field(f.index))
@@ -298,7 +298,9 @@ func (c *checker) position(n *node) (attribute, *SyntaxError) {
 	at := n.args[1]
 	var a attribute
 	var err *SyntaxError
-	if at.kind == literalNode && (at.value.kind == String || at.value.kind == Int) {
+	// A key may have dots in it, which the path of an unseen fact does not tell
+	// from steps: the whole map is asked for.
+	if at.kind == literalNode && at.value.kind == Int {
 		a, err = c.attribute(n.args[0])
 	} else {
 		a.code, err = c.expr(n.args[0])
@@ -326,11 +328,8 @@ func (c *checker) position(n *node) (attribute, *SyntaxError) {
 		return a, wrong(n, "%s[%s] is not possible", n.args[0].typ, at.typ)
 	}
 	if a.chain != nil {
-		step, named := at.value.text, a.named
-		if at.value.kind == Int {
-			step = fmt.Sprintf("[%d]", at.value.Int())
-		}
-		a.step(step)
+		named := a.named
+		a.step(fmt.Sprintf("[%d]", at.value.Int()))
 		a.named = named
 	}
 	below := a.code
@@ -372,14 +371,15 @@ func element(v, at Value) Value {
 // has checks has(a.b): whether a map has the key, or a field is not empty.
 func (c *checker) has(n *node) (run, *SyntaxError) {
 	of := n.args[0]
-	whole, err := c.attribute(of) // the field is there
-	if err != nil {
-		return nil, err
-	}
 	a, err := c.attribute(of.args[0])
 	if err != nil {
 		return nil, err
 	}
+	whole, err := c.fieldOf(a, of) // the field is there
+	if err != nil {
+		return nil, err
+	}
+	of.typ = whole.typ
 	if whole.chain != nil {
 		c.reads(whole)
 	}

@@ -136,7 +136,14 @@ func (b bindings) fits(want, arg *Type) bool {
 		return true
 	}
 	switch {
-	case want.kind == Dyn || arg.kind == Dyn || arg.kind == anything:
+	case want.kind == Dyn || arg.kind == anything:
+		return true
+	case arg.kind == Dyn: // its parts may be anything
+		for _, part := range []*Type{want.key, want.elem} {
+			if part != nil {
+				b.fits(part, DynType)
+			}
+		}
 		return true
 	case want.kind != arg.kind:
 		return false

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/cel"
@@ -49,24 +50,31 @@ func hidden(path, reason string) hiddenFact {
 
 // splitPath makes container.mounts[0].source into its names and positions.
 func splitPath(path string) []string {
-	return strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' })
+	steps := strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' })
+	for i, step := range steps {
+		if n, err := strconv.Atoi(strings.Trim(step, "[]")); err == nil && isPosition(step) {
+			steps[i] = fmt.Sprintf("[%d]", n) // [00] is [0]
+		}
+	}
+	return steps
 }
 
 // touches is true when reading chain meets the hidden fact: one is part of the
 // other.
 func (h hiddenFact) touches(chain []string) bool {
 	for i := range min(len(h.chain), len(chain)) {
-		position := h.chain[i][0] == '['
 		switch {
 		case h.chain[i] == chain[i] || h.chain[i] == "[*]":
-		case position && chain[i][0] != '[':
-			return true // the chain does not say which position it means
+		case isPosition(h.chain[i]) != isPosition(chain[i]):
+			return true // one of them does not say which position it means
 		default:
 			return false
 		}
 	}
 	return true
 }
+
+func isPosition(step string) bool { return strings.HasPrefix(step, "[") }
 
 // met are those of the hidden facts that reading any of the chains meets: mostly
 // none.
@@ -87,10 +95,14 @@ func (h hiddenFact) below(list []string, i int) (hiddenFact, bool) {
 	if len(h.chain) <= n || !slices.Equal(h.chain[:n], list) {
 		return h, false
 	}
-	if at := h.chain[n]; at != fmt.Sprintf("[%d]", i) && at != "[*]" {
-		return h, false
+	below := h.chain[n:]
+	if at := below[0]; isPosition(at) { // without one, all elements are meant
+		if at != fmt.Sprintf("[%d]", i) && at != "[*]" {
+			return h, false
+		}
+		below = below[1:]
 	}
-	h.chain = append([]string{"it"}, h.chain[n+1:]...)
+	h.chain = append([]string{"it"}, below...)
 	return h, true
 }
 
