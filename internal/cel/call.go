@@ -106,7 +106,8 @@ func unfit(name string, method bool, types []*Type) string {
 }
 
 // without is what comes of values of which one is none: what all the unknown
-// ones lack, or else the first error. Without either the evaluation is over.
+// ones lack, or else the first error. Where all are values, the limit of cost was
+// reached.
 func without(values ...Value) Value {
 	out := ErrorValue(errCost)
 	for i := len(values) - 1; i >= 0; i-- {
@@ -132,23 +133,19 @@ func invoke(name string, fit []*Function, codes []run, types []*Type) run {
 		a := codes[0]
 		return func(fr *frame) Value {
 			x := a(fr)
-			if x.special() || fr.over() {
-				return x
+			if x.special() || !fr.spend(f.price(x, Value{})) {
+				return without(x)
 			}
-			v := f.One(x)
-			fr.charge(x, v)
-			return v
+			return f.One(x)
 		}
 	case f.Two != nil:
 		a, b := codes[0], codes[1]
 		return func(fr *frame) Value {
 			x, y := a(fr), b(fr)
-			if x.special() || y.special() || fr.over() {
+			if x.special() || y.special() || !fr.spend(f.price(x, y)) {
 				return without(x, y)
 			}
-			v := f.Two(x, y)
-			fr.charge(x, y, v)
-			return v
+			return f.Two(x, y)
 		}
 	}
 	return picked(name, fit, codes)
@@ -157,21 +154,22 @@ func invoke(name string, fit []*Function, codes []run, types []*Type) run {
 // picked calls the first function that takes the values.
 func picked(name string, fit []*Function, codes []run) run {
 	return func(fr *frame) Value {
-		args := make([]Value, len(codes))
+		args := make([]Value, len(codes), len(codes)+2)
 		for i, code := range codes {
 			args[i] = code(fr)
 		}
-		if slices.ContainsFunc(args, Value.special) || fr.over() {
+		if slices.ContainsFunc(args, Value.special) {
 			return without(args...)
 		}
+		first := append(args, Value{}, Value{})
 		for _, f := range fit {
 			if !f.takes(args) {
 				continue
 			}
-			v := f.apply(args)
-			fr.charge(args...)
-			fr.charge(v)
-			return v
+			if !fr.spend(f.price(first[0], first[1])) {
+				return without()
+			}
+			return f.apply(args)
 		}
 		return noOverload(name, args...)
 	}

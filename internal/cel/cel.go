@@ -95,6 +95,9 @@ type Function struct {
 	More   func(args []Value) Value
 	// dynamic functions are only for arguments of which one is dyn.
 	dynamic bool
+	// cost is what a call takes beyond looking at its first two arguments once;
+	// nil is nothing.
+	cost func(a, b Value) uint64
 }
 
 // Scope is what an expression is evaluated in. It need not be safe for several
@@ -150,22 +153,23 @@ func (p *Program) Chain() []string { return p.chain }
 type frame struct {
 	scope   Scope
 	partial bool
-	limit   int // of cost; 0 for none
-	cost    int
+	limit   uint64 // of cost; 0 for none
+	cost    uint64
 	locals  []Value
 }
 
 var errCost = errors.New("the expression costs too much: cost limit exceeded")
 
 // Eval gives the program's value in a scope, which is asked for what is unseen
-// where partial is true. A limit other than 0 bounds the cost: a call or a round
-// of a macro costs one, and a long text or list more.
-func (p *Program) Eval(s Scope, partial bool, limit int) Value {
+// where partial is true. A limit other than 0 bounds the cost, which is paid
+// beforehand: a call or a round of a macro costs one, and more by the weight of
+// its arguments; in the end the result, which somebody will look at.
+func (p *Program) Eval(s Scope, partial bool, limit uint64) Value {
 	f := frames.Get().(*frame)
 	*f = frame{scope: s, partial: partial, limit: limit, locals: f.locals[:0]}
 	f.locals = append(f.locals, make([]Value, p.slots)...)
 	v := p.run(f)
-	if f.over() {
+	if !f.spend(v.weight()) {
 		v = ErrorValue(errCost)
 	}
 	f.scope = nil
@@ -180,20 +184,19 @@ var frames = sync.Pool{New: func() any { return new(frame) }}
 
 func (f *frame) over() bool { return f.limit > 0 && f.cost > f.limit }
 
-// charge adds the cost of a call.
-func (f *frame) charge(values ...Value) {
-	f.cost++
-	if f.limit == 0 {
-		return
+// spend pays for what is about to be done, and reports whether it may be.
+func (f *frame) spend(cost uint64) bool {
+	f.cost = min(f.cost+cost, maxWeight)
+	return !f.over()
+}
+
+// price is what a call costs with these as its first arguments.
+func (fn *Function) price(a, b Value) uint64 {
+	price := a.weight() + b.weight()
+	if fn.cost != nil {
+		price += fn.cost(a, b)
 	}
-	for _, v := range values {
-		switch v.kind {
-		case String:
-			f.cost += len(v.text) / 10
-		case List:
-			f.cost += v.list().len()
-		}
-	}
+	return price
 }
 
 // Part is a part of an expression.

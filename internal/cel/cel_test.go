@@ -136,12 +136,26 @@ func TestPaths(t *testing.T) {
 
 // TestCost: what would take too long ends, and what is large but bounded does not.
 func TestCost(t *testing.T) {
+	twice := func(n int) string { return "[1]" + strings.Repeat(".map(x, [x, x])", n) }
 	for text, costly := range map[string]bool{
-		"lists.range(300).all(x, x >= 0)":                                                                        false,
-		"lists.range(3000).all(x, lists.range(3000).all(y, x + y >= 0))":                                         true,
-		"false || lists.range(3000).all(x, lists.range(3000).all(y, x + y >= 0))":                                true,
-		"'aaaaaaaaaa'.replace('a', 'aaaaaaaaaa')" + strings.Repeat(".replace('a', 'aaaaaaaaaa')", 20) + " == ''": true,
-		"'aaaaaaaaaa'.replace('a', 'aaaaaaaaaa') == ''":                                                          false,
+		"lists.range(300).all(x, x >= 0)":                                                            false,
+		"lists.range(3000).all(x, lists.range(3000).all(y, x + y >= 0))":                             true,
+		"false || lists.range(3000).all(x, lists.range(3000).all(y, x + y >= 0))":                    true,
+		"'a'.replace('a', 'aaaaaaaaaa')" + strings.Repeat(".replace('a', 'aaaaaaaaaa')", 20):         true,
+		"'aaaaaaaaaa'.replace('a', 'aaaaaaaaaa') == ''":                                              false,
+		twice(60) + " == " + twice(60):                                                               true,
+		twice(5) + " == " + twice(5):                                                                 false,
+		twice(60):                                                                                    true, // who shows it would walk through it
+		twice(60) + ".flatten(60).size() > 0":                                                        true,
+		twice(5) + ".flatten(9).size() > 0":                                                          false,
+		"lists.range(16777216).size() > 0":                                                           true,
+		"lists.range(20000).distinct().size() > 0":                                                   true,
+		"lists.range(100).distinct().size() == 100":                                                  false,
+		"sets.contains(lists.range(20000), lists.range(20000))":                                      true,
+		"sets.contains(lists.range(99), [1, 2])":                                                     false,
+		"lists.range(999).map(i, 'a').join().matches('" + strings.Repeat("(a{0,1000})*", 10) + "c')": true,
+		"lists.range(999).map(i, 'a').join().matches('^a+$')":                                        false,
+		"lists.range(999).exists(i, 'a'.matches('(a{0,1000})*' + 'c'))":                              true,
 	} {
 		p, err := ourEnv().Compile(text)
 		if err != nil {

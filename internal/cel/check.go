@@ -338,7 +338,6 @@ func (c *checker) position(n *node) (attribute, *SyntaxError) {
 		if v.special() || i.special() {
 			return without(v, i)
 		}
-		f.charge()
 		return element(v, i)
 	}
 	return a, nil
@@ -349,6 +348,11 @@ func element(v, at Value) Value {
 	switch v.kind {
 	case Map:
 		return member(v, at)
+	case Object:
+		if f := v.fieldNamed(at.text); at.kind == String && f.IsValid() {
+			_, read := fromGo(f.Type())
+			return read(f)
+		}
 	case List:
 		i := at.Int()
 		if at.kind == Double {
@@ -397,8 +401,12 @@ func (c *checker) has(n *node) (run, *SyntaxError) {
 			_, ok := v.mapping().get(StringValue(name))
 			return BoolValue(ok)
 		case Object:
-			f := v.fieldNamed(name)
-			return BoolValue(f.IsValid() && !f.IsZero())
+			if f := v.fieldNamed(name); f.IsValid() {
+				return BoolValue(!f.IsZero())
+			}
+		case Error, Unknown:
+		default:
+			return BoolValue(false)
 		}
 		return noField(v, name)
 	}, nil
@@ -422,8 +430,7 @@ func (c *checker) list(n *node) (run, *SyntaxError) {
 		for i, code := range codes {
 			items[i] = code(f)
 		}
-		f.charge()
-		if slices.ContainsFunc(items, Value.special) {
+		if slices.ContainsFunc(items, Value.special) || !f.spend(uint64(len(items))) {
 			return without(items...)
 		}
 		return listValue(items)
@@ -453,19 +460,22 @@ func (c *checker) table(n *node) (run, *SyntaxError) {
 	}
 	n.typ = MapOf(key, elem)
 	return func(f *frame) Value {
+		items := make(values, len(codes))
+		for i, code := range codes {
+			items[i] = code(f)
+		}
+		if slices.ContainsFunc(items, Value.special) || !f.spend(uint64(len(items))) {
+			return without(items...)
+		}
 		made := make(entries, len(codes)/2)
-		for i := 0; i < len(codes); i += 2 {
-			k, v := codes[i](f), codes[i+1](f)
-			if k.special() || v.special() {
-				return without(k, v)
-			}
+		for i := 0; i < len(items); i += 2 {
+			k, v := items[i], items[i+1]
 			at, ok := keyOf(k)
-			if !ok {
+			if !ok || k.kind == Double {
 				return failed("unsupported key type: %s", k.typeName())
 			}
 			made[at] = entry{k, v}
 		}
-		f.charge()
 		return mapValue(made)
 	}, nil
 }

@@ -2,8 +2,11 @@ package cel
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -16,8 +19,8 @@ func about(do func(a, b string) bool) func(a, b Value) Value {
 // textFunctions are those of the standard, and of the strings extension.
 func textFunctions() []*Function {
 	list := []*Function{
-		{Name: "indexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, More: func(a []Value) Value { return indexOf(a[0], a[1], a[2]) }},
-		{Name: "lastIndexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, More: func(a []Value) Value { return lastIndexOf(a[0], a[1], a[2]) }},
+		{Name: "indexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, cost: eachByEach, More: func(a []Value) Value { return indexOf(a[0], a[1], a[2]) }},
+		{Name: "lastIndexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, cost: eachByEach, More: func(a []Value) Value { return lastIndexOf(a[0], a[1], a[2]) }},
 		{Name: "substring", Args: []*Type{StringType, IntType, IntType}, Result: StringType, More: func(a []Value) Value { return substring(a[0].text, a[1].Int(), a[2].Int()) }},
 		{Name: "replace", Args: []*Type{StringType, StringType, StringType}, Result: StringType, More: func(a []Value) Value { return replaced(a[0], a[1], a[2], -1) }},
 		{Name: "replace", Args: []*Type{StringType, StringType, StringType, IntType}, Result: StringType, More: func(a []Value) Value { return replaced(a[0], a[1], a[2], a[3].Int()) }},
@@ -27,16 +30,16 @@ func textFunctions() []*Function {
 		binary("contains", StringType, StringType, BoolType, about(strings.Contains)),
 		binary("startsWith", StringType, StringType, BoolType, about(strings.HasPrefix)),
 		binary("endsWith", StringType, StringType, BoolType, about(strings.HasSuffix)),
-		binary("matches", StringType, StringType, BoolType, matches),
+		costing(binary("matches", StringType, StringType, BoolType, matches), matching),
 		binary("charAt", StringType, IntType, StringType, charAt),
-		binary("indexOf", StringType, StringType, IntType, func(a, b Value) Value { return indexOf(a, b, IntValue(0)) }),
-		binary("lastIndexOf", StringType, StringType, IntType, func(a, b Value) Value {
+		costing(binary("indexOf", StringType, StringType, IntType, func(a, b Value) Value { return indexOf(a, b, IntValue(0)) }), eachByEach),
+		costing(binary("lastIndexOf", StringType, StringType, IntType, func(a, b Value) Value {
 			n := int64(utf8.RuneCountInString(a.text))
 			if b.text == "" {
 				return IntValue(n)
 			}
 			return lastIndexOf(a, b, IntValue(max(n-1, 0)))
-		}),
+		}), eachByEach),
 		unary("lowerAscii", StringType, StringType, func(a Value) Value { return StringValue(strings.Map(lowerASCII, a.text)) }),
 		unary("upperAscii", StringType, StringType, func(a Value) Value { return StringValue(strings.Map(upperASCII, a.text)) }),
 		unary("trim", StringType, StringType, func(a Value) Value { return StringValue(strings.TrimSpace(a.text)) }),
@@ -55,7 +58,7 @@ func textFunctions() []*Function {
 	for _, f := range list {
 		f.Method = true
 	}
-	return append(list, binary("matches", StringType, StringType, BoolType, matches))
+	return append(list, costing(binary("matches", StringType, StringType, BoolType, matches), matching))
 }
 
 func matches(a, b Value) Value {
@@ -72,6 +75,7 @@ func matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
 	if err != nil {
 		return nil, wrong(pattern, "%s", strings.TrimPrefix(err.Error(), "error parsing "))
 	}
+	steps := sync.OnceValue(func() uint64 { return stepsOf(pattern.value.text) })
 	return func(f *frame) Value {
 		v := text(f)
 		switch {
@@ -79,10 +83,43 @@ func matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
 			return v
 		case v.kind != String:
 			return noOverload("matches", v)
+		case f.limit > 0 && !f.spend(v.weight()*steps()):
+			return without()
 		}
-		f.charge(v)
 		return BoolValue(re.MatchString(v.text))
 	}, nil
+}
+
+// stepsOf is how many steps the program of a pattern has: it may take each of
+// them for each character of a text. One that is none has no steps.
+func stepsOf(pattern string) uint64 {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 0
+	}
+	return uint64(len(program.Inst))
+}
+
+// The costs of functions that do more than look at their arguments once.
+
+// matching makes the pattern's program, and runs it.
+func matching(a, b Value) uint64 { return (1 + a.weight()) * stepsOf(b.text) }
+
+// eachByEach compares each part of one with each part of the other.
+func eachByEach(a, b Value) uint64 { return a.weight() * b.weight() }
+
+func itself(a, _ Value) uint64 { return eachByEach(a, a) }
+
+func asMany(a, _ Value) uint64 { return uint64(min(max(a.Int(), 0), maxWeight)) }
+
+// costing gives a function its cost.
+func costing(f *Function, cost func(a, b Value) uint64) *Function {
+	f.cost = cost
+	return f
 }
 
 func lowerASCII(r rune) rune {
@@ -115,11 +152,11 @@ func charAt(a, b Value) Value {
 
 func indexOf(a, b, from Value) Value {
 	runes, word, i := []rune(a.text), []rune(b.text), from.Int()
-	if len(word) == 0 {
-		return IntValue(min(i, int64(len(runes))))
-	}
-	if i < 0 {
+	switch {
+	case i < 0:
 		return failed("index out of range: %d", i)
+	case len(word) == 0:
+		return IntValue(min(i, int64(len(runes))))
 	}
 	for ; i <= int64(len(runes)-len(word)); i++ {
 		if slices.Equal(runes[i:i+int64(len(word))], word) {
@@ -133,10 +170,10 @@ func indexOf(a, b, from Value) Value {
 func lastIndexOf(a, b, from Value) Value {
 	runes, word, i := []rune(a.text), []rune(b.text), from.Int()
 	switch {
-	case len(word) == 0:
-		return IntValue(min(i, int64(len(runes))))
 	case i < 0:
 		return failed("index out of range: %d", i)
+	case len(word) == 0:
+		return IntValue(min(i, int64(len(runes))))
 	case i >= int64(len(runes)):
 		return IntValue(-1)
 	}
@@ -159,7 +196,8 @@ func substring(text string, from, to int64) Value {
 	return StringValue(string(runes[from:to]))
 }
 
-// maxMade bounds the length of a text or a list that one call makes.
+// maxMade bounds what one call can make of little: the length of a text that is
+// joined or replaced, and of a range.
 const maxMade = 1 << 24
 
 func replaced(a, old, by Value, n int64) Value {
@@ -192,13 +230,13 @@ func joined(a Value, between string) Value {
 // listFunctions are those of the lists and sets extensions.
 func listFunctions() []*Function {
 	sets := func(name string, holds func(a, b list) bool) *Function {
-		return binary("sets."+name, listA, listA, BoolType, func(a, b Value) Value { return BoolValue(holds(a.list(), b.list())) })
+		return costing(binary("sets."+name, listA, listA, BoolType, func(a, b Value) Value { return BoolValue(holds(a.list(), b.list())) }), eachByEach)
 	}
 	list := []*Function{
 		sets("contains", containsAll),
 		sets("equivalent", func(a, b list) bool { return containsAll(a, b) && containsAll(b, a) }),
 		sets("intersects", intersects),
-		unary("lists.range", IntType, ListOf(IntType), func(a Value) Value {
+		costing(unary("lists.range", IntType, ListOf(IntType), func(a Value) Value {
 			if a.Int() < 0 || a.Int() > maxMade {
 				return failed("no list has %d elements", a.Int())
 			}
@@ -207,7 +245,7 @@ func listFunctions() []*Function {
 				numbers[i] = IntValue(int64(i))
 			}
 			return listValue(numbers)
-		}),
+		}), asMany),
 		method(&Function{Name: "slice", Args: []*Type{listA, IntType, IntType}, Result: listA, More: slice}),
 		method(unary("flatten", ListOf(listA), listA, func(a Value) Value { return flattened(a, 1) })),
 		method(binary("flatten", ListOf(DynType), IntType, ListOf(DynType), func(a, b Value) Value {
@@ -216,7 +254,7 @@ func listFunctions() []*Function {
 			}
 			return flattened(a, b.Int())
 		})),
-		method(unary("distinct", listA, listA, func(a Value) Value {
+		costing(method(unary("distinct", listA, listA, func(a Value) Value {
 			var kept values
 			for _, v := range a.Elements() {
 				if indexIn(kept, v) < 0 {
@@ -224,7 +262,7 @@ func listFunctions() []*Function {
 				}
 			}
 			return listValue(kept)
-		})),
+		})), itself),
 		method(unary("reverse", listA, listA, func(a Value) Value {
 			items := all(a.list())
 			slices.Reverse(items)
@@ -348,17 +386,20 @@ func timeFunctions() []*Function {
 
 // zoneOf is a zone by its name, or by what it is ahead of UTC, such as +02:00.
 func zoneOf(name string) (*time.Location, error) {
-	if !strings.Contains(name, ":") {
+	hours, minutes, ok := strings.Cut(name, ":")
+	if !ok {
 		return time.LoadLocation(name)
 	}
-	signed := name
-	if name[0] != '+' && name[0] != '-' {
-		signed = "+" + name
-	}
-	t, err := time.Parse("-07:00", signed)
+	h, err := strconv.Atoi(hours)
 	if err != nil {
 		return nil, err
 	}
-	_, ahead := t.Zone()
-	return time.FixedZone(name, ahead), nil
+	m, err := strconv.Atoi(minutes)
+	if err != nil {
+		return nil, err
+	}
+	if h < 0 {
+		m = -m
+	}
+	return time.FixedZone(name, (h*60+m)*60), nil
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -223,9 +224,9 @@ func conversions() []*Function {
 
 func toBool(a Value) Value {
 	switch a.text {
-	case "1", "t", "true", "TRUE", "True":
+	case "1", "t", "T", "true", "TRUE", "True":
 		return BoolValue(true)
-	case "0", "f", "false", "FALSE", "False":
+	case "0", "f", "F", "false", "FALSE", "False":
 		return BoolValue(false)
 	}
 	return failed("%q is neither true nor false", a.text)
@@ -257,7 +258,7 @@ func textToDouble(a Value) Value {
 
 func textToTime(a Value) Value {
 	t, err := time.Parse(time.RFC3339, a.text)
-	if err != nil {
+	if err != nil || a.text[len("2006-01-02T1")] == ':' || strings.Contains(a.text, ",") { // of which Parse takes both
 		return failed("%q is no time such as 2026-01-31T12:00:00Z", a.text)
 	}
 	return checkedTime(t)

@@ -132,10 +132,9 @@ func (c *checker) equality(n *node) (run, *SyntaxError) {
 	want := n.name == opEqual
 	return func(f *frame) Value {
 		x, y := a(f), b(f)
-		if x.special() || y.special() {
+		if x.special() || y.special() || !f.spend(x.weight()+y.weight()) {
 			return without(x, y)
 		}
-		f.charge(x, y)
 		return BoolValue(equal(x, y) == want)
 	}, nil
 }
@@ -215,6 +214,9 @@ func (c *checker) macro(n *node) (run, *SyntaxError) {
 		case List:
 			return each(f, v.list(), func(f *frame, i int) { f.locals[slot] = v.list().at(i) }, bodies)
 		case Map:
+			if n.name == "sortBy" {
+				return noOverload(n.name, v)
+			}
 			keys := values(v.mapping().keys())
 			return each(f, keys, func(f *frame, i int) { f.locals[slot] = keys[i] }, bodies)
 		}
@@ -230,10 +232,9 @@ type loop func(f *frame, l list, enter func(f *frame, i int), bodies []run) Valu
 
 // round begins with an element, and reports whether there is one.
 func (f *frame) round(l list, i int, enter func(f *frame, i int)) bool {
-	if i == l.len() || f.over() {
+	if i == l.len() || !f.spend(1) {
 		return false
 	}
-	f.cost++
 	enter(f, i)
 	return true
 }
@@ -254,88 +255,79 @@ func decided(neutral Value) loop {
 	}
 }
 
+// gathering is what a macro makes that looks at all elements. lost is what came
+// of those that have no value.
+type gathering struct{ lost Value }
+
+// value reports whether v is one.
+func (g *gathering) value(v Value) bool {
+	if v.special() {
+		g.lost = without(g.lost, v)
+	}
+	return !v.special()
+}
+
+// holds reports whether the condition of a macro is true of an element.
+func (g *gathering) holds(macro string, v Value) bool {
+	if v.kind != Bool && !v.special() {
+		v = noOverload(macro, v)
+	}
+	return g.value(v) && v.True()
+}
+
+// or is made, where nothing was lost.
+func (g *gathering) or(made Value) Value {
+	if g.lost.special() {
+		return g.lost
+	}
+	return made
+}
+
 // one is exists_one().
 func one(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
+	var g gathering
 	n := 0
-	var bad Value
 	for i := 0; f.round(l, i, enter); i++ {
-		v := bodies[0](f)
-		switch {
-		case v.special():
-			bad = v
-		case v.kind != Bool:
-			bad = noOverload("exists_one", v)
-		case v.True():
+		if g.holds("exists_one", bodies[0](f)) {
 			n++
 		}
 	}
-	if bad.special() {
-		return bad
-	}
-	return BoolValue(n == 1)
+	return g.or(BoolValue(n == 1))
 }
 
 func filtered(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
+	var g gathering
 	var kept values
-	var bad Value
 	for i := 0; f.round(l, i, enter); i++ {
-		v := bodies[0](f)
-		switch {
-		case v.special():
-			bad = v
-		case v.kind != Bool:
-			bad = noOverload("filter", v)
-		case v.True():
+		if g.holds("filter", bodies[0](f)) {
 			kept = append(kept, l.at(i))
 		}
 	}
-	if bad.special() {
-		return bad
-	}
-	return listValue(kept)
+	return g.or(listValue(kept))
 }
 
 // mapped is map(), with or without a condition.
 func mapped(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
+	var g gathering
 	made := make(values, 0, l.len())
-	var bad Value
 	for i := 0; f.round(l, i, enter); i++ {
-		if len(bodies) == 2 {
-			switch v := bodies[0](f); {
-			case v.special():
-				bad = v
-				continue
-			case v.kind != Bool:
-				bad = noOverload("map", v)
-				continue
-			case !v.True():
-				continue
-			}
-		}
-		if bad.special() {
+		if len(bodies) == 2 && !g.holds("map", bodies[0](f)) {
 			continue
 		}
-		v := bodies[len(bodies)-1](f)
-		if v.special() {
-			bad = v
-			continue
+		if v := bodies[len(bodies)-1](f); g.value(v) {
+			made = append(made, v)
 		}
-		made = append(made, v)
 	}
-	if bad.special() {
-		return bad
-	}
-	return listValue(made)
+	return g.or(listValue(made))
 }
 
 func sortedBy(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
+	var g gathering
 	keyed := make([]entry, 0, l.len())
 	for i := 0; f.round(l, i, enter); i++ {
-		v := bodies[0](f)
-		if v.special() {
-			return v
+		if v := bodies[0](f); g.value(v) {
+			keyed = append(keyed, entry{v, l.at(i)})
 		}
-		keyed = append(keyed, entry{v, l.at(i)})
 	}
-	return sorted(keyed)
+	return g.or(sorted(keyed))
 }

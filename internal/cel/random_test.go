@@ -39,14 +39,14 @@ func (g *grower) grow(typ string, depth int) string {
 	case "int":
 		return g.pick("int", "("+i()+" "+g.pick("op", "+", "-", "*", "/", "%")+" "+i()+")", "-"+g.leaf("int"), "size("+s()+")", l()+".size()", n()+"["+i()+"]",
 			s()+".indexOf("+s()+")", s()+".indexOf("+s()+", "+i()+")", s()+".lastIndexOf("+s()+")", s()+".lastIndexOf("+s()+", "+i()+")", "int("+below("double")+")", "int("+s()+")",
-			below("timestamp")+"."+g.pick("get", "getHours", "getFullYear", "getMonth", "getDayOfWeek", "getDayOfYear")+"()", below("duration")+"."+g.pick("get", "getHours", "getMinutes", "getSeconds", "getMilliseconds")+"()", "thing.parts["+i()+"].rank")
+			below("timestamp")+"."+g.pick("get", "getHours", "getFullYear", "getMonth", "getDayOfWeek", "getDayOfYear")+"()", below("duration")+"."+g.pick("get", "getHours", "getMinutes", "getSeconds", "getMilliseconds")+"()", "thing.parts["+g.pick("at", "0", "1", "2", "7", "-1")+"].rank") // the reference takes a position that is unknown for nothing
 	case "double":
 		return g.pick("double", "("+below("double")+" "+g.pick("op", "+", "-", "*", "/")+" "+below("double")+")", "double("+i()+")", "double("+s()+")", "-"+g.leaf("double"))
 	case "string":
 		return g.pick("string", "("+s()+" + "+s()+")", "string("+below(g.pick("of", "int", "bool", "double", "string", "duration", "timestamp"))+")", s()+".replace("+s()+", "+s()+")", s()+".replace("+s()+", "+s()+", "+i()+")", s()+".substring("+i()+")", s()+".substring("+i()+", "+i()+")",
 			s()+".charAt("+i()+")", s()+"."+g.pick("m", "lowerAscii", "upperAscii", "trim", "reverse")+"()", l()+".join("+s()+")", l()+"["+i()+"]", below("map")+"["+s()+"]")
 	case "list(string)":
-		return g.pick("list", "["+s()+", "+s()+"]", "("+l()+" + "+l()+")", s()+".split("+s()+")", s()+".split("+s()+", "+i()+")", l()+"."+g.pick("m", "sort", "distinct", "reverse")+"()", l()+".slice("+i()+", "+i()+")",
+		return g.pick("list", "["+s()+", "+s()+"]", "("+l()+" + "+l()+")", "("+l()+" + dyn("+n()+"))", s()+".split("+s()+")", s()+".split("+s()+", "+i()+")", l()+"."+g.pick("m", "sort", "distinct", "reverse")+"()", l()+".slice("+i()+", "+i()+")",
 			g.macro(l(), "filter", "bool", depth), g.macro(l(), "map", "string", depth), g.macro(below("map"), "map", "string", depth), "["+l()+", "+l()+"].flatten()", g.macro(l(), "sortBy", "int", depth))
 	case "list(int)":
 		return g.pick("numbers", "["+i()+", "+i()+"]", "lists.range("+g.pick("range", "3", "-1", "size(thing.words)")+")", g.macro(l(), "map", "int", depth), n()+".sort()", "thing.parts.map(p, p.rank)")

@@ -218,6 +218,9 @@ func (s *scanner) exponent() int {
 	return 0
 }
 
+// newlines makes one of each way to end a line.
+var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // quoted reads a text: in one or three quotes of either kind, raw with an r in
 // front.
 func (s *scanner) quoted() (token, *SyntaxError) {
@@ -243,6 +246,7 @@ func (s *scanner) quoted() (token, *SyntaxError) {
 	}
 	text := s.text[body:s.pos]
 	s.pos += len(mark)
+	text = newlines.Replace(text)
 	if !utf8.ValidString(text) {
 		return token{}, s.fail(body, "the text is not UTF-8")
 	}
@@ -301,5 +305,5 @@ func (s *scanner) unescape(at int, text string) (string, *SyntaxError) {
 	return b.String(), nil
 }
 
-// isName reports whether a token may name a variable.
+// isName reports whether a word may name a variable.
 func isName(word string) bool { return !slices.Contains(reservedWords, word) }

@@ -15,7 +15,7 @@ import (
 // Value is a value of an expression. The zero Value is none.
 type Value struct {
 	kind Kind
-	num  uint64 // of a Bool, Int, Double or Duration, its bits
+	num  uint64 // of a Bool, Int, Double or Duration, its bits; of a List or Map, the weight of what is in it
 	text string // of a String or Opaque
 	// ref is a time.Time, a list, a mapping, a pointer to an Object's struct, an
 	// Opaque's type, the error of an Error, or the indexes of an Unknown.
@@ -71,8 +71,43 @@ func ErrorValue(err error) Value { return Value{kind: Error, ref: err} }
 
 func failed(format string, args ...any) Value { return ErrorValue(fmt.Errorf(format, args...)) }
 
-func listValue(l list) Value   { return Value{kind: List, ref: l} }
-func mapValue(m mapping) Value { return Value{kind: Map, ref: m} }
+func listValue(l list) Value {
+	size := uint64(l.len())
+	if made, ok := l.(values); ok {
+		size = 0
+		for _, v := range made {
+			size = min(size+v.weight(), maxWeight)
+		}
+	}
+	return Value{kind: List, ref: l, num: size}
+}
+
+func mapValue(m mapping) Value {
+	size := uint64(m.len())
+	if made, ok := m.(entries); ok {
+		size = 0
+		for _, e := range made {
+			size = min(size+e.key.weight()+e.value.weight(), maxWeight)
+		}
+	}
+	return Value{kind: Map, ref: m, num: size}
+}
+
+// maxWeight is the weight of all that is too heavy. An expression soon makes a
+// list that holds another twice, which holds another twice: that takes little
+// room, and no time is enough to walk through it.
+const maxWeight = 1 << 30
+
+// weight is how much work it is to look at all of a value.
+func (v Value) weight() uint64 {
+	switch v.kind {
+	case String:
+		return 1 + uint64(len(v.text)/10)
+	case List, Map:
+		return 1 + v.num
+	}
+	return 1
+}
 
 // ValueOf makes a value of a Go value: of those that [TypeOf] has a type for,
 // and of what JSON is decoded into.
@@ -394,20 +429,10 @@ func compare(a, b Value) (order int, ok bool) {
 	return 0, false
 }
 
-// compareNumbers compares without losing what a double cannot hold.
+// compareNumbers compares as the reference does, which is as doubles: what a
+// double cannot hold of a whole number does not count.
 func compareNumbers(d float64, n int64) (order int, ok bool) {
-	switch {
-	case d != d:
-		return 0, false
-	case d < -1<<63:
-		return -1, true
-	case d >= 1<<63:
-		return 1, true
-	}
-	if order = compareOrdered(int64(d), n); order == 0 {
-		order = compareOrdered(d-math.Trunc(d), 0)
-	}
-	return order, true
+	return compareOrdered(d, float64(n)), d == d
 }
 
 func compareOrdered[T int64 | uint64 | float64 | time.Duration](a, b T) int {
@@ -432,7 +457,7 @@ func (v Value) written() (string, bool) {
 	case String:
 		return v.text, true
 	case Timestamp:
-		return v.time().UTC().Format(time.RFC3339Nano), true
+		return v.time().Format(time.RFC3339Nano), true
 	case Duration:
 		return strconv.FormatFloat(v.duration().Seconds(), 'f', -1, 64) + "s", true
 	}

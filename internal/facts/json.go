@@ -210,6 +210,11 @@ func absent(v *strict.Value, t reflect.Type, path string) []string {
 			}
 			missing = append(missing, absent(e, t.Elem(), at)...)
 		}
+	case t.Kind() == reflect.Map:
+		// A key may have dots in it, which a path cannot say: the map is unseen.
+		if slices.ContainsFunc(v.Members, func(m strict.Member) bool { return m.Value.Kind == strict.Null }) {
+			missing = append(missing, path)
+		}
 	}
 	return missing
 }

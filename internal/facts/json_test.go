@@ -96,6 +96,29 @@ func TestAbsentIsUnseen(t *testing.T) {
 	}
 }
 
+// TestNullInAMap: what is null in a map was not seen, and a path cannot say
+// which key that is.
+func TestNullInAMap(t *testing.T) {
+	data, err := Encode(sample(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, unseen := range map[string]bool{"null": true, `"c"`: false} {
+		text := bytes.Replace(data, []byte(`"a": "b"`), []byte(`"a": `+value), 1)
+		if bytes.Equal(text, data) {
+			t.Fatal("the change changes nothing")
+		}
+		f, err := Decode("facts.json", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.ContainsFunc(f.Unseen, func(u workload.Unseen) bool { return u.Path == "networks[0].options" })
+		if got != unseen {
+			t.Errorf("%s: unseen are %v", value, f.Unseen)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	data, err := Encode(sample(t))
 	if err != nil {

@@ -65,7 +65,7 @@ type expression struct {
 	name    string
 	env     *cel.Env
 	program *cel.Program
-	limit   int // of cost, 0 for none
+	limit   uint64 // of cost, 0 for none
 }
 
 // compile checks and compiles all expressions once.

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -152,6 +153,17 @@ func (e *expression) eval(s *scope) cel.Value {
 	return e.program.Eval(s, partial, e.limit)
 }
 
+// truth is eval for a condition. What would be neither true nor false is an
+// error, so that nothing passes or fails by accident.
+func (e *expression) truth(s *scope) cel.Value {
+	v := e.eval(s)
+	switch v.Kind() {
+	case cel.Bool, cel.Error, cel.Unknown:
+		return v
+	}
+	return cel.ErrorValue(fmt.Errorf("%s is neither true nor false", e.program.Type()))
+}
+
 // broken makes f the finding for a rule that ended in a runtime error.
 func broken(f *finding.Finding, err error) {
 	f.Status = finding.Unknown
@@ -165,7 +177,7 @@ func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 	found = append(found, r.finding(v.subject))
 	whole := &found[len(found)-1]
 	if r.code.when != nil {
-		switch applies := r.code.when.eval(s); {
+		switch applies := r.code.when.truth(s); {
 		case s.without(whole, applies):
 			return found
 		case !applies.True():
@@ -207,6 +219,10 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 	}
 	value := r.code.each.eval(&at)
 	if s.without(whole, value) {
+		return found
+	}
+	if value.Kind() != cel.List {
+		broken(whole, errors.New("each is not a list"))
 		return found
 	}
 	found = found[:before]
@@ -273,7 +289,7 @@ func (r *Rule) decide(s *scope, f *finding.Finding) {
 		r.explain(s, f)
 		return
 	}
-	switch v := r.code.pass.eval(s); {
+	switch v := r.code.pass.truth(s); {
 	case s.without(f, v):
 	case v.True():
 		f.Status = finding.Pass
