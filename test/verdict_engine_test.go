@@ -341,16 +341,24 @@ func (w *world) around(t *testing.T, f *facts.Facts, r *row) workload.Surroundin
 	for _, v := range f.Volumes {
 		s.Volumes[v.Name] = workload.Volume{Driver: v.Driver, Options: v.Options, Mountpoint: v.Mountpoint}
 	}
-	s.Resolve = func(path string) (string, error) {
+	s.Resolve = func(path string) ([]string, error) {
 		if to, known := w.links[path]; known {
-			return to, nil
+			return []string{to}, nil
 		}
 		out, err := w.engine.Enter(context.Background(), "readlink", "-m", path).Output()
 		if err != nil {
-			return "", fmt.Errorf("readlink -m %s: %w", path, err)
+			return nil, fmt.Errorf("readlink -m %s: %w", path, err)
 		}
 		w.links[path] = strings.TrimSpace(string(out))
-		return w.links[path], nil
+		return []string{w.links[path]}, nil
+	}
+	s.Nodes = func(path string) ([]string, error) {
+		const each = `find "$0" -type b -exec stat -c 'b %Hr:%Lr' {} + -o -type c -exec stat -c 'c %Hr:%Lr' {} +`
+		out, err := w.engine.Enter(context.Background(), "sh", "-c", each, path).Output()
+		if err != nil {
+			return nil, fmt.Errorf("looking for device files in %s: %w", path, err)
+		}
+		return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
 	}
 	return s
 }

@@ -204,7 +204,7 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	if root, c.noFiles = c.openEngineRoot(peer.PID, listed); root != nil {
-		c.around.Resolve = root.resolve
+		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {
 			c.around.Sockets = []string{peer.Path}
 			root.recognize(peer.Path)

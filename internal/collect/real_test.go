@@ -182,9 +182,23 @@ func TestRealEngineElsewhere(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	settings := filepath.Join(other, "settings") // a folder of the host under a second path
+	if err := e.Enter(t.Context(), "sh", "-c", `mkdir -p "$0/ssh" && mount --bind /etc "$0"`, settings).Run(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Enter(context.Background(), "umount", settings).Run(); err != nil {
+			t.Error(err)
+		}
+	})
 	docker(t, e, "create", "--name", "collect-elsewhere", "-v", e.Socket()+":/a", "-v", filepath.Dir(e.Socket())+":/b", "-v", link+":/c",
-		"-v", data+"/containers:/d", "-v", link+".none:/e", "collect:elsewhere")
-	want := map[string][]string{"/a": {"engine-socket"}, "/b": {"engine-data", "engine-socket"}, "/c": {"engine-socket"}, "/d": {"engine-data"}, "/e": {}}
+		"-v", data+"/containers:/d", "-v", link+".none:/e", "-v", other+":/f", "-v", settings+":/g",
+		"--mount", "type=volume,target=/h,volume-opt=type=none,volume-opt=o=bind,volume-opt=device="+other, "collect:elsewhere")
+	etc := []string{"host-keys", "schedules", "system-config"}
+	all := append([]string{"engine-socket"}, etc...)
+	// The lab mounts a file of /b over one of /proc.
+	want := map[string][]string{"/a": {"engine-socket"}, "/b": {"engine-data", "engine-socket", "proc"}, "/c": {"engine-socket"}, "/d": {"engine-data"}, "/e": {},
+		"/f": all, "/g": etc, "/h": all}
 	for _, m := range spec(t, collect(t, realConfig(t, e.Host())), "collect-elsewhere").Mounts {
 		if !slices.Equal(m.ResolvedExposes, want[m.Target]) {
 			t.Errorf("%s is %s and exposes %v, want %v", m.Target, m.Source, m.ResolvedExposes, want[m.Target])

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // tree is a tree of files, such as the one that the engine sees. Nothing asked
@@ -20,6 +23,8 @@ import (
 // it is looked at.
 type tree struct {
 	root int
+	// mounts is what is mounted there; nil when that is not known.
+	mounts *workload.MountTable
 	// known is a file that is to be recognized under any path, and path its own.
 	known *unix.Stat_t
 	path  string
@@ -46,35 +51,126 @@ const (
 	maxLinks = 40
 	// maxDepth bounds how many folders are held open at once.
 	maxDepth = 256
+	// maxFiles bounds how many files of a folder are looked at.
+	maxFiles = 1 << 14
 )
 
-// resolve follows every link in the absolute path p. What does not exist stays
-// as it is spelled, for the engine makes missing folders there. It opens
-// nothing that could act on being opened (O_PATH), so sockets and devices stay
-// untouched.
-func (t *tree) resolve(p string) (string, error) {
-	resolved, at, err := t.follow(p)
-	if err == nil && at != nil && t.known != nil && at.Dev == t.known.Dev && at.Ino == t.known.Ino {
-		return t.path, nil
+// resolve follows every link in the absolute path p, and gives after it the
+// other paths of what a mount of it shows. What does not exist stays as it is
+// spelled, for the engine makes missing folders there. It opens nothing that
+// could act on being opened (O_PATH), so sockets and devices stay untouched.
+func (t *tree) resolve(p string) ([]string, error) {
+	var paths []string
+	resolved, _, err := t.follow(p, func(fd int, at *unix.Stat_t) error {
+		linked, err := t.shows(fd, at)
+		if linked {
+			paths = []string{t.path}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return resolved, err
+	if t.mounts != nil {
+		paths = append(paths, t.mounts.Also(resolved)...)
+	}
+	return append([]string{resolved}, paths...), nil
 }
 
-// recognize has resolve give p for every path to the file that is at p: a bind
-// mount or a hard link gives a file another path, and follows no link.
+// recognize has resolve give p for every path to the file that is at p, and for
+// folders that hold it: a hard link gives a file another path, and nothing else
+// tells.
 func (t *tree) recognize(p string) {
 	t.path = p
-	_, t.known, _ = t.follow(p) // a file that cannot be found has no other path
+	_, t.known, _ = t.follow(p, nil) // a file that cannot be found has no other path
+}
+
+// shows reports whether the file or folder fd is the known file, or holds a hard
+// link of it.
+func (t *tree) shows(fd int, at *unix.Stat_t) (bool, error) {
+	switch {
+	case t.known == nil || at.Dev != t.known.Dev:
+		return false, nil
+	case at.Ino == t.known.Ino:
+		return true, nil
+	case at.Mode&unix.S_IFMT != unix.S_IFDIR || t.known.Nlink < 2:
+		return false, nil
+	}
+	found := false
+	err := eachFile(fd, func(at *unix.Stat_t) { found = found || at.Dev == t.known.Dev && at.Ino == t.known.Ino })
+	return found, err
+}
+
+// nodes are the device files at p, or below it, as their kind and numbers.
+func (t *tree) nodes(p string) ([]string, error) {
+	var nodes []string
+	add := func(at *unix.Stat_t) {
+		kind := map[uint32]string{unix.S_IFBLK: "b", unix.S_IFCHR: "c"}[at.Mode&unix.S_IFMT]
+		if kind != "" {
+			nodes = append(nodes, fmt.Sprintf("%s %d:%d", kind, unix.Major(at.Rdev), unix.Minor(at.Rdev)))
+		}
+	}
+	_, _, err := t.follow(p, func(fd int, at *unix.Stat_t) error {
+		add(at)
+		if at.Mode&unix.S_IFMT != unix.S_IFDIR {
+			return nil
+		}
+		return eachFile(fd, add)
+	})
+	return nodes, err
+}
+
+// eachFile visits what is in a folder and the folders below, and follows no link.
+func eachFile(folder int, visit func(at *unix.Stat_t)) error {
+	left := maxFiles
+	var walk func(folder int, depth int) error
+	walk = func(folder, depth int) error {
+		fd, err := unix.Openat(folder, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("looking into a folder: %w", err)
+		}
+		f := os.NewFile(uintptr(fd), ".")
+		defer f.Close()
+		names, err := f.Readdirnames(left + 1)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("looking into a folder: %w", err)
+		}
+		if left -= len(names); left < 0 || depth == maxDepth {
+			return errors.New("looking into a folder: it holds too much")
+		}
+		for _, name := range names {
+			var at unix.Stat_t
+			if err := unix.Fstatat(fd, name, &at, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+				continue // it went away
+			}
+			visit(&at)
+			if at.Mode&unix.S_IFMT != unix.S_IFDIR {
+				continue
+			}
+			below, err := unix.Openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			if err != nil {
+				continue
+			}
+			err = walk(below, depth+1)
+			unix.Close(below)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return walk(folder, 0)
 }
 
 // exists is true when the path is there, links followed.
 func (t *tree) exists(p string) bool {
-	_, at, err := t.follow(p)
+	_, at, err := t.follow(p, nil)
 	return err == nil && at != nil
 }
 
-// follow is where the path leads, and what is there; nil when nothing is.
-func (t *tree) follow(p string) (resolved string, at *unix.Stat_t, err error) {
+// follow is where the path leads, and what is there; nil when nothing is. What is
+// there is also shown to look, which may be nil.
+func (t *tree) follow(p string, look func(fd int, at *unix.Stat_t) error) (resolved string, at *unix.Stat_t, err error) {
 	w := walk{rest: steps(p), fds: []int{t.root}}
 	defer func() { w.up(0) }()
 	for links := 0; len(w.rest) > 0; {
@@ -98,7 +194,11 @@ func (t *tree) follow(p string) (resolved string, at *unix.Stat_t, err error) {
 		return resolved, nil, nil
 	}
 	at = &unix.Stat_t{}
-	if err := unix.Fstat(w.fds[len(w.done)], at); err != nil {
+	fd := w.fds[len(w.done)]
+	if err = unix.Fstat(fd, at); err == nil && look != nil {
+		err = look(fd, at)
+	}
+	if err != nil {
 		return "", nil, fmt.Errorf("following %s: %w", p, err)
 	}
 	return resolved, at, nil
@@ -208,16 +308,29 @@ func (c *collector) openEngineRoot(pid int, listed []listedContainer) (*tree, st
 	if err != nil {
 		return nil, "the engine's process may not be looked at by this user"
 	}
+	mounts, unread := readMounts(proc)
 	// After opening: a pid that was reused in between names another program.
 	name, err := readName(proc)
+	engine := err == nil && (name == "dockerd" || pid == 1 && name == "systemd" && c.keepsContainers(root, listed))
 	switch {
-	case err == nil && name == "dockerd":
+	case engine && unread == nil:
+		root.mounts = mounts
 		return root, ""
-	case err == nil && pid == 1 && name == "systemd" && c.keepsContainers(root, listed):
-		return root, ""
+	case engine:
+		root.close()
+		return nil, "what is mounted where the engine runs could not be read"
 	}
 	root.close()
 	return nil, "what listens on the engine's socket is not the engine"
+}
+
+// readMounts reads what is mounted where a process runs.
+func readMounts(proc string) (*workload.MountTable, error) {
+	data, err := os.ReadFile(filepath.Join(proc, "mountinfo"))
+	if err != nil {
+		return nil, err
+	}
+	return workload.ReadMountTable(data)
 }
 
 // keepsContainers is true when the engine's folder for a listed container is

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
@@ -80,7 +83,7 @@ func TestResolve(t *testing.T) {
 		{"/dangling", "/nowhere/x", false},
 		{"/out", "/etc/passwd", false}, // this machine has one, the tree does not
 	} {
-		got, there, err := tr.follow(test.path)
+		got, there, err := tr.follow(test.path, nil)
 		exists := there != nil
 		if err != nil || got != test.want || exists != test.exists || tr.exists(test.path) != test.exists {
 			t.Errorf("%s: got %s, exists %v, %v; want %s, %v", test.path, got, exists, err, test.want, test.exists)
@@ -101,26 +104,92 @@ func TestRecognize(t *testing.T) {
 	if err := os.Link(filepath.Join(root, "run/docker.sock"), filepath.Join(root, "hard")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Join(root, "h/i"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(root, "hard"), filepath.Join(root, "h/i/hard")); err != nil {
+		t.Fatal(err)
+	}
 	tr, err := openTree(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(tr.close)
+	const socket = "/var/run/docker.sock"
 	for _, known := range []bool{false, true} {
-		want := map[string]string{"/hard": "/hard", "/chain": "/run/docker.sock", "/run/docker.sock": "/run/docker.sock", "/run": "/run", "/gone": "/gone"}
+		want := map[string][]string{"/hard": {"/hard"}, "/chain": {"/run/docker.sock"}, "/run": {"/run"}, "/h": {"/h"}, "/h/i": {"/h/i"}, "/gone": {"/gone"}, "/deep": {"/deep"}}
 		if known {
-			tr.recognize("/var/run/docker.sock")
-			want["/hard"], want["/chain"], want["/run/docker.sock"] = "/var/run/docker.sock", "/var/run/docker.sock", "/var/run/docker.sock"
+			tr.recognize(socket)
+			for _, path := range []string{"/hard", "/chain", "/run", "/h", "/h/i"} {
+				want[path] = append(want[path], socket)
+			}
 		}
 		for path, want := range want {
-			if got, err := tr.resolve(path); err != nil || got != want {
-				t.Errorf("%s: got %s, %v; want %s", path, got, err, want)
+			got, err := tr.resolve(path)
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Errorf("%s: %v %s", path, err, diff)
 			}
 		}
 	}
 	tr.recognize("/gone") // recognizes nothing, and not nothing as something
-	if got, err := tr.resolve("/hard"); err != nil || got != "/hard" {
+	if got, err := tr.resolve("/hard"); err != nil || !slices.Equal(got, []string{"/hard"}) {
 		t.Errorf("got %s, %v", got, err)
+	}
+}
+
+// A folder with more in it than is looked at is not said to hold no link.
+func TestTooManyFiles(t *testing.T) {
+	root := linkTree(t, map[string]string{"many/x": "", "few/x": "", "socket": ""})
+	if err := os.Link(filepath.Join(root, "socket"), filepath.Join(root, "second")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxFiles + 1 {
+		if err := os.Symlink("/", filepath.Join(root, "many", strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr, err := openTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tr.close)
+	tr.recognize("/socket")
+	if _, err := tr.resolve("/many"); err == nil || !strings.Contains(err.Error(), "too much") {
+		t.Errorf("got %v", err)
+	}
+	if got, err := tr.resolve("/few"); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestNodes(t *testing.T) {
+	root := linkTree(t, map[string]string{"dev/link": "->/dev/disk", "dev/file": ""})
+	for path, numbers := range map[string][2]uint32{"dev/disk": {254, 7}, "dev/below/disk": {8, 0}, "dev/null": {1, 3}} {
+		kind := uint32(unix.S_IFBLK)
+		if numbers[0] == 1 {
+			kind = unix.S_IFCHR
+		}
+		at := filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mknod(at, kind|0o600, int(unix.Mkdev(numbers[0], numbers[1]))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr, err := openTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tr.close)
+	for path, want := range map[string][]string{
+		"/dev": {"b 254:7", "b 8:0", "c 1:3"}, "/dev/link": {"b 254:7"}, "/dev/null": {"c 1:3"}, "/dev/file": nil, "/gone": nil,
+	} {
+		got, err := tr.nodes(path)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", path, err, diff)
+		}
 	}
 }
 
@@ -135,7 +204,7 @@ func TestResolveOfADeepPath(t *testing.T) {
 	if _, err := tr.resolve("/" + deep); !errors.Is(err, unix.ENAMETOOLONG) {
 		t.Errorf("got %v, want a refusal", err)
 	}
-	if got, err := tr.resolve("/d/d/d"); err != nil || got != "/d/d/d" {
+	if got, err := tr.resolve("/d/d/d"); err != nil || !slices.Equal(got, []string{"/d/d/d"}) {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -205,7 +274,7 @@ func FuzzResolveAgreesWithTheKernel(f *testing.F) {
 		if strings.ContainsRune(path, 0) || len(path) > 2000 {
 			return
 		}
-		got, there, err := tr.follow(path)
+		got, there, err := tr.follow(path, nil)
 		exists := there != nil
 		want, kernelErr := kernelResolve(root, "/"+path)
 		switch {
@@ -253,6 +322,7 @@ func TestWhoseFilesTheEngineSees(t *testing.T) {
 		reason string
 	}{
 		"the engine":           {77, "dockerd\n", nil, nil, ""},
+		"without mounts":       {77, "dockerd\n", nil, nil, "what is mounted where the engine runs could not be read"},
 		"a forwarder":          {77, "socat\n", nil, nil, "what listens on the engine's socket is not the engine"},
 		"systemd for it":       {1, "systemd\n", map[string]string{data + "/containers/" + idOf(1): "/"}, nil, ""},
 		"systemd for another":  {1, "systemd\n", map[string]string{data + "/containers/" + idOf(2): "/"}, nil, "what listens on the engine's socket is not the engine"},
@@ -264,8 +334,14 @@ func TestWhoseFilesTheEngineSees(t *testing.T) {
 		root := procRoot(t, fakeProc{pid: test.pid, comm: test.comm})
 		files := linkTree(t, test.files)
 		if test.comm != "" {
-			if err := os.Symlink(files, filepath.Join(root, "proc", fmt.Sprint(test.pid), "root")); err != nil {
+			proc := filepath.Join(root, "proc", fmt.Sprint(test.pid))
+			if err := os.Symlink(files, filepath.Join(proc, "root")); err != nil {
 				t.Fatal(err)
+			}
+			if name != "without mounts" {
+				if err := os.WriteFile(filepath.Join(proc, "mountinfo"), []byte("1 0 254:1 / / rw - ext4 /dev/vda1 rw\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		cfg := f.config()

@@ -2,7 +2,6 @@ package reach
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -64,6 +63,9 @@ func (m *sharing) host(i int) (root string, parts []string) {
 		parts = append(parts, "the shared memory of "+whose+" (host ipc namespace)")
 	}
 	if root == "" {
+		if slices.ContainsFunc(c.Mounts, func(m workload.Mount) bool { return shows(&m, "engine-socket") }) {
+			parts = append(parts, "a user of the host (engine socket)")
+		}
 		parts = append(parts, c.files()...)
 	}
 	return root, parts
@@ -92,7 +94,7 @@ func (c container) who() string {
 // whys are the ways to the whole host, in a fixed order.
 func (c container) whys() []string {
 	var whys []string
-	if c.exposes("engine-socket") {
+	if slices.ContainsFunc(c.Mounts, func(m workload.Mount) bool { return shows(&m, "engine-socket") && !c.userSocket(&m) }) {
 		whys = append(whys, "engine socket")
 	}
 	if c.exposes("runtime-socket") {
@@ -125,6 +127,12 @@ func (c container) whys() []string {
 		whys = append(whys, c.capabilities()...)
 	}
 	return append(whys, c.devices()...)
+}
+
+// userSocket is true for a mount that shows no socket but those of users, whose
+// engines run without root.
+func (c container) userSocket(m *workload.Mount) bool {
+	return c.power == ofRoot && !slices.ContainsFunc(hostPaths(m), func(p string) bool { return !within("/run/user")(p) && !within("/var/run/user")(p) })
 }
 
 // exposes is true when a mount shows a place, by its spelling or by where it
@@ -208,42 +216,40 @@ func (c container) devices() []string {
 		return nil
 	}
 	var found []string
-	for _, d := range c.Devices {
-		if isRaw(d.HostPath) && strings.Contains(d.Permissions, "w") {
+	for i := range c.Devices {
+		if d := &c.Devices[i]; isRaw(d) && strings.Contains(d.Permissions, "w") {
 			found = append(found, "raw device "+d.HostPath)
 		}
 	}
+	return append(found, c.deviceRules("w")...)
+}
+
+// isRaw is true for a disk or the memory, by the device's name or by what it is.
+func isRaw(d *workload.Device) bool {
+	raw := func(word string) bool { return word == "disk" || word == "memory" }
+	return slices.ContainsFunc(d.Exposes, raw) || slices.ContainsFunc(d.ResolvedExposes, raw)
+}
+
+// deviceRules are the rules ("b 8:* rwm") that let the container use block
+// devices or memory, character devices of major 1, for reading (r) or writing
+// (w). The device files it makes itself, or has from a folder of the host.
+func (c container) deviceRules(use string) []string {
+	if !c.has("CAP_MKNOD") && !c.exposes("devices") {
+		return nil
+	}
+	var found []string
 	for _, rule := range c.DeviceRules {
-		if c.has("CAP_MKNOD") && allowsRaw(rule) {
+		fields := strings.Fields(rule)
+		if len(fields) != 3 || !strings.Contains(fields[2], use) {
+			continue
+		}
+		major, minor, _ := strings.Cut(fields[1], ":")
+		memory := (major == "1" || major == "*") && slices.Contains([]string{"*", "1", "2", "4"}, minor)
+		if fields[0] == "a" || fields[0] == "b" || fields[0] == "c" && memory {
 			found = append(found, "device rule "+rule)
 		}
 	}
 	return found
-}
-
-// rawDevices are the names of block devices and of memory (Linux's
-// Documentation/admin-guide/devices.txt), and the folders that hold them.
-var rawDevices = []string{"/dev", "/dev/sd*", "/dev/hd*", "/dev/vd*", "/dev/xvd*", "/dev/nvme*n*", "/dev/mmcblk*", "/dev/md*",
-	"/dev/dm-*", "/dev/mapper", "/dev/mapper/*", "/dev/disk", "/dev/disk/*", "/dev/disk/*/*", "/dev/block", "/dev/block/*",
-	"/dev/mem", "/dev/kmem", "/dev/port"}
-
-func isRaw(device string) bool {
-	return device != "/dev/mapper/control" && slices.ContainsFunc(rawDevices, func(pattern string) bool {
-		matched, err := path.Match(pattern, device)
-		return err == nil && matched
-	})
-}
-
-// allowsRaw is true for a device rule ("b 8:* rwm") that lets a node be used
-// for writing to block devices or to memory, character devices of major 1.
-func allowsRaw(rule string) bool {
-	fields := strings.Fields(rule)
-	if len(fields) != 3 || !strings.Contains(fields[2], "w") {
-		return false
-	}
-	major, minor, _ := strings.Cut(fields[1], ":")
-	memory := (major == "1" || major == "*") && slices.Contains([]string{"*", "1", "2", "4"}, minor)
-	return fields[0] == "a" || fields[0] == "b" || fields[0] == "c" && memory
 }
 
 // files are the parts about what is seen of the host's files, where that is not
@@ -260,10 +266,13 @@ func (c container) files() []string {
 			readable = append(readable, hostPaths(m)...)
 		}
 	}
-	for _, d := range c.Devices {
-		if c.strong && c.power == ofRoot && isRaw(d.HostPath) {
-			readable = append(readable, d.HostPath)
+	if c.strong && c.power == ofRoot {
+		for i := range c.Devices {
+			if d := &c.Devices[i]; isRaw(d) && strings.Contains(d.Permissions, "r") {
+				readable = append(readable, d.HostPath)
+			}
 		}
+		readable = append(readable, c.deviceRules("r")...)
 	}
 	form := func(words string, list []string) string { return "the host's files " + words + "(" + paths(list) + ")" }
 	all := append(slices.Clone(writable), readable...)

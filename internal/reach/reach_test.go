@@ -19,18 +19,19 @@ type world struct {
 	hide    []string // paths of the first container, or of the facts with a leading /
 	volumes map[string]workload.Volume
 	links   map[string]string
+	nodes   map[string][]string
 }
 
 // describe makes facts of a name and a create body for each container.
 func (w world) describe(t testing.TB, bodies ...[2]string) *facts.Facts {
 	t.Helper()
 	f := &facts.Facts{Schema: facts.Schema, Daemon: facts.Daemon{Rootless: !w.rootful, UsernsRemap: w.daemon.UsernsRemap}}
-	around := workload.Surroundings{Daemon: &w.daemon, Volumes: w.volumes, Resolve: func(p string) (string, error) {
+	around := workload.Surroundings{Daemon: &w.daemon, Volumes: w.volumes, Resolve: func(p string) ([]string, error) {
 		if to, found := w.links[p]; found {
-			return to, nil
+			return []string{to}, nil
 		}
-		return p, nil
-	}}
+		return []string{p}, nil
+	}, Nodes: func(p string) ([]string, error) { return w.nodes[p], nil }}
 	if around.Volumes == nil {
 		around.Volumes = map[string]workload.Volume{}
 	}
@@ -111,6 +112,13 @@ func TestOneContainer(t *testing.T) {
 		{"a disk to read", host(`"Devices":[{"PathOnHost":"/dev/nvme0n1","PathInContainer":"/dev/x","CgroupPermissions":"r"}]`), "the host's files read-only (/dev/nvme0n1)"},
 		{"other devices", host(`"Devices":[{"PathOnHost":"/dev/fuse"},{"PathOnHost":"/dev/mapper/control"},{"PathOnHost":"/dev/snd"}]`), ""},
 		{"device rules", host(`"DeviceCgroupRules":["b 8:* rwm","c 13:* rwm","c 1:1 rw","b *:* r"]`), "root on the host (device rule b 8:* rwm, device rule c 1:1 rw)"},
+		{"a disk that may only be made", host(`"Devices":[{"PathOnHost":"/dev/sda1","PathInContainer":"/dev/x","CgroupPermissions":"m"}]`), ""},
+		{"rarer disks", host(`"Devices":[{"PathOnHost":"/dev/loop0"},{"PathOnHost":"/dev/nbd0"},{"PathOnHost":"/dev/mtd0"},{"PathOnHost":"/dev/loop-control"}]`),
+			"root on the host (raw device /dev/loop0, raw device /dev/mtd0, raw device /dev/nbd0)"},
+		{"device rules to read", host(`"DeviceCgroupRules":["b *:* r"]`), "the host's files read-only (device rule b *:* r)"},
+		{"device rules with the host's device files", host(`"DeviceCgroupRules":["b 254:* rwm"],"CapDrop":["MKNOD"],"Binds":["/dev:/d:ro"]`), "root on the host (device rule b 254:* rwm)"},
+		{"a user's engine", host(`"Binds":["/run/user/1000/docker.sock:/s"]`), "a user of the host (engine socket)"},
+		{"users' engines and the host's", host(`"Binds":["/run:/s:ro"]`), "root on the host (engine socket, runtime socket)"},
 		{"device rules without mknod", host(`"DeviceCgroupRules":["a *:* rwm"],"CapDrop":["MKNOD"]`), ""},
 		{"ports", host(`"NetworkMode":"host"`), "every port of the host (host network)"},
 		{"never root, with files", as("1000", `"Binds":["/etc:/a","/home:/b:ro"]`), "the host's files open to its user (/etc and /home)"},
@@ -150,6 +158,8 @@ func TestOtherEngines(t *testing.T) {
 		{"remapped, system folders", remapped, host(`"Binds":["/etc:/a"]`), "the host's files open to its user (/etc)"},
 		{"remapped, the socket", remapped, host(`"Binds":["/run/docker.sock:/s"]`), "root on the host (engine socket)"},
 		{"remapped but for this one", remapped, host(`"UsernsMode":"host","Privileged":true`), "root on the host (every privilege)"},
+		{"disks under other names", world{rootful: true, daemon: rootful.daemon, links: map[string]string{"/dev/vg0/root": "/dev/dm-0"}, nodes: map[string][]string{"/srv/d": {"b 254:0"}, "/srv/e": {"c 10:200"}}},
+			host(`"Devices":[{"PathOnHost":"/dev/vg0/root"},{"PathOnHost":"/srv/d"},{"PathOnHost":"/srv/e"}]`), "root on the host (raw device /dev/vg0/root, raw device /srv/d)"},
 		{"a link to the socket", world{rootful: true, daemon: rootful.daemon, links: map[string]string{"/opt/s": "/run/docker.sock"}},
 			host(`"Binds":["/opt/s:/s"]`), "root on the host (engine socket)"},
 		{"a link to a system folder", world{rootful: true, daemon: rootful.daemon, links: map[string]string{"/opt/e": "/etc"}},

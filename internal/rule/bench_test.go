@@ -28,7 +28,8 @@ func liveFacts(t testing.TB) *facts.Facts {
 		Daemon:  &workload.Daemon{Seccomp: "default", AppArmor: true, NoNewPrivilegesSeen: true, CgroupVersion: 2, PrivateCgroupns: true, DefaultRuntime: "runc", LogDriver: "json-file"},
 		Image:   &workload.ImageConfig{ID: "sha256:12", Tags: []string{"app:1"}, Created: "2026-01-01T00:00:00Z", User: "root"},
 		Volumes: map[string]workload.Volume{"data": {Driver: "local"}},
-		Resolve: func(path string) (string, error) { return path, nil },
+		Resolve: func(path string) ([]string, error) { return []string{path}, nil },
+		Nodes:   func(string) ([]string, error) { return nil, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -72,6 +72,9 @@ func parseReference(ref string) Image {
 	if !hasDigest && isImageID(name) {
 		return img
 	}
+	if digits, short := strings.CutPrefix(name, "sha256:"); short && !hasDigest && isHex(digits) {
+		return img // the beginning of an id: an image is not called sha256
+	}
 	if slash, colon := strings.LastIndexByte(name, '/'), strings.LastIndexByte(name, ':'); colon > slash {
 		name, img.Tag = name[:colon], name[colon+1:]
 	}
@@ -107,6 +110,10 @@ func isImageID(ref string) bool {
 // isHex is true for hexadecimal digits as the engine writes them, and nothing
 // else.
 func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef") == "" }
+
+// mayBeID is true for a network's name that can be an id or its beginning. Words
+// without a digit, such as db, are names.
+func mayBeID(name string) bool { return isHex(name) && strings.ContainsAny(name, "0123456789") }
 
 // canonicalReference is parseReference's name with its tag or digest, as
 // RepoTags and RepoDigests are compared.

@@ -273,6 +273,8 @@ func (b *builder) noNewPrivileges(asked string) {
 func (b *builder) seccomp(asked string) {
 	s, d := b.spec, b.around.Daemon
 	switch {
+	case s.Privileged && asked != "" && asked != "unconfined": // ignored before Docker 23.0 (moby's daemon/seccomp_linux.go)
+		s.hide("the engine's version decides whether a privileged container has a filter", "seccomp")
 	case asked == "unconfined":
 		s.Seccomp = "unconfined"
 	case asked == "builtin":

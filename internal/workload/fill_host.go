@@ -90,7 +90,7 @@ func (b *builder) exposeMount(m *Mount, at string) {
 			switch {
 			case known: // options in the request are for a new volume only
 				m.Driver, m.DriverOptions = vol.Driver, maskPasswords(vol.Options)
-			case b.around.Volumes == nil && len(m.DriverOptions) == 0:
+			case b.around.Volumes == nil: // one of that name may exist, with options of its own
 				s.hide(reasonVolume, at+"driver", at+"driver_options", at+"host_paths", at+"exposes", at+"resolved", at+"resolved_exposes")
 			}
 		}
@@ -243,6 +243,11 @@ func (b *builder) devices() {
 	slices.SortFunc(s.Devices, func(x, y Device) int {
 		return strings.Compare(x.ContainerPath+"\x00"+x.HostPath, y.ContainerPath+"\x00"+y.HostPath)
 	})
+	for i := range s.Devices {
+		if !s.Devices[i].expose(b.around) {
+			s.hide(reasonHost, fmt.Sprintf("devices[%d].resolved", i), fmt.Sprintf("devices[%d].resolved_exposes", i))
+		}
+	}
 	s.DeviceRules = make([]string, 0, len(h.DeviceCgroupRules))
 	for _, r := range h.DeviceCgroupRules {
 		s.DeviceRules = append(s.DeviceRules, strings.Join(strings.Fields(r), " "))
@@ -379,7 +384,9 @@ func (b *builder) network() {
 func (b *builder) endpoints(ends map[string]*EndpointSettings) {
 	s := b.spec
 	s.Networks, s.IPAddresses = []string{}, []string{}
-	if n := s.Namespaces.Network; n != "host" && n != "none" && !strings.HasPrefix(n, "container:") {
+	// An inspect answer has the names of what was joined by an id.
+	asked := !b.live || len(ends) == 0
+	if n := s.Namespaces.Network; n != "host" && n != "none" && !strings.HasPrefix(n, "container:") && (asked || !mayBeID(n)) {
 		s.Networks = append(s.Networks, n)
 	}
 	for name, end := range ends {
@@ -403,6 +410,9 @@ func (b *builder) endpoints(ends map[string]*EndpointSettings) {
 		if s.MacAddress == "" && !b.live {
 			s.MacAddress = strings.ToLower(end.MacAddress)
 		}
+	}
+	if asked && slices.ContainsFunc(s.Networks, mayBeID) {
+		s.hide("it may be the beginning of a network's id", "networks")
 	}
 	s.Networks, s.IPAddresses, s.Links = sortedUnique(s.Networks), sortedUnique(s.IPAddresses), sortedUnique(s.Links)
 }

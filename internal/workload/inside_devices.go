@@ -73,7 +73,10 @@ func (v *insider) deviceFields() {
 		if !n.usable {
 			continue
 		}
-		d := Device{ContainerPath: printable(n.path)}
+		d := Device{ContainerPath: printable(n.path), Exposes: []string{}, ResolvedExposes: []string{}}
+		if word := nodeExposes(fmt.Sprintf("%s %d:%d", n.kind, n.major, n.minor)); word != "" {
+			d.ResolvedExposes = append(d.ResolvedExposes, word)
+		}
 		for r := range left {
 			if permissions, found := strings.CutPrefix(r, fmt.Sprintf("%s %d:%d ", n.kind, n.major, n.minor)); found {
 				d.Permissions = permissions
@@ -85,7 +88,9 @@ func (v *insider) deviceFields() {
 	slices.SortFunc(given, func(a, b Device) int { return strings.Compare(a.ContainerPath, b.ContainerPath) })
 	s.Devices = given
 	for i, d := range given {
-		s.hide(reasonInside, fmt.Sprintf("devices[%d].host_path", i))
+		for _, name := range []string{"host_path", "exposes", "resolved"} {
+			s.hide(reasonInside, fmt.Sprintf("devices[%d].%s", i, name))
+		}
 		if d.Permissions == "" {
 			s.hide(reasonInside, fmt.Sprintf("devices[%d].permissions", i))
 		}

@@ -38,8 +38,9 @@ type Mount struct {
 	// Exposes names what is known to lie at, below or around HostPaths, by
 	// their spelling: words of hostPlaces, sorted.
 	Exposes []string `json:"exposes"`
-	// Resolved are HostPaths with links followed on the host, and
-	// ResolvedExposes what lies there. Unseen off the host.
+	// Resolved are HostPaths with links followed on the host, or the places that
+	// are bound there under another path, and ResolvedExposes what lies there.
+	// Unseen off the host.
 	Resolved        []string `json:"resolved"`
 	ResolvedExposes []string `json:"resolved_exposes"`
 }
@@ -189,12 +190,17 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 	case "devtmpfs":
 		places = append(places, "devices")
 	}
-	if len(paths) == 0 && strings.HasPrefix(device, "/") && within(cleanPath(device), "/dev") {
-		paths = append(paths, cleanPath(device))
+	if len(paths) == 0 && device != "" && (slices.Contains(diskFilesystems, kind) || strings.HasPrefix(device, "/") && within(cleanPath(device), "/dev")) {
+		paths = append(paths, cleanPath(device)) // below the engine's own folder, which is /
 		places = append(places, "block-device")
 	}
 	return sortedUnique(paths), places
 }
+
+// diskFilesystems are those of Linux that are mounted from a block device,
+// whatever path leads to it (Linux's Documentation/filesystems).
+var diskFilesystems = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "jfs", "reiserfs", "nilfs2", "gfs2", "ocfs2",
+	"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf", "squashfs", "erofs", "cramfs", "minix", "ufs"}
 
 // expose fills HostPaths, Exposes and, with a resolver around, Resolved.
 func (m *Mount) expose(paths, places []string, around *Surroundings) bool {
@@ -215,17 +221,28 @@ func (m *Mount) expose(paths, places []string, around *Surroundings) bool {
 	}
 	seen := true
 	for _, p := range m.HostPaths {
-		r, err := around.Resolve(p)
+		leads, err := around.Resolve(p)
 		if err != nil {
 			seen = false
 			continue
 		}
-		places, known := shown[r] // as for most, which are no links
-		if !known {
-			places = around.exposes(r)
+		resolved := leads[:1:1]
+		for i, r := range leads {
+			places, known := shown[r] // as for most, which are no links
+			if !known {
+				places = around.exposes(r)
+				shown[r] = places
+			}
+			m.ResolvedExposes = append(m.ResolvedExposes, places...)
+			switch {
+			case i == 0 || len(places) == 0:
+			case len(shown[resolved[0]]) == 0: // a name for the place that lies there
+				resolved = []string{r}
+			default:
+				resolved = append(resolved, r)
+			}
 		}
-		m.Resolved = append(m.Resolved, r)
-		m.ResolvedExposes = append(m.ResolvedExposes, places...)
+		m.Resolved = append(m.Resolved, resolved...)
 	}
 	m.Resolved, m.ResolvedExposes = sortedUnique(m.Resolved), sortedUnique(m.ResolvedExposes)
 	return seen

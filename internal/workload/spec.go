@@ -215,12 +215,20 @@ type Join struct {
 	ReadOnly  bool   `json:"read_only"`
 }
 
-// Device is a device of the host that is given to a container.
+// Device is a device of the host that is given to a container, or a folder of
+// them.
 type Device struct {
 	HostPath      string `json:"host_path"`
 	ContainerPath string `json:"container_path"`
 	// Permissions are of "rwm", in that order.
 	Permissions string `json:"permissions"`
+	// Exposes names what of the host HostPath gives by its spelling: disk, memory,
+	// kernel-log or cpu, sorted.
+	Exposes []string `json:"exposes"`
+	// Resolved is HostPath with links followed on the host, and ResolvedExposes
+	// what the device files there give. Unseen off the host.
+	Resolved        string   `json:"resolved"`
+	ResolvedExposes []string `json:"resolved_exposes"`
 }
 
 // DeviceRequest is a request to a device driver, such as --gpus.

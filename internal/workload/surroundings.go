@@ -10,9 +10,13 @@ type Surroundings struct {
 	Image *ImageConfig
 	// Volumes are the engine's volumes by name; nil when they were not listed.
 	Volumes map[string]Volume
-	// Resolve follows the links in a path of the engine's host. Nil when the
-	// host's files cannot be looked at from here.
-	Resolve func(path string) (string, error)
+	// Resolve follows the links in a path of the engine's host, and gives first
+	// where it leads and then the other paths of what a mount of it shows, such as
+	// [MountTable.Also] has. Nil when the host's files cannot be looked at from here.
+	Resolve func(path string) ([]string, error)
+	// Nodes gives the device files at or below a path of the engine's host as their
+	// kind and numbers, "b 8:0". Nil when Resolve is.
+	Nodes func(path string) ([]string, error)
 	// DataRoot is where the engine keeps images and volumes, and Sockets are
 	// those that it is known to listen on: paths of its host, which need not be
 	// the usual ones.

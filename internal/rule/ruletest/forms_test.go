@@ -87,7 +87,7 @@ func disagreement(forms map[string]map[string]finding.Status, name string) map[f
 func formsOf(t *testing.T, line runline.Line) map[string]workload.Spec {
 	t.Helper()
 	around := workload.Surroundings{Daemon: ordinaryDaemonDefaults(), Image: ordinaryImage(), Volumes: map[string]workload.Volume{},
-		Resolve: func(p string) (string, error) { return p, nil }}
+		Resolve: func(p string) ([]string, error) { return []string{p}, nil }, Nodes: func(string) ([]string, error) { return nil, nil }}
 	run, err := line.Spec(workload.Surroundings{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,84 @@
+package workload
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// MountTable is what is mounted where in one mount namespace. A bind mount gives
+// files another path, which no link shows; the table does.
+type MountTable struct {
+	at       map[string]*mountEntry // what is seen at a path: the last mount there
+	targets  []string               // the paths in at, in order
+	byDevice map[string][]*mountEntry
+}
+
+// ReadMountTable reads /proc/PID/mountinfo (proc_pid_mountinfo(5)). The error
+// names the line.
+func ReadMountTable(mountinfo []byte) (*MountTable, error) {
+	entries, err := parseMountinfo(mountinfo)
+	if err != nil {
+		return nil, err
+	}
+	t := &MountTable{at: make(map[string]*mountEntry, len(entries)), byDevice: map[string][]*mountEntry{}}
+	for i := range entries {
+		if strings.HasPrefix(entries[i].root, "/") { // others are namespaces, and no files
+			t.at[entries[i].target] = &entries[i]
+		}
+	}
+	for target, e := range t.at {
+		t.targets = append(t.targets, target)
+		t.byDevice[e.device] = append(t.byDevice[e.device], e)
+	}
+	slices.Sort(t.targets)
+	return t, nil
+}
+
+// Also gives the other paths of what a mount of p shows, p being absolute and
+// without links: those of the same files, and of what is mounted below, which a
+// bind mount takes with it. Paths below p are not among them.
+func (t *MountTable) Also(p string) []string {
+	if p == "/" {
+		return nil // all other paths are below
+	}
+	var also []string
+	if e := t.covering(p); e != nil {
+		also = t.elsewhere(e, path.Join(e.root, strings.TrimPrefix(p, e.target)))
+	}
+	first, _ := slices.BinarySearch(t.targets, p+"/")
+	for _, target := range t.targets[first:] {
+		if !within(target, p) {
+			break
+		}
+		also = append(also, t.elsewhere(t.at[target], t.at[target].root)...)
+	}
+	return slices.DeleteFunc(sortedUnique(also), func(other string) bool { return within(other, p) })
+}
+
+// covering is the mount that the file at p is in.
+func (t *MountTable) covering(p string) *mountEntry {
+	for dir := p; ; dir = path.Dir(dir) {
+		if e := t.at[dir]; e != nil || dir == "/" {
+			return e
+		}
+	}
+}
+
+// elsewhere are the paths at which a part of a file system is seen, or a part of
+// it: in is any mount of it.
+func (t *MountTable) elsewhere(in *mountEntry, part string) []string {
+	var paths []string
+	for _, e := range t.byDevice[in.device] {
+		switch {
+		case within(e.root, part):
+			paths = append(paths, e.target)
+		case within(part, e.root):
+			p := path.Join(e.target, strings.TrimPrefix(part, e.root))
+			if t.covering(p) == e { // nothing else is mounted over it
+				paths = append(paths, p)
+			}
+		}
+	}
+	return paths
+}
