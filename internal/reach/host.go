@@ -118,6 +118,9 @@ func (c container) whys() []string {
 	if c.all {
 		return whys
 	}
+	if len(whys) == 0 && c.power == ofRoot && c.exposes("system-bus") {
+		whys = append(whys, "system bus")
+	}
 	if c.everyCapability {
 		whys = append(whys, "every capability")
 	} else {
@@ -298,7 +301,7 @@ func (c container) files() []string {
 // does not open.
 func showsFiles(m *workload.Mount) bool {
 	for _, place := range append(slices.Clone(m.Exposes), m.ResolvedExposes...) {
-		if place != "engine-socket" && place != "runtime-socket" && place != "devices" {
+		if !slices.Contains([]string{"engine-socket", "runtime-socket", "system-bus", "devices"}, place) {
 			return true
 		}
 	}

@@ -117,6 +117,8 @@ func TestOneContainer(t *testing.T) {
 			"root on the host (raw device /dev/loop0, raw device /dev/mtd0, raw device /dev/nbd0)"},
 		{"device rules to read", host(`"DeviceCgroupRules":["b *:* r"]`), "the host's files read-only (device rule b *:* r)"},
 		{"device rules with the host's device files", host(`"DeviceCgroupRules":["b 254:* rwm"],"CapDrop":["MKNOD"],"Binds":["/dev:/d:ro"]`), "root on the host (device rule b 254:* rwm)"},
+		{"the system bus", host(`"Binds":["/run/dbus:/run/dbus:ro"]`), "root on the host (system bus)"},
+		{"the system bus, never root", as("1000", `"Binds":["/run/dbus:/run/dbus"]`), ""},
 		{"a user's engine", host(`"Binds":["/run/user/1000/docker.sock:/s"]`), "a user of the host (engine socket)"},
 		{"users' engines and the host's", host(`"Binds":["/run:/s:ro"]`), "root on the host (engine socket, runtime socket)"},
 		{"device rules without mknod", host(`"DeviceCgroupRules":["a *:* rwm"],"CapDrop":["MKNOD"]`), ""},

@@ -232,7 +232,7 @@ func TestReferences(t *testing.T) {
 func TestExposes(t *testing.T) {
 	for path, want := range map[string]string{
 		"/var/run/docker.sock": "engine-socket", "/run/user/1000/docker.sock": "engine-socket", "/run/user": "engine-socket",
-		"/run": "engine-data engine-socket run runtime-socket", "/srv/data": "", "/etc/localtime": "", "/etc/ssl/certs/ca.pem": "",
+		"/run": "engine-data engine-socket run runtime-socket system-bus", "/run/dbus": "system-bus", "/srv/data": "", "/etc/localtime": "", "/etc/ssl/certs/ca.pem": "",
 		"/etc": "host-keys schedules system-config", "/etc/passwd": "system-config", "/etc/ssh/sshd_config": "host-keys system-config",
 		"/home/ana/.ssh": "homes host-keys", "/home": "homes host-keys", "/dev/sda": "devices", "/var/lib/docker/volumes": "engine-data",
 		"/var": "engine-data host-keys logs schedules var", "/proc/sys": "proc", "/usr/bin": "programs", "/etcetera": "", "/runner": "",
