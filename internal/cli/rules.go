@@ -263,5 +263,5 @@ func rulesToTest(dir string) (*rule.Set, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%s is not a folder", path.Clean(dir)), err: err}
 	}
-	return rule.Load(nil, os.DirFS(dir), dir)
+	return rule.Load(nil, ruleFolder(dir), dir)
 }
