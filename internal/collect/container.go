@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -42,7 +43,7 @@ func readList(list []json.RawMessage) ([]listedContainer, error) {
 		}
 		err := decode("the engine's list of containers", raw, &body)
 		if err == nil && body.ID == "" {
-			err = errors.New("it has no Id")
+			err = &strict.Error{Field: "Id", Msg: `"Id" is missing`}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading container %d of the engine's list: %w", i, err)
