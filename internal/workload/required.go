@@ -8,7 +8,7 @@ var toldBy = map[string][]string{
 	"Id":                            {"id"},
 	"Name":                          {"name"},
 	"Created":                       {"live.created"},
-	"Image":                         {"image.id", "image.present"},
+	"Image":                         {"image.id", "image.present", "image.tags", "image.digests", "image.created"},
 	"RestartCount":                  {"live.restart_count"},
 	"AppArmorProfile":               {"apparmor"},
 	"ExecIDs":                       {"live.execs"},

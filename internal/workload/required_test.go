@@ -194,11 +194,11 @@ func TestNullIsMissing(t *testing.T) {
 }
 
 // TestEmptyAnswer: an answer that says nothing leaves nothing seen but where it
-// comes from, and what the image says of itself.
+// comes from.
 func TestEmptyAnswer(t *testing.T) {
 	facts, unseen := factsOf(t, []byte(`{}`))
 	for path := range facts {
-		if !slices.Contains([]string{"origin", "image.tags", "image.digests", "image.created"}, path) && !covers(unseen, path) {
+		if path != "origin" && !covers(unseen, path) {
 			t.Errorf("%s is seen", path)
 		}
 	}
