@@ -90,6 +90,7 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("the disk is ful
 func TestBrokenOutput(t *testing.T) {
 	for _, args := range [][]string{
 		{"version"}, {"rules", "list"}, {"rules", "show", "score"}, {"rules", "show", "memory-unlimited"}, {"completion", "bash"},
+		{}, {"--help"}, {"help"}, {"help", "audit"}, {"audit", "--help"}, {"rules"}, {"rules", "--help"}, {"rules", "test", "-h"},
 		{"check", "--", "docker", "run", "nginx"},
 		{"check", "--format", "json", "--", "docker", "run", "--privileged", "nginx"},
 	} {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -181,7 +182,24 @@ func (u until) Write(p []byte) (int, error) {
 // print writes text for standard output.
 func (a *app) print(text string) error {
 	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return &failure{code: exitUnable, message: "standard output can't be written", err: err}
+		return unwritten(err)
 	}
 	return nil
+}
+
+func unwritten(err error) error {
+	return &failure{code: exitUnable, message: "standard output can't be written", err: err}
+}
+
+// remembering is a writer that keeps its first error, for what writes without
+// looking at errors: cobra prints help so.
+type remembering struct {
+	io.Writer
+	err error
+}
+
+func (r *remembering) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	r.err = cmp.Or(r.err, err)
+	return n, err
 }
