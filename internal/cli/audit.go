@@ -109,7 +109,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if !containersSeen(f) {
 		return &failure{code: exitUnable, message: "the containers could not be seen, so none was judged", hint: "The report says why."}
 	}
-	if err := a.tell(unjudgedIn(report.Findings), len(f.Containers)); err != nil {
+	if err := a.tell(unjudgedOf(f.Containers), len(f.Containers), report.Findings); err != nil {
 		return err
 	}
 	return a.verdict(report, j)

@@ -1,69 +1,77 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// unjudged are the containers of which too little was seen for even one rule:
-// all that was to be judged about them is unknown.
+// unjudged are the containers of which nothing was seen but that they are there,
+// and the reasons.
 type unjudged struct {
 	containers int
-	all        bool // there is no container about which anything is known
 	why        []string
 }
 
-func unjudgedIn(findings []finding.Finding) unjudged {
-	why := map[*finding.Subject]string{} // "" for a container that was judged
-	for i := range findings {
-		f := &findings[i]
-		if f.Subject.Kind != "container" {
-			continue
-		}
-		switch f.Status {
-		case finding.Pass, finding.Fail, finding.Waived:
-			why[f.Subject] = ""
-		case finding.Unknown:
-			if _, known := why[f.Subject]; !known {
-				why[f.Subject] = reasonOf(f)
-			}
-		}
-	}
-	reasons := map[string]bool{}
-	u := unjudged{}
-	for _, reason := range why {
-		if reason != "" {
+func unjudgedOf(containers []workload.Spec) unjudged {
+	u, reasons := unjudged{}, map[string]bool{}
+	for i := range containers {
+		if isDark(&containers[i]) {
 			u.containers++
-			reasons[reason] = true
+			reasons[mostly(containers[i].Unseen)] = true
 		}
 	}
-	u.all = u.containers > 0 && u.containers == len(why)
 	u.why = slices.Sorted(maps.Keys(reasons))
 	return u
 }
 
-// reasonOf is why a finding is unknown, without the names of facts.
-func reasonOf(f *finding.Finding) string {
-	if len(f.Missing) > 0 {
-		return f.Missing[0].Reason
+// isDark is true when of each fact of a container something is unseen, but for
+// those that a list of containers has. Of most the first few are seen.
+func isDark(s *workload.Spec) bool {
+	t := reflect.TypeFor[workload.Spec]()
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("json")
+		if slices.Contains([]string{"-", "name", "id", "origin"}, name) {
+			continue
+		}
+		if !slices.ContainsFunc(s.Unseen, func(u workload.Unseen) bool {
+			rest, found := strings.CutPrefix(u.Path, name)
+			return found && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		}) {
+			return false
+		}
 	}
-	return cmp.Or(f.Reason, "it is unknown why")
+	return true
+}
+
+// mostly is the reason that most entries have.
+func mostly(unseen []workload.Unseen) string {
+	count, most := map[string]int{}, ""
+	for _, u := range unseen {
+		if count[u.Reason]++; count[u.Reason] > count[most] {
+			most = u.Reason
+		}
+	}
+	return most
 }
 
 // tell says on standard error that containers, of so many, were not judged, or
-// gives the error where none was.
-func (a *app) tell(u unjudged, of int) error {
+// gives the error where none was and a rule would have had to.
+func (a *app) tell(u unjudged, of int, findings []finding.Finding) error {
+	if u.containers == 0 || !slices.ContainsFunc(findings, func(f finding.Finding) bool {
+		return f.Status == finding.Unknown && f.Subject.Kind == "container"
+	}) {
+		return nil
+	}
 	why := strings.Join(u.why[:min(3, len(u.why))], "; ")
-	if u.all {
+	if u.containers == of {
 		return &failure{code: exitUnable, message: fmt.Sprintf("none of %s could be judged: %s", count(of, "container"), why), hint: "The report says what was missing."}
 	}
-	if u.containers > 0 {
-		a.note(fmt.Sprintf("%d of %s could not be judged: %s.", u.containers, count(of, "container"), why))
-	}
+	a.note(fmt.Sprintf("%d of %s could not be judged: %s.", u.containers, count(of, "container"), why))
 	return nil
 }

@@ -5,30 +5,30 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 func TestUnjudged(t *testing.T) {
-	web, db, host := &finding.Subject{Kind: "container", Name: "web"}, &finding.Subject{Kind: "container", Name: "db"}, &finding.Subject{Kind: "host"}
-	of := func(s *finding.Subject, status finding.Status) finding.Finding {
-		d := &finding.Detail{Missing: []finding.Missing{{Path: "container.tty", Reason: s.Name + " is dark"}}}
-		return finding.Finding{About: &finding.About{}, Detail: d, Subject: s, Status: status}
+	dark, _, err := workload.FromInspect([]byte(`{}`), workload.Surroundings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := workload.FromCreate("web", []byte(`{"Image":"nginx"}`), workload.Surroundings{})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct {
-		findings []finding.Finding
-		want     unjudged
+		containers []workload.Spec
+		want       unjudged
 	}{
-		"none":               {nil, unjudged{}},
-		"only the host":      {[]finding.Finding{of(host, finding.Unknown)}, unjudged{}},
-		"all unknown":        {[]finding.Finding{of(web, finding.Unknown), of(db, finding.Unknown), of(host, finding.Pass)}, unjudged{2, true, []string{"db is dark", "web is dark"}}},
-		"a person must look": {[]finding.Finding{of(web, finding.Unknown), of(web, finding.Manual), of(web, finding.NotApplicable)}, unjudged{1, true, []string{"web is dark"}}},
-		"nothing to judge":   {[]finding.Finding{of(web, finding.Manual), of(db, finding.NotApplicable)}, unjudged{}},
-		"one of two":         {[]finding.Finding{of(web, finding.Unknown), of(db, finding.Unknown), of(db, finding.Pass)}, unjudged{1, false, []string{"web is dark"}}},
-		"some unknown":       {[]finding.Finding{of(web, finding.Fail), of(web, finding.Unknown), of(db, finding.Waived)}, unjudged{}},
+		"none":       {nil, unjudged{}},
+		"dark":       {[]workload.Spec{dark, dark}, unjudged{2, []string{"the engine does not say it"}}},
+		"one of two": {[]workload.Spec{line, dark}, unjudged{1, []string{"the engine does not say it"}}},
+		"seen":       {[]workload.Spec{line, {}}, unjudged{}},
 	} {
-		got := unjudgedIn(tc.findings)
-		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(unjudged{})); len(tc.want.why)+len(got.why) > 0 && diff != "" || got.containers != tc.want.containers || got.all != tc.want.all {
-			t.Errorf("%s: %s", name, diff)
+		got := unjudgedOf(tc.containers)
+		if got.containers != tc.want.containers || len(tc.want.why) > 0 && !cmp.Equal(tc.want.why, got.why) {
+			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 	}
 }
