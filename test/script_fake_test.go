@@ -103,6 +103,26 @@ var fakes = map[string]func(*fake){
 			return true
 		}
 	},
+	// A plugin lets nobody look at a container.
+	"denying": func(f *fake) { f.before = denied(0, 1, 2) },
+	// It lets nobody look at one of them.
+	"denying-one": func(f *fake) { f.before = denied(1) },
+	// It says nothing of its containers but that they are there.
+	"mute": func(f *fake) { f.inspect = []byte("{}") },
+	// It does not say whether they are privileged.
+	"discreet": func(f *fake) {
+		f.inspect = bytes.Replace(f.inspect, []byte(`"Privileged":false,`), nil, 1)
+	},
+	// One entry of its list is nobody's.
+	"nameless": func(f *fake) {
+		f.before = func(w http.ResponseWriter, path string) bool {
+			if path != "/containers/json" {
+				return false
+			}
+			io.WriteString(w, `[{"Names":["/web"]}]`)
+			return true
+		}
+	},
 	// It does not say which containers there are until it is released.
 	"held": func(f *fake) {
 		f.held = make(chan struct{})
@@ -113,6 +133,20 @@ var fakes = map[string]func(*fake){
 			return false
 		}
 	},
+}
+
+// denied refuses to tell of the containers with these numbers.
+func denied(numbers ...int) func(http.ResponseWriter, string) bool {
+	return func(w http.ResponseWriter, path string) bool {
+		for _, n := range numbers {
+			if path == "/containers/"+idOf(n)+"/json" {
+				w.WriteHeader(http.StatusForbidden)
+				io.WriteString(w, `{"message":"authorization denied by plugin watch"}`)
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // release lets a held engine answer.

@@ -62,7 +62,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	started := a.world.Now()
 	largePages()
 	a.room(0)
-	config, err := a.config()
+	config, err := a.config(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	var f *facts.Facts
 	var lookErr error
 	if file != "" {
-		f, lookErr = await(looking, func() (*facts.Facts, error) { return a.readFacts(file) })
+		f, lookErr = await(looking, func() (*facts.Facts, error) { return a.readFacts(looking, file) })
 	} else {
 		f, lookErr = a.look(looking, look)
 	}
@@ -109,28 +109,10 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if !containersSeen(f) {
 		return &failure{code: exitUnable, message: "the containers could not be seen, so none was judged", hint: "The report says why."}
 	}
+	if err := a.tell(unjudgedOf(f.Containers), len(f.Containers), report.Findings); err != nil {
+		return err
+	}
 	return a.verdict(report, j)
-}
-
-// await gives what do gives, or the error of ctx if that ends first. Then do is
-// left to itself, so it must change nothing; the program is about to end.
-func await[T any](ctx context.Context, do func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
-	go func() {
-		value, err := do()
-		done <- result{value, err}
-	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
 }
 
 // containersSeen is false when nothing of any container was observed.
@@ -143,14 +125,14 @@ func containersSeen(f *facts.Facts) bool {
 	return true
 }
 
-func (a *app) readFacts(file string) (*facts.Facts, error) {
+func (a *app) readFacts(ctx context.Context, file string) (*facts.Facts, error) {
 	var data []byte
 	var err error
 	if file == "-" {
 		file = "standard input"
 		data, err = readAll(a.world.Stdin, file, maxFactsBytes)
 	} else {
-		data, err = readFile(file, maxFactsBytes)
+		data, err = readFile(ctx, file, maxFactsBytes)
 	}
 	if err != nil {
 		return nil, &failure{code: exitUsage, message: "the facts can't be read", hint: "Make them with  plimsoll facts -o FILE", err: err}
@@ -182,18 +164,21 @@ func (l *looking) check(host string) error {
 
 // look collects the facts, with progress on standard error.
 func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
-	key, err := a.envKey()
+	key, err := a.envKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if l.inside {
-		return a.lookInside(l, key)
+		return await(ctx, func() (*facts.Facts, error) { return a.lookInside(l, key) })
 	}
-	endpoint, err := engine.Resolve(engine.Settings{Host: a.host, Getenv: a.world.Getenv, HomeDir: a.world.HomeDir})
+	// Docker's configuration and its certificates are files of any kind.
+	endpoint, err := await(ctx, func() (engine.Endpoint, error) {
+		return engine.Resolve(engine.Settings{Host: a.host, Getenv: a.world.Getenv, HomeDir: a.world.HomeDir})
+	})
 	if err != nil {
 		return nil, &failure{code: exitUsage, message: "the engine to look at isn't named rightly", err: err}
 	}
-	client, err := engine.New(engine.Config{Endpoint: endpoint})
+	client, err := await(ctx, func() (*engine.Client, error) { return engine.New(engine.Config{Endpoint: endpoint}) })
 	if err != nil {
 		return nil, err
 	}

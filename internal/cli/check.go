@@ -41,18 +41,19 @@ line may have sudo, and settings such as DOCKER_HOST=..., before docker.`,
 
 func (a *app) check(ctx context.Context, j *judging, args []string) error {
 	started := a.world.Now()
-	if _, err := a.config(); err != nil {
+	if _, err := a.config(ctx); err != nil {
 		return err
 	}
 	set, err := j.set()
 	if err != nil {
 		return err
 	}
-	key, err := a.envKey()
+	key, err := a.envKey(ctx)
 	if err != nil {
 		return err
 	}
-	line, err := runline.Parse(args, runline.World{Dir: a.world.Dir, ReadFile: readRunLineFile, LookupEnv: a.world.LookupEnv})
+	read := func(name string) ([]byte, error) { return readFile(ctx, name, maxRunLineBytes) }
+	line, err := runline.Parse(args, runline.World{Dir: a.world.Dir, ReadFile: read, LookupEnv: a.world.LookupEnv})
 	if err != nil {
 		return &failure{code: exitUsage, message: err.Error(), hint: "See  docker run --help"}
 	}

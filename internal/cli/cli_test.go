@@ -5,15 +5,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // run runs a command line in surroundings that are the same everywhere.
@@ -87,6 +90,7 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("the disk is ful
 func TestBrokenOutput(t *testing.T) {
 	for _, args := range [][]string{
 		{"version"}, {"rules", "list"}, {"rules", "show", "score"}, {"rules", "show", "memory-unlimited"}, {"completion", "bash"},
+		{}, {"--help"}, {"help"}, {"help", "audit"}, {"audit", "--help"}, {"rules"}, {"rules", "--help"}, {"rules", "test", "-h"},
 		{"check", "--", "docker", "run", "nginx"},
 		{"check", "--format", "json", "--", "docker", "run", "--privileged", "nginx"},
 	} {
@@ -142,18 +146,18 @@ func TestReplaceFile(t *testing.T) {
 	ended, stop := context.WithCancel(t.Context())
 	stop()
 	for name, test := range map[string]struct {
+		ctx   context.Context
 		write func(io.Writer) error
 		old   string // "" is no file
 		want  string
 		err   error
 	}{
-		"new":            {whole, "", "whole", nil},
-		"in its place":   {whole, "old", "whole", nil},
-		"fails, new":     {half, "", "", failing},
-		"fails, old":     {half, "old", "old", failing},
-		"ended by ctx":   {func(w io.Writer) error { return whole(until{ended, w}) }, "old", "old", context.Canceled},
-		"ctx goes on":    {func(w io.Writer) error { return whole(until{t.Context(), w}) }, "old", "whole", nil},
-		"writes nothing": {func(io.Writer) error { return nil }, "old", "", nil},
+		"new":            {t.Context(), whole, "", "whole", nil},
+		"in its place":   {t.Context(), whole, "old", "whole", nil},
+		"fails, new":     {t.Context(), half, "", "", failing},
+		"fails, old":     {t.Context(), half, "old", "old", failing},
+		"ended by ctx":   {ended, whole, "old", "old", context.Canceled},
+		"writes nothing": {t.Context(), func(io.Writer) error { return nil }, "old", "", nil},
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "report")
@@ -162,7 +166,7 @@ func TestReplaceFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := replaceFile(file, test.write); !errors.Is(err, test.err) {
+		if err := replaceFile(test.ctx, file, test.write); !errors.Is(err, test.err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		got, err := os.ReadFile(file)
@@ -181,14 +185,14 @@ func TestReadFileIsBounded(t *testing.T) {
 	if err := os.WriteFile(file, make([]byte, 100), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := readFile(file, 100); err != nil || len(got) != 100 {
+	if got, err := readFile(t.Context(), file, 100); err != nil || len(got) != 100 {
 		t.Errorf("at the limit: %d bytes, %v", len(got), err)
 	}
-	if _, err := readFile(file, 99); err == nil || !strings.Contains(err.Error(), "longer than 99 bytes") {
+	if _, err := readFile(t.Context(), file, 99); err == nil || !strings.Contains(err.Error(), "longer than 99 bytes") {
 		t.Errorf("above it: %v", err)
 	}
 	// A device says no size.
-	if _, err := readFile("/dev/zero", 1<<20); err == nil || !strings.Contains(err.Error(), "longer than 1 MiB") {
+	if _, err := readFile(t.Context(), "/dev/zero", 1<<20); err == nil || !strings.Contains(err.Error(), "longer than 1 MiB") {
 		t.Errorf("without an end: %v", err)
 	}
 }
@@ -223,7 +227,7 @@ func TestConfigIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := &app{configFile: file}
-		got, err := a.config()
+		got, err := a.config(t.Context())
 		if want.fail == "" && (err != nil || got.Mark != want.mark) {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
@@ -238,7 +242,7 @@ func TestConfigIsRead(t *testing.T) {
 
 func TestEnvKey(t *testing.T) {
 	a := &app{state: t.TempDir()}
-	if key, err := a.envKey(); key != nil || err != nil {
+	if key, err := a.envKey(t.Context()); key != nil || err != nil {
 		t.Errorf("without a file: %q, %v", key, err)
 	}
 	file := filepath.Join(a.state, "env.key")
@@ -246,9 +250,113 @@ func TestEnvKey(t *testing.T) {
 		if err := os.WriteFile(file, bytes.Repeat([]byte("k"), size), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		key, err := a.envKey()
+		key, err := a.envKey(t.Context())
 		if (err == nil) != good || good && len(key) != 32 {
 			t.Errorf("%d bytes: %d, %v", size, len(key), err)
 		}
+	}
+}
+
+// fifo makes a pipe whose other end nobody opens before the test ends.
+func fifo(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "pipe.yaml")
+	if err := unix.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// It frees whoever still waits to open it.
+		if f, err := os.OpenFile(name, os.O_RDWR, 0); err == nil {
+			f.Close()
+		}
+	})
+	return name
+}
+
+// TestSignalWhileOpening: opening a pipe whose other end is not open waits, and
+// a signal ends that like any other wait.
+func TestSignalWhileOpening(t *testing.T) {
+	facts := filepath.Join("..", "..", "test", "testdata", "script", "facts.json")
+	for name, args := range map[string][]string{
+		"facts":         {"audit", "--facts", "FILE"},
+		"configuration": {"audit", "--facts", facts, "--config", "FILE"},
+		"environment":   {"check", "--", "docker", "run", "--env-file", "FILE", "nginx"},
+		"labels":        {"check", "--", "docker", "run", "--label-file", "FILE", "nginx"},
+		"seccomp":       {"check", "--", "docker", "run", "--security-opt", "seccomp=FILE", "nginx"},
+		"output":        {"check", "-o", "FILE", "--", "docker", "run", "nginx"},
+		"audit -o":      {"audit", "--facts", facts, "-o", "FILE"},
+	} {
+		ended, stop := context.WithCancel(t.Context())
+		stop()
+		pipe := fifo(t)
+		for i := range args {
+			args[i] = strings.Replace(args[i], "FILE", pipe, 1)
+		}
+		code, stdout, stderr := run(t, ended, World{}, args...)
+		if code != exitSignal || stdout != "" || !strings.Contains(stderr, "ended by a signal") {
+			t.Errorf("%s: code %d, stdout %q, stderr %q", name, code, stdout, stderr)
+		}
+	}
+}
+
+// TestPipesWork: what is read or written through a pipe is as good as a file.
+func TestPipesWork(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		args []string
+	}{
+		"configuration": {"mark: 70\n", []string{"check", "--config", "FILE", "--", "docker", "run", "nginx"}},
+		"environment":   {"A=1\n", []string{"check", "--", "docker", "run", "--env-file", "FILE", "nginx"}},
+		"labels":        {"a=1\n", []string{"check", "--", "docker", "run", "--label-file", "FILE", "nginx"}},
+		"seccomp":       {"{}\n", []string{"check", "--", "docker", "run", "--security-opt", "seccomp=FILE", "nginx"}},
+	} {
+		pipe := fifo(t)
+		go os.WriteFile(pipe, []byte(test.text), 0)
+		for i := range test.args {
+			test.args[i] = strings.Replace(test.args[i], "FILE", pipe, 1)
+		}
+		if code, stdout, stderr := run(t, t.Context(), World{}, test.args...); code != 0 && code != exitFindings || stdout == "" {
+			t.Errorf("%s: code %d, stderr %q", name, code, stderr)
+		}
+	}
+	pipe := fifo(t)
+	read := make(chan string, 1)
+	go func() {
+		data, _ := os.ReadFile(pipe)
+		read <- string(data)
+	}()
+	if code, _, stderr := run(t, t.Context(), World{}, "check", "-o", pipe, "--", "docker", "run", "nginx"); code != 0 {
+		t.Fatalf("code %d, stderr %q", code, stderr)
+	}
+	if got := <-read; !strings.Contains(got, "emory is unlimited") {
+		t.Errorf("through the pipe came %q", got)
+	}
+}
+
+// TestRuleFolder: a pipe among rule files is refused and not waited for; a file,
+// and a link to one, are read.
+func TestRuleFolder(t *testing.T) {
+	pipe := fifo(t)
+	for _, args := range [][]string{{"rules", "test", filepath.Dir(pipe)}, {"check", "--rules", filepath.Dir(pipe), "--", "docker", "run", "nginx"}} {
+		code, _, stderr := run(t, t.Context(), World{}, args...)
+		if code != exitUsage || !strings.Contains(stderr, "pipe.yaml: it is not a regular file") {
+			t.Errorf("%s: code %d, stderr %q", args, code, stderr)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "below"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "below", "a.yaml"), []byte("a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("below/a.yaml", filepath.Join(dir, "b.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := fstest.TestFS(ruleFolder(filepath.Join(dir, "below")), "a.yaml"); err != nil {
+		t.Error(err)
+	}
+	if data, err := fs.ReadFile(ruleFolder(dir), "b.yaml"); err != nil || string(data) != "a" {
+		t.Errorf("through the link: %q, %v", data, err)
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,13 +23,13 @@ type config struct {
 	Mark int `yaml:"mark"`
 }
 
-func (a *app) config() (config, error) {
+func (a *app) config(ctx context.Context) (config, error) {
 	c := config{Mark: finding.DefaultMark}
 	name := a.configFile
 	if name == "" {
 		name = defaultConfig
 	}
-	data, err := readFile(name, maxConfigBytes)
+	data, err := readFile(ctx, name, maxConfigBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && a.configFile == "":
 		return c, nil
@@ -46,9 +47,9 @@ func (a *app) config() (config, error) {
 
 // envKey reads the key that environment values are hashed with. Without one
 // the hashes are left out.
-func (a *app) envKey() ([]byte, error) {
+func (a *app) envKey(ctx context.Context) ([]byte, error) {
 	name := filepath.Join(a.state, "env.key")
-	key, err := readFile(name, 1<<10)
+	key, err := readFile(ctx, name, 1<<10)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		return nil, nil

@@ -41,7 +41,7 @@ Values of environment variables and passwords are not in it.`,
 				return err
 			}
 			if output != "" {
-				err = replaceFile(output, write)
+				err = replaceFile(c.Context(), output, write)
 			} else {
 				err = write(a.stdout)
 			}

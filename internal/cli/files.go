@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds of what is read from files that the user names.
@@ -20,17 +23,41 @@ const (
 	maxRunLineBytes = 16 << 20
 )
 
-// readFile reads a file of at most limit bytes.
-func readFile(name string, limit int64) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
+// await gives what do gives, or the error of ctx if that ends first. Then do is
+// left to itself, so it must change nothing; the program is about to end.
+func await[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > limit {
-		return nil, tooLong(name, limit)
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
 	}
-	return readAll(f, name, limit)
+}
+
+// readFile reads a file of at most limit bytes. It may be a pipe, such as a
+// shell's <(…), on which nothing comes, so the end of ctx ends it.
+func readFile(ctx context.Context, name string, limit int64) ([]byte, error) {
+	return await(ctx, func() ([]byte, error) {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > limit {
+			return nil, tooLong(name, limit)
+		}
+		return readAll(f, name, limit)
+	})
 }
 
 // readAll is readFile for what is open already.
@@ -52,8 +79,32 @@ func tooLong(name string, limit int64) error {
 	return fmt.Errorf("%s is longer than %d MiB", name, limit>>20)
 }
 
-// readRunLineFile reads a file that a run line names.
-func readRunLineFile(name string) ([]byte, error) { return readFile(name, maxRunLineBytes) }
+// ruleFolder is a folder of rule files. Unlike os.DirFS it refuses to open a pipe
+// or a device, which nobody means by a rule, and for which opening or reading may
+// wait without end.
+type ruleFolder string
+
+// Open opens a file or a folder.
+func (dir ruleFolder) Open(name string) (fs.File, error) {
+	refuse := func(err error) (fs.File, error) { return nil, &fs.PathError{Op: "open", Path: name, Err: err} }
+	if !fs.ValidPath(name) {
+		return refuse(fs.ErrInvalid)
+	}
+	// O_NONBLOCK opens a pipe without waiting for its other end (fifo(7)).
+	f, err := os.OpenFile(filepath.Join(string(dir), name), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		f.Close()
+		return refuse(err)
+	}
+	return f, nil
+}
 
 // checkOutput refuses a file for -o that cannot be, before the work is done; ""
 // is none.
@@ -74,8 +125,8 @@ func checkOutput(name string) error {
 // replaceFile has a file written whole or not at all: a file that was there
 // stays as it was until the new one is complete, and its mode and the links that
 // lead to it stay for good. What is no regular file (a pipe, a terminal) is
-// written to.
-func replaceFile(name string, write func(io.Writer) error) error {
+// written to, and the end of ctx ends the wait for who reads it.
+func replaceFile(ctx context.Context, name string, write func(io.Writer) error) error {
 	mode := fs.FileMode(0o666)
 	info, err := os.Stat(name)
 	switch {
@@ -83,7 +134,8 @@ func replaceFile(name string, write func(io.Writer) error) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return writeTo(name, os.O_WRONLY, 0, write)
+		_, err := await(ctx, func() (struct{}, error) { return struct{}{}, writeTo(ctx, name, os.O_WRONLY, 0, write) })
+		return err
 	default:
 		mode = info.Mode().Perm()
 		// /dev/stdout leads to a file where it is redirected; the link must stay.
@@ -94,19 +146,20 @@ func replaceFile(name string, write func(io.Writer) error) error {
 	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"-"+rand.Text()[:8])
 	// os.Rename on success leaves nothing to remove.
 	defer os.Remove(temp)
-	if err := writeTo(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, write); err != nil {
+	if err := writeTo(ctx, temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, write); err != nil {
 		return err
 	}
 	return os.Rename(temp, name)
 }
 
-// writeTo opens, writes and closes; a regular file is on the disk then.
-func writeTo(name string, flag int, mode fs.FileMode, write func(io.Writer) error) error {
+// writeTo opens, writes until ctx ends, and closes; a regular file is on the disk
+// then.
+func writeTo(ctx context.Context, name string, flag int, mode fs.FileMode, write func(io.Writer) error) error {
 	f, err := os.OpenFile(name, flag, mode)
 	if err != nil {
 		return err
 	}
-	err = write(f)
+	err = write(until{ctx, f})
 	if err == nil && flag&os.O_CREATE != 0 {
 		err = f.Sync()
 	}
@@ -129,7 +182,24 @@ func (u until) Write(p []byte) (int, error) {
 // print writes text for standard output.
 func (a *app) print(text string) error {
 	if _, err := io.WriteString(a.stdout, text); err != nil {
-		return &failure{code: exitUnable, message: "standard output can't be written", err: err}
+		return unwritten(err)
 	}
 	return nil
+}
+
+func unwritten(err error) error {
+	return &failure{code: exitUnable, message: "standard output can't be written", err: err}
+}
+
+// remembering is a writer that keeps its first error, for what writes without
+// looking at errors: cobra prints help so.
+type remembering struct {
+	io.Writer
+	err error
+}
+
+func (r *remembering) Write(p []byte) (int, error) {
+	n, err := r.Writer.Write(p)
+	r.err = cmp.Or(r.err, err)
+	return n, err
 }

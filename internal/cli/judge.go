@@ -100,7 +100,7 @@ func loadRules[Ours any](load func(ours Ours, theirs fs.FS, name string) (*rule.
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("--rules %s is not a folder", dir), err: err}
 	}
-	return load(ours, os.DirFS(dir), dir)
+	return load(ours, ruleFolder(dir), dir)
 }
 
 // judge makes the report of facts. A mark of 0 makes one without a score.
@@ -154,8 +154,8 @@ func (a *app) write(ctx context.Context, r finding.Report, j *judging, form stri
 	if j.output == "" {
 		err = write(a.stdout)
 	} else {
-		err = replaceFile(j.output, func(w io.Writer) error {
-			return write(term.New(term.Config{Writer: until{ctx, w}, UTF8: true}))
+		err = replaceFile(ctx, j.output, func(w io.Writer) error {
+			return write(term.New(term.Config{Writer: w, UTF8: true}))
 		})
 	}
 	if err != nil {

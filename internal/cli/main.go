@@ -61,11 +61,15 @@ func Run(ctx context.Context, w World) int {
 	root := a.root()
 	root.SetArgs(w.Args)
 	root.SetIn(w.Stdin)
-	root.SetOut(w.Stdout)
+	help := &remembering{Writer: w.Stdout}
+	root.SetOut(help)
 	root.SetErr(w.Stderr)
 	err := root.ExecuteContext(ctx)
 	if a.stderr == nil {
 		a.streams()
+	}
+	if err == nil && help.err != nil {
+		err = unwritten(help.err)
 	}
 	// A report that is out already stands, with its own code.
 	if ctx.Err() != nil && err != nil && !errors.Is(err, errFindings) {

@@ -214,9 +214,9 @@ func (a *app) rulesTestCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [DIR]",
 		Short: "Run the tests inside rule files",
-		Long: `test runs the tests that rules carry, ours or, where DIR is named, those in it
-alone, and demands that some test notices when a part of a rule's condition is
-replaced by true or by false.`,
+		Long: `test runs the tests that rules carry, ours or, where DIR is named, those of the
+rule files (.yaml) in and below that folder alone. It demands that some test
+notices when a part of a rule's condition is replaced by true or by false.`,
 		Example: "  plimsoll rules test\n  plimsoll rules test ./my-rules",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 || len(args) == 1 && dir != "" {
@@ -263,5 +263,5 @@ func rulesToTest(dir string) (*rule.Set, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%s is not a folder", path.Clean(dir)), err: err}
 	}
-	return rule.Load(nil, os.DirFS(dir), dir)
+	return rule.Load(nil, ruleFolder(dir), dir)
 }

@@ -246,7 +246,7 @@ func TestAListThatIsRefusedOrOddIsAnError(t *testing.T) {
 		want string
 	}{
 		"refused": {&fake{before: refusing(http.StatusForbidden, "/containers/json")}, "refused"},
-		"no id":   {&fake{answers: map[string][]byte{"/containers/json": []byte(`[{"Names":["/web"]}]`)}}, "container 0 of the engine's list: it has no Id"},
+		"no id":   {&fake{answers: map[string][]byte{"/containers/json": []byte(`[{"Names":["/web"]}]`)}}, "container 0 of the engine's list: \"Id\" is missing"},
 		"odd id":  {&fake{answers: map[string][]byte{"/containers/json": []byte(`[{"Id":7}]`)}}, "container 0"},
 		"empty":   {&fake{}, ""},
 	} {

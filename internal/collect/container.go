@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -42,7 +43,7 @@ func readList(list []json.RawMessage) ([]listedContainer, error) {
 		}
 		err := decode("the engine's list of containers", raw, &body)
 		if err == nil && body.ID == "" {
-			err = errors.New("it has no Id")
+			err = &strict.Error{Field: "Id", Msg: `"Id" is missing`}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading container %d of the engine's list: %w", i, err)
@@ -135,6 +136,15 @@ func (c *collector) container(ctx context.Context, all *containers, a inspected)
 		all.specs[a.at] = unseenContainer(l, reasonUnreadable)
 		return nil
 	}
+	// The list has said these two.
+	if spec.ID == "" {
+		spec.ID = l.id
+		spec.Reveal("id")
+	}
+	if spec.Name == "" {
+		spec.Name = l.name
+		spec.Reveal("name")
+	}
 	imageFacts(&spec, image)
 	c.fileFacts(&spec)
 	if err := c.execs(ctx, &spec, execs); err != nil {
@@ -202,6 +212,7 @@ func (c *collector) execs(ctx context.Context, s *workload.Spec, ids []string) e
 		return nil
 	}
 	s.Reveal("live.execs")
+	var inherit []int // the container's user
 	for _, id := range slices.Sorted(slices.Values(ids)) {
 		raw, err := c.Client.ExecInspect(ctx, id)
 		if errors.Is(err, engine.ErrNotFound) {
@@ -228,8 +239,16 @@ func (c *collector) execs(ctx context.Context, s *workload.Spec, ids []string) e
 			continue
 		}
 		if body.Running {
+			if execUser(body.ProcessConfig.User, "") == "" {
+				inherit = append(inherit, len(s.Live.Execs))
+			}
 			s.Live.Execs = append(s.Live.Execs, workload.Exec{ID: id, User: execUser(body.ProcessConfig.User, s.User),
 				Privileged: body.ProcessConfig.Privileged, PID: body.Pid})
+		}
+	}
+	for _, i := range inherit {
+		if !isSeen(s, "user") {
+			s.Hide(fmt.Sprintf("live.execs[%d].user", i), reasonSilent)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -78,9 +79,11 @@ func (c *Client) unreachable(err error) error {
 	var dns *net.DNSError
 	switch {
 	case c.addr.scheme == "unix" && errors.Is(err, fs.ErrPermission):
-		e.hint = socketAccessOf(c.addr.path).hint()
+		e.hint = socketAccessOf(c.addr.path).hint("plimsoll audit" + c.hostFlag())
 	case errors.Is(err, fs.ErrNotExist):
 		e.hint = "There is no such socket: no engine has been started here. " + c.origin() + " Start it, or name another engine:" + start
+	case c.addr.scheme == "unix" && errors.Is(err, syscall.ECONNREFUSED) && isNoSocket(c.addr.path):
+		e.hint = "It is no socket. " + c.origin() + " Name another engine:\n  plimsoll audit --host unix://" + defaultSocket
 	case c.addr.scheme == "unix" && errors.Is(err, syscall.ECONNREFUSED):
 		e.hint = "The socket is there, but nothing listens on it: the engine has stopped. " + c.origin() + " Start it, or name another engine:" + start
 	case c.addr.scheme == "unix":
@@ -94,6 +97,33 @@ func (c *Client) unreachable(err error) error {
 	}
 	return e
 }
+
+// isNoSocket is true for a file or a folder: the system refuses a connection to
+// one as it does where nobody listens (unix(7)).
+func isNoSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&fs.ModeSocket == 0
+}
+
+// hostFlag names the engine to the same command as somebody else, who may not
+// have our environment; it is empty for the default.
+func (c *Client) hostFlag() string {
+	if c.endpoint.Source == "" || c.endpoint.Source == "the default" {
+		return ""
+	}
+	return " --host " + quote(c.endpoint.Address)
+}
+
+// quote writes a word as a POSIX shell reads it.
+func quote(word string) string {
+	if !strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(plainInShell, r) }) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// plainInShell are the characters that a shell takes as they are.
+const plainInShell = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%"
 
 // origin says where the address came from, unless it is the default.
 func (c *Client) origin() string {

@@ -26,7 +26,8 @@ func TestUnreachableSocket(t *testing.T) {
 		{"no socket", dead + "2", "the default", "no such file or directory", "where docker looks when it is told nothing else"},
 		{"no socket, named", dead + "2", "DOCKER_HOST", "no such file or directory", "That address comes from DOCKER_HOST. Start it"},
 		{"nobody listens", dead, "--host", "connection refused", "nothing listens on it: the engine has stopped"},
-		{"a file", file, "--host", "connection refused", "nothing listens"},
+		{"a file", file, "--host", "connection refused", "It is no socket. That address comes from --host."},
+		{"a folder", filepath.Dir(file), "DOCKER_HOST", "connection refused", "It is no socket. That address comes from DOCKER_HOST."},
 		{"a path under a file", file + "/x", "--host", "not a directory", "It may not be a socket."},
 		{"a path too long for a socket", "/" + strings.Repeat("a", 120), "--host", "invalid argument", "It may not be a socket."},
 	} {
@@ -222,7 +223,7 @@ func TestPermissionHints(t *testing.T) {
 	} {
 		a := base
 		tc.with(&a)
-		hint := a.hint()
+		hint := a.hint("plimsoll audit")
 		for _, w := range tc.want {
 			if !strings.Contains(hint, w) {
 				t.Errorf("%s: got %q, want %q in it", tc.name, hint, w)
@@ -230,6 +231,28 @@ func TestPermissionHints(t *testing.T) {
 		}
 		if strings.Contains(hint, tc.not) {
 			t.Errorf("%s: got %q, with %q in it", tc.name, hint, tc.not)
+		}
+	}
+}
+
+// TestHostIsKept: the command to repeat names the engine that was named, and no
+// more where it was the default.
+func TestHostIsKept(t *testing.T) {
+	for _, tc := range []struct{ address, source, want string }{
+		{"unix:///srv/engine.sock", "--host", "plimsoll audit --host unix:///srv/engine.sock"},
+		{"unix:///srv/engine.sock", "DOCKER_HOST", "plimsoll audit --host unix:///srv/engine.sock"},
+		{"unix:///srv/my engine's.sock", "--host", `plimsoll audit --host 'unix:///srv/my engine'\''s.sock'`},
+		{"unix:///var/run/docker.sock", "the default", "plimsoll audit"},
+	} {
+		c := clientOf(t, Config{Endpoint: Endpoint{Address: tc.address, Source: tc.source}})
+		again := "plimsoll audit" + c.hostFlag()
+		if again != tc.want {
+			t.Errorf("%s from %s: %s, want %s", tc.address, tc.source, again, tc.want)
+		}
+		for _, a := range []socketAccess{{user: "mei", stat: os.ErrPermission}, {user: "mei", group: "docker", mode: 0o660}} {
+			if hint := a.hint(again); !strings.Contains(hint, "sudo "+again+"\n") {
+				t.Errorf("the hint is %q", hint)
+			}
 		}
 	}
 }

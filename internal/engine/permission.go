@@ -60,8 +60,9 @@ func socketAccessOf(path string) socketAccess {
 	return a
 }
 
-func (a socketAccess) hint() string {
-	const other = "\n  sudo plimsoll audit\n  plimsoll audit --host ssh://harbour-1"
+// hint says what to do; again is the command to repeat.
+func (a socketAccess) hint(again string) string {
+	other := "\n  sudo " + again + "\n  plimsoll audit --host ssh://harbour-1"
 	switch {
 	case a.stat != nil:
 		return fmt.Sprintf("The folder of the socket is closed to %s. Run it with sudo, or name another engine:", a.user) + other
@@ -76,7 +77,7 @@ func (a socketAccess) hint() string {
 			"a security module, or a sandbox around plimsoll. Run it with sudo, or name another engine:", a.user, a.group) + other
 	case a.member:
 		return fmt.Sprintf("%s is in the group %s, which owns the socket, but has not logged in since. "+
-			"Log in again, or try it now:\n  sg %s 'plimsoll audit'", a.user, a.group, a.group)
+			"Log in again, or try it now:\n  sg %s %s", a.user, a.group, a.group, quote(again))
 	}
 	hint := fmt.Sprintf("The socket belongs to the group %s, and %s is not in it. Run it with sudo, or name another engine:", a.group, a.user) + other
 	if a.named {

@@ -122,7 +122,8 @@ func child(path, name string) string {
 // Decode reads a document that Encode wrote, or that a person made of one. An
 // unknown key, a key given twice, or anything after the document is an error
 // with its line and field; so is a document without "unseen", and an entry there
-// that names no fact, for both would hide what is hidden. Any other key that is
+// that names no fact, for both would hide what is hidden. An entry for every
+// container ("containers[*].tty"), or for a whole one, becomes one for each fact. Any other key that is
 // missing or null is unseen.
 func Decode(file string, data []byte) (*Facts, error) {
 	tree, err := strict.Tree(file, data)
@@ -142,44 +143,30 @@ func Decode(file string, data []byte) (*Facts, error) {
 	if list := tree.Get("unseen"); list == nil || list.Kind == strict.Null {
 		return nil, fmt.Errorf("%s: it does not say what is unseen: add \"unseen\", a list of what was not observed or []", file)
 	}
-	reasons := map[string]string{}
+	known := namer{fields: map[reflect.Type]map[string]int{}}
 	for i, u := range f.Unseen {
-		if !isPath(u.Path) || u.Reason == "" {
+		if u.Path == "" || u.Reason == "" {
 			return nil, fmt.Errorf("%s: unseen[%d]: write the path of a fact, such as \"daemon.seccomp\" or \"containers[3].mounts\", and a reason", file, i)
 		}
-		reasons[u.Path] = u.Reason
+		if hint, ok := known.names(f, u.Path); !ok {
+			return nil, tree.Get("unseen").Items[i].Get("path").Fail(fmt.Sprintf("unseen[%d]: %q names no fact", i, u.Path), hint)
+		}
+	}
+	f.Unseen = f.spread(f.Unseen)
+	said := map[string]bool{}
+	for _, u := range f.Unseen {
+		said[u.Path] = true
 	}
 	for _, path := range absent(tree, reflect.TypeFor[Facts](), "") {
 		if path == "unseen" {
 			continue
 		}
-		if _, said := reasons[path]; !said {
+		if !said[path] {
 			f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "the facts do not say it"})
 		}
 	}
 	f.share()
 	return f, nil
-}
-
-// isPath is true for the path of a fact as workload.Unseen has it.
-func isPath(path string) bool {
-	const names, digits = "abcdefghijklmnopqrstuvwxyz_0123456789", "0123456789"
-	for part := range strings.SplitSeq(strings.TrimSuffix(path, workload.Open), ".") {
-		name, rest, indexed := strings.Cut(part, "[")
-		if name == "" || strings.Trim(name, names) != "" {
-			return false
-		}
-		for indexed {
-			at, after, closed := strings.Cut(rest, "]")
-			if !closed || at == "" || at != "*" && strings.Trim(at, digits) != "" {
-				return false
-			}
-			if rest, indexed = strings.CutPrefix(after, "["); !indexed && after != "" {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // absent lists the paths of t's fields that the tree lacks or has as null.

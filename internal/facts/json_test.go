@@ -2,6 +2,7 @@ package facts
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +134,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no JSON", "{", "<", "line 1"},
 		{"an unseen fact without a path", `"path": "daemon.no_new_privileges",`, "", "unseen"},
 		{"an unseen fact without a reason", `"reason": "too old"`, `"reason": ""`, "unseen"},
+		{"a misspelt unseen fact", `"path": "daemon.no_new_privileges"`, `"path": "daemon.no_new_priviliges"`, "\"daemon.no_new_priviliges\" names no fact"},
+		{"an unseen fact that is not there", `"path": "daemon.no_new_privileges"`, `"path": "containers[99].tty"`, "\"containers[99].tty\" names no fact"},
 		{"an unseen fact of no shape", `"path": "daemon.no_new_privileges"`, `"path": "."`, "unseen"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -159,22 +162,68 @@ func TestUnseenIsSaid(t *testing.T) {
 	}
 }
 
-func TestIsPath(t *testing.T) {
-	for path, want := range map[string]bool{
-		"collected": true, "daemon.seccomp": true, "containers[3].mounts[0].resolved": true, "containers[3].ports[...]": true,
-		"mounts[*].source": true, "a[0][1]": true,
-		"": false, ".": false, "a.": false, ".a": false, "[0]": false, "a[": false, "a[]": false, "a[x]": false, "a[0]b": false, "a b": false,
-		"a[...].b": false, "[...]": false, "A": false,
+// TestUnseenNamesFacts: a path is one of the facts, in a list that was seen at a
+// position that it has.
+func TestUnseenNamesFacts(t *testing.T) {
+	f := sample(t)
+	f.Volumes = nil // not seen
+	names := namer{fields: map[reflect.Type]map[string]int{}}
+	for path, want := range map[string]string{
+		"collected": "", "daemon": "", "daemon.seccomp": "", "containers": "", "containers[...]": "", "containers[1]": "", "containers[*]": "",
+		"containers[1].mounts[0].resolved": "", "containers[1].ports[...]": "", "containers[*].mounts[*].source": "", "containers[*].mounts[7].source": "",
+		"containers.tty": "", "containers[0].labels.com.example.owner": "", "containers[01].env[...]": "", "containers[0].env_values[...]": "", "volumes[9].driver": "", "networks[0].options": "",
+
+		"daemon.secomp": `did you mean "daemon.seccomp"?`, "containers[0].priviledged": `did you mean "containers[0].privileged"?`,
+		"containers[*].mount[0].source": `did you mean "containers[*].mounts[0].source"?`, "deamon.seccomp": `did you mean "daemon.seccomp"?`,
+		"containers[2].tty": "containers has 2 elements", "containers[0].mounts[1]": "containers[0].mounts has 1 elements",
+		"host.name.first": `nothing below "host.name"`, "collected[0]": `nothing below "collected"`, "host[0]": `nothing below "host"`,
+		"networks[0].options[0]": "nothing below", "networks[0].options.": "nothing below",
+		"containers[x]": "a position is a number", "containers[": "a position", "containers[]": "a position", "containers[-1]": "a position",
+		"containers[...].tty": "a position", "containers[99999999999999999999]": "a position", "containers[0]tty": "nothing below",
+		"schema": "-", "unseen": "-", "x": "-", ".": "-", "host.": "-", ".host": "-", "Host": `did you mean "host"?`, "host name": "-", "[0]": "-",
 	} {
-		if got := isPath(path); got != want {
-			t.Errorf("%q: %t, want %t", path, got, want)
+		hint, ok := names.names(f, path)
+		if ok != (want == "") || want != "-" && !strings.Contains(hint, want) {
+			t.Errorf("%q: %t, %q, want %q", path, ok, hint, want)
+		}
+	}
+}
+
+// TestUnseenOfContainers: an entry may be about every container, or all of one,
+// and hides what the document has all the same.
+func TestUnseenOfContainers(t *testing.T) {
+	data, err := Encode(sample(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const old = `"path": "daemon.no_new_privileges"`
+	for path, want := range map[string][2][]string{
+		"containers[*].privileged":       {{"privileged"}, {"privileged"}},
+		"containers.privileged":          {{"privileged"}, {"privileged"}},
+		"containers[0].privileged":       {{"privileged"}, nil},
+		"containers[0]":                  {{"name", "privileged", "live", "mounts"}, nil},
+		"containers[*]":                  {{"name", "privileged", "live"}, {"name", "privileged", "live"}},
+		"containers[*].mounts[*].source": {{"mounts[*].source"}, {"mounts[*].source"}},
+	} {
+		f, err := Decode("facts.json", bytes.Replace(data, []byte(old), []byte(`"path": "`+path+`"`), 1))
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		for i := range want {
+			for _, p := range []string{"name", "privileged", "live", "mounts", "mounts[*].source"} {
+				hidden := slices.ContainsFunc(f.Containers[i].Unseen, func(u workload.Unseen) bool { return u.Path == p && u.Reason == "too old" })
+				if hidden != slices.Contains(want[i], p) && !(p == "mounts" && path == "containers[*]") {
+					t.Errorf("%s: of container %d is %s hidden: %t", path, i, p, hidden)
+				}
+			}
 		}
 	}
 }
 
 // FuzzDecode: what is read can be written and reads back to the same.
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"schema":"plimsoll/facts/1","host":{"name":"a"},"containers":[{"name":"b"},null],"unseen":[{"path":"x","reason":"y"}]}`))
+	f.Add([]byte(`{"schema":"plimsoll/facts/1","host":{"name":"a"},"containers":[{"name":"b"},null],"unseen":[{"path":"host.name","reason":"y"},{"path":"containers[*].tty","reason":"y"},{"path":"containers[1]","reason":"y"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		first, err := Decode("f", data)
 		if err != nil {

@@ -8,14 +8,24 @@ import (
 // Decode fills into, a pointer, from one JSON text, and lists the paths of the
 // keys that it does not know: what [Tree], [Value.Decode] and [Unknown] give
 // together, for less, since it reads the text once and makes no tree. The error
-// is the one that they give, and into is then filled in part.
+// is the one that they give, and into is then filled in part. A field of type
+// [Missing] in into gets the keys that should be there and are not.
 func Decode(file string, data []byte, into any) (unknown []string, err error) {
 	p, place, err := planFor(into)
 	if err != nil {
 		return nil, err
 	}
 	f := newFiller(&document{file: file, data: data}, 0, len(data))
-	switch err = f.whole(p, place); {
+	err = f.whole(p, place)
+	if err == nil && f.lacks && p.report >= 0 {
+		// Rare, so that a tree may find out which.
+		root, err := Tree(file, data)
+		if err != nil {
+			return nil, err
+		}
+		root.report(p, place)
+	}
+	switch {
 	case err == nil && len(f.unknown) == 0:
 		return nil, nil
 	case err == nil:
@@ -45,6 +55,9 @@ func (v *Value) Decode(into any) error {
 		return v.explain(place.Type(), err)
 	}
 	f.giveBack()
+	if f.lacks && p.report >= 0 {
+		v.report(p, place)
+	}
 	return nil
 }
 

@@ -16,6 +16,8 @@ type filler struct {
 	// unknown has the keys that were skipped, as paths that begin at the value
 	// being filled: whoever fills a part of it puts the step to the part before.
 	unknown []string
+	// lacks is true when a required key was not there.
+	lacks bool
 	// chunk holds short texts next to each other, since to make each alone takes
 	// a good part of the time. One that is kept keeps its chunk.
 	chunk strings.Builder
@@ -188,6 +190,7 @@ func (f *filler) fillStruct(p *plan, into reflect.Value, depth int) error {
 		default:
 			filled[at.place/64] |= 1 << (at.place % 64)
 			next = at.place + 1
+			f.lacks = f.lacks || at.some && f.peek() == 'n'
 			err = f.fillField(at, into, depth+1)
 		}
 		if err != nil {
@@ -199,6 +202,7 @@ func (f *filler) fillStruct(p *plan, into reflect.Value, depth int) error {
 		}
 	}
 	f.members = cut(f.members, base)
+	f.lacks = f.lacks || p.lacks(filled)
 	if p.opaque {
 		f.unknown = f.unknown[:outside] // it knows everything: see Unknown
 	}

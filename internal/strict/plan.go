@@ -20,6 +20,8 @@ type plan struct {
 	key    mapKey                // of a map
 	keyMap reflect.Type          // of a map with keyOther: one with the same keys
 	fields map[string]*planField // of a struct
+	must   []uint64              // of a struct: a bit for each required field
+	report int                   // of a struct: the index of its field of type Missing, or -1
 	order  []*planField          // the same in the order of the Go fields
 }
 
@@ -47,7 +49,10 @@ type planField struct {
 	key   string
 	place int // in the order of the fields
 	plan  *plan
-	box   reflect.Type // for the option "string": a struct with one field of the type
+	// required is true for a key that a whole text has; some is true where null
+	// stands for nothing there, as no list, map or pointer is meant.
+	required, some bool
+	box            reflect.Type // for the option "string": a struct with one field of the type
 }
 
 var numberType = reflect.TypeFor[json.Number]()
@@ -82,7 +87,7 @@ func makePlan(t reflect.Type) *plan {
 	if p, ok := making.plans[t]; ok {
 		return p
 	}
-	p := &plan{typ: t, kind: t.Kind(), named: t.Name() != "", opaque: opaque(t, jsonNames)}
+	p := &plan{typ: t, kind: t.Kind(), report: -1, named: t.Name() != "", opaque: opaque(t, jsonNames)}
 	making.plans[t] = p
 	if pointer := reflect.PointerTo(t); pointer.Implements(jsonDecoder) {
 		p.own = ownJSON
@@ -113,6 +118,7 @@ func makePlan(t reflect.Type) *plan {
 		for i, f := range p.order {
 			f.place = i
 		}
+		p.require()
 	}
 	return p
 }

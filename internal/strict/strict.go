@@ -8,7 +8,8 @@
 //   - [JSON] fills a Go value and refuses whatever it does not know.
 //   - [Decode] fills a Go value, skips what it does not know and lists that. It
 //     is for documents that are trusted more but may be newer than this program,
-//     such as the engine's.
+//     such as the engine's. A field of type [Missing] gets what it should have
+//     found and did not.
 //   - [Tree] parses JSON into [Value], an ordered tree that keeps absent, null
 //     and [] apart and numbers as they were written. [Value.Decode] fills a Go
 //     value from a part of it; [Unknown] lists what was skipped.

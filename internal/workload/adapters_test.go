@@ -392,8 +392,10 @@ func TestWritableCgroups(t *testing.T) {
 
 // TestTakenOverMounts: the engine lists what came from other containers.
 func TestTakenOverMounts(t *testing.T) {
-	s, _, err := FromInspect([]byte(`{"Id":"x","Name":"/a","Config":{"Image":"a"},"HostConfig":{"VolumesFrom":["db"]},
-		"Mounts":[{"Type":"bind","Source":"/srv","Destination":"/in","RW":false,"Propagation":"rprivate"}]}`), Surroundings{})
+	s, _, err := FromInspect(answerWith(t, func(b *InspectBody) {
+		b.HostConfig.VolumesFrom = []string{"db"}
+		b.Mounts = []MountPoint{{Type: "bind", Source: "/srv", Destination: "/in", Propagation: "rprivate"}}
+	}), Surroundings{})
 	if err != nil {
 		t.Fatal(err)
 	}

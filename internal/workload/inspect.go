@@ -36,6 +36,9 @@ func (in *Inspected) PID() int { return int(in.body.State.Pid) }
 
 // Spec makes a Spec of the answer, and gives the exec sessions that it names.
 //
+// A key that every engine says and this answer does not leaves unseen what is
+// made of it.
+//
 // Processes and exec sessions are not in the answer: both are left unseen for
 // the collector, which Reveals what it finds.
 func (in *Inspected) Spec(around Surroundings) (Spec, []string, error) {
@@ -53,6 +56,7 @@ func (in *Inspected) Spec(around Surroundings) (Spec, []string, error) {
 	if err := b.liveState(raw); err != nil {
 		return Spec{}, nil, fmt.Errorf("container %s: %w", s.Name, err)
 	}
+	s.hideMissing(raw.Missing)
 	s.finish()
 	return s, raw.ExecIDs, nil
 }

@@ -28,6 +28,7 @@ const (
 	reasonVolume    = "the volume's options were not looked at"
 	reasonJoined    = "another container decides it"
 	reasonNoKey     = "no key to hash with"
+	reasonSilent    = "the engine does not say it"
 	reasonInside    = "it cannot be seen from inside"
 	reasonStopped   = "no process runs"
 	reasonFile      = "it is in a file that was not read"

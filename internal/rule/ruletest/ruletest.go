@@ -257,7 +257,7 @@ func container(t *rule.Test, around workload.Surroundings) (workload.Spec, error
 		}
 		return workload.FromCreate("app", body, around)
 	case !t.Inspect.IsZero():
-		body, err := toJSON(&t.Inspect)
+		body, err := answer(&t.Inspect)
 		if err != nil {
 			return workload.Spec{}, err
 		}
@@ -287,6 +287,36 @@ func overlay(name string, n *yaml.Node, into any) error {
 		err = fmt.Errorf("%s has no field %q", name, unknown[0])
 	}
 	return err
+}
+
+// answer is the whole answer of an engine of which a test gives a part: of the
+// rest, nothing was asked.
+func answer(n *yaml.Node) ([]byte, error) {
+	var given, whole map[string]any
+	if err := n.Decode(&given); err != nil {
+		return nil, err
+	}
+	blank, err := json.Marshal(workload.InspectBody{})
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(blank, &whole); err != nil {
+		return nil, err
+	}
+	putOver(whole, given)
+	return json.Marshal(whole)
+}
+
+// putOver sets in whole what is given, part by part.
+func putOver(whole, given map[string]any) {
+	for key, value := range given {
+		below, isPart := value.(map[string]any)
+		if part, is := whole[key].(map[string]any); is && isPart {
+			putOver(part, below)
+			continue
+		}
+		whole[key] = value
+	}
 }
 
 func toJSON(n *yaml.Node) ([]byte, error) {
