@@ -75,13 +75,20 @@ func (t *Type) Kind() Kind { return t.kind }
 // Elem is the type of the elements of a list or map, else nil.
 func (t *Type) Elem() *Type { return t.elem }
 
-// String is the type as CEL writes it.
-func (t *Type) String() string {
-	switch t.kind {
-	case List:
-		return "list(" + t.elem.String() + ")"
-	case Map:
-		return "map(" + t.key.String() + ", " + t.elem.String() + ")"
+// String is the type as CEL writes it, but no longer than somebody would read.
+func (t *Type) String() string { return t.shown(maxDepthShown) }
+
+// maxDepthShown is how deep a type is written.
+const maxDepthShown = 20
+
+func (t *Type) shown(depth int) string {
+	switch {
+	case depth == 0:
+		return "…"
+	case t.kind == List:
+		return "list(" + t.elem.shown(depth-1) + ")"
+	case t.kind == Map:
+		return "map(" + t.key.shown(depth-1) + ", " + t.elem.shown(depth-1) + ")"
 	}
 	return t.name
 }
@@ -153,6 +160,29 @@ func (b bindings) fits(want, arg *Type) bool {
 		return b.fits(want.key, arg.key) && b.fits(want.elem, arg.elem)
 	}
 	return want.is(arg)
+}
+
+// fitAll reports whether a function takes arguments of these types. What cannot
+// be compared stays what it is: a function that would lose sight of that does
+// not take it.
+func (b bindings) fitAll(f *Function, types []*Type) bool {
+	for i, want := range f.Args {
+		if !b.fits(want, types[i]) {
+			return false
+		}
+	}
+	for i, want := range f.Args {
+		if types[i].holdsOpaque() && (f.equates || !b.result(want).holdsOpaque()) {
+			return false
+		}
+	}
+	return true
+}
+
+// holdsOpaque reports whether something in values of the type has no use but in
+// functions that take it.
+func (t *Type) holdsOpaque() bool {
+	return t.kind == Opaque || t.elem != nil && t.elem.holdsOpaque()
 }
 
 // result is a signature's result with the parameters replaced.
