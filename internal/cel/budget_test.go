@@ -143,11 +143,12 @@ func TestPatterns(t *testing.T) {
 		"^[a-z0-9._-]+$":                          true,
 		"(?i)passwords?($|_|[0-9])":               true,
 		"(a{0,100}){0,9}":                         true,
+		"(?i)^[а-яё]+[À-ÿ]*$":                     true,
 		`(?i)\pL+`:                                true,
 		"(" + strings.Repeat("a", 99) + "){1000}": false,
 		"(?:(?:(?:" + strings.Repeat("a", 20) + "){0,9}){0,10}){0,10}": false,
 		`(?i)` + strings.Repeat(`\pL`, 100):                            false,
-		`(?i)` + strings.Repeat(`[B-\x{1e942}]`, 100):                  false,
+		`(?i)` + strings.Repeat(`[B-\x{1e942}]`, 9):                    false,
 	} {
 		text := "thing.name.matches(r'" + pattern + "')"
 		_, err := ourEnv().Metered().Compile(text)

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode/utf8"
 )
 
 // Bounds on patterns of expressions that are not trusted, in steps of their
@@ -92,8 +93,19 @@ func (c *checker) literalPattern(pattern *node) (steps uint64, err *SyntaxError)
 const (
 	tableCost       = 500
 	foldedTableCost = 5000
-	foldedRangeCost = 3000
+	lastFolded      = 0x1e943 // the last character that has a case
 )
+
+// foldedRangeCost is the cost of a range that ends and begins where the texts
+// meet. What is escaped may be any character.
+func foldedRangeCost(before, after string) uint64 {
+	from, _ := utf8.DecodeLastRuneInString(before)
+	to, _ := utf8.DecodeRuneInString(after)
+	if to == '\\' || to > lastFolded {
+		to = lastFolded
+	}
+	return uint64(max(to-from, 0)+0x80) / 4
+}
 
 // readingCost estimates what it takes to parse a pattern, before that is done.
 func readingCost(pattern string) uint64 {
@@ -108,10 +120,8 @@ func readingCost(pattern string) uint64 {
 		switch c := pattern[i]; {
 		case c == '\\' && (next == 'p' || next == 'P'):
 			cost += table
-		case c == '-' && folded && (next == '\\' || next >= 0x80):
-			cost += foldedRangeCost
-		case c == '-' && folded: // it ends within ASCII
-			cost += 50
+		case c == '-' && folded:
+			cost += foldedRangeCost(pattern[:i], pattern[i+1:])
 		}
 	}
 	return cost

@@ -3,12 +3,12 @@ package rule
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"slices"
+	"strings"
+	"sync"
 )
 
 // code is a rule's expressions, compiled when the rule is first used.

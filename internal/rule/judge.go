@@ -304,7 +304,12 @@ func (a *alike) has(found []finding.Finding) bool {
 	last := len(found) - 1
 	own := likenessOf(&found[last])
 	if a.known == nil && last-a.from < 16 {
-		return slices.ContainsFunc(found[a.from:last], func(f finding.Finding) bool { return likenessOf(&f) == own })
+		for i := a.from; i < last; i++ {
+			if likenessOf(&found[i]) == own {
+				return true
+			}
+		}
+		return false
 	}
 	if a.known == nil {
 		a.known = map[likeness]bool{}

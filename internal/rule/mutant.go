@@ -29,13 +29,13 @@ func (r *Rule) Mutants() ([]Mutant, error) {
 		}
 		return !p.Macro()
 	})
-	env := r.code.pass.env
-	if !r.Ours {
-		env = env.Metered() // with a bound of its own on the patterns
-	}
 	var mutants []Mutant
 	for _, part := range parts {
 		for _, by := range []bool{true, false} {
+			env := r.code.pass.env
+			if !r.Ours {
+				env = env.Metered() // with a bound of its own on patterns
+			}
 			pass, err := r.expression(environment{own: env}, "pass", Expression{Text: part.Replace(strconv.FormatBool(by)), node: r.Pass.node}, cel.BoolType)
 			if err != nil {
 				return nil, fmt.Errorf("%s: replacing a part of pass: %w", r.File, err)
