@@ -70,7 +70,7 @@ func TestCost(t *testing.T) {
 		"lists.range(999).map(i, 'a').join().matches('" + strings.Repeat("(a{0,100})*", 9) + "c')":      true,
 		"lists.range(999).map(i, 'a').join().matches('^a+$')":                                           false,
 		"lists.range(999).exists(i, 'a'.matches('(a{0,1000})*' + 'c'))":                                 true,
-		"'a'.matches('(' + " + long(999) + " + '){1000}')":                                              true,
+		"lists.range(999).all(i, 'a'.matches('(' + 'a){900}') || true)":                                 true,
 		"'a'.matches('(?i)' + lists.range(50).map(i, r'\\pL').join())":                                  true,
 		"'a'.matches('(?i)' + lists.range(50).map(i, r'[B-\\x{1e942}]').join())":                        true,
 		"lists.range(99).all(i, 'a'.matches('(?i)^[a-z]+' + '$'))":                                      false,
@@ -156,6 +156,19 @@ func TestPatterns(t *testing.T) {
 		if small != (err == nil) || !small && (wrong.Msg != "the pattern is too big" || text[wrong.Offset:wrong.Offset+2] != "r'") {
 			t.Errorf("%.50s: %v", pattern, err)
 		}
+	}
+	p, err := ourEnv().Metered().Compile("thing.name.matches('(' + 'aaaaaaaaaa){800}')")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := p.Eval(scope{}, false, NewBudget(1_000_000)); v.Kind() != Bool {
+		t.Errorf("a large pattern that is made: %v", v.Err())
+	}
+	if p, err = ourEnv().Metered().Compile("thing.name.matches('(' + 'aaaaaaaaaaaaaaaa){900}')"); err != nil {
+		t.Fatal(err)
+	}
+	if v := p.Eval(scope{}, false, NewBudget(1_000_000)); v.Err() == nil || v.Err().Error() != tooBig {
+		t.Errorf("one that is too large: %v", v.Err())
 	}
 	env := ourEnv().Metered()
 	compile := func(count int) error {

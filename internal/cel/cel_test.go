@@ -72,6 +72,7 @@ func TestRefused(t *testing.T) {
 		{"thing.on ? path('/a') : free", "thing", "dyn cannot stand beside path"},
 		{"thing." + strings.Repeat("a", 5000), "aaa", "undefined field '" + strings.Repeat("a", 100) + "…'"},
 		{strings.Repeat("[", 40) + "1" + strings.Repeat("]", 40) + " + 1", "[[", "list(…"},
+		{"[1]" + strings.Repeat(".map(x, [x])", 200), "[1].map(", "lists and maps are too deep"},
 		{strings.Repeat("1+", 60_000) + "1", "1+1+", "the expression is too long"},
 	} {
 		_, err := pathEnv().Compile(tc.text)
@@ -262,7 +263,7 @@ func TestLongAndNested(t *testing.T) {
 	for range 40 {
 		nested = "dyn(has(" + nested + ")).a"
 	}
-	for _, text := range []string{nested, "free" + strings.Repeat(".b", 40_000)} {
+	for _, text := range []string{nested, "[1]" + strings.Repeat(".map(x, [x])", 98), "free" + strings.Repeat(".b", 40_000)} {
 		if _, err := ourEnv().Compile(text); err != nil {
 			t.Errorf("%.40s: %v", text, err)
 		}

@@ -40,6 +40,9 @@ func (c *checker) expr(n *node) (code run, err *SyntaxError) {
 	if code, err = c.operation(n); err != nil {
 		return nil, err
 	}
+	if n.typ.depth > maxNesting {
+		return nil, wrong(n, "lists and maps are too deep inside each other")
+	}
 	return c.paid(code), nil
 }
 

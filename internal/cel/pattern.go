@@ -13,6 +13,7 @@ import (
 const (
 	maxPattern  = 10_000
 	maxPatterns = 100_000
+	tooBig      = "the pattern is too big"
 )
 
 // matches is matches() with a pattern that is only known when it runs. It makes
@@ -27,7 +28,9 @@ func matches(f *frame, text, pattern string) Value {
 		if err != nil {
 			return failed("%.100v", err)
 		}
-		steps = stepsOf(parsed)
+		if steps = stepsOf(parsed); steps > maxPattern {
+			return failed(tooBig)
+		}
 		if !f.spend(steps) || !f.spend(times(steps, textWeight(len(text)))) {
 			return without()
 		}
@@ -75,7 +78,7 @@ func (c *checker) literalPattern(pattern *node) (steps uint64, err *SyntaxError)
 		return 0, nil
 	}
 	if !total.Spend(readingCost(pattern.value.text)) {
-		return 0, wrong(pattern, "the pattern is too big")
+		return 0, wrong(pattern, tooBig)
 	}
 	parsed, wrongPattern := syntax.Parse(pattern.value.text, syntax.Perl)
 	if wrongPattern != nil {
@@ -83,7 +86,7 @@ func (c *checker) literalPattern(pattern *node) (steps uint64, err *SyntaxError)
 	}
 	steps = stepsOf(parsed)
 	if steps > maxPattern || !total.Spend(steps) {
-		return 0, wrong(pattern, "the pattern is too big")
+		return 0, wrong(pattern, tooBig)
 	}
 	return steps, nil
 }

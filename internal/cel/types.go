@@ -41,6 +41,8 @@ type Type struct {
 	elem *Type // of a list or map
 	of   reflect.Type
 
+	depth int // of lists and maps inside each other
+
 	once   sync.Once
 	fields map[string]*field
 }
@@ -60,10 +62,12 @@ var (
 )
 
 // ListOf is the type of lists of an element type.
-func ListOf(elem *Type) *Type { return &Type{kind: List, elem: elem} }
+func ListOf(elem *Type) *Type { return &Type{kind: List, elem: elem, depth: elem.depth + 1} }
 
 // MapOf is the type of maps.
-func MapOf(key, elem *Type) *Type { return &Type{kind: Map, key: key, elem: elem} }
+func MapOf(key, elem *Type) *Type {
+	return &Type{kind: Map, key: key, elem: elem, depth: elem.depth + 1}
+}
 
 // OpaqueOf is a type of its own by name, for values that have no use but in
 // functions that take them: nothing else compares or converts them.

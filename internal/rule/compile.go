@@ -53,7 +53,7 @@ func (p *parts) judged() []*expression {
 func (p *parts) all() []*expression { return append(p.judged(), p.evidence...) }
 
 // userBudget bounds what one rule of a user's may cost for one subject, with all
-// its expressions, elements and texts: a simple comparison is five, and thousands
+// its expressions, elements and texts: a simple comparison is ten, and thousands
 // of containers are judged. Ours cost what they cost.
 const userBudget = 1_000_000
 
