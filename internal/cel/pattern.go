@@ -17,7 +17,7 @@ const (
 )
 
 // matches is matches() with a pattern that is only known when it runs. It makes
-// the pattern's program, and may take each step of that for each character.
+// the pattern's program, and runs it.
 func matches(f *frame, text, pattern string) Value {
 	var steps uint64
 	if f.budget != nil {
@@ -31,7 +31,7 @@ func matches(f *frame, text, pattern string) Value {
 		if steps = stepsOf(parsed); steps > maxPattern {
 			return failed(tooBig)
 		}
-		if !f.spend(steps) || !f.spend(times(steps, textWeight(len(text)))) {
+		if !f.spend(steps) || !f.spend(runningCost(steps, text)) {
 			return without()
 		}
 	}
@@ -40,6 +40,12 @@ func matches(f *frame, text, pattern string) Value {
 		return failed("%.100v", err)
 	}
 	return BoolValue(re.MatchString(text))
+}
+
+// runningCost is the cost of a program that may take each of its steps for each
+// character. It takes most of them for few.
+func runningCost(steps uint64, text string) uint64 {
+	return 1 + times(steps, textWeight(len(text)))/8
 }
 
 // matchesLiteral is matches() with a pattern that is written there.
@@ -59,7 +65,7 @@ func (c *checker) matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
 			return v
 		case v.kind != String:
 			return noOverload("matches", v)
-		case f.budget != nil && !f.spend(times(steps, textWeight(len(v.text)))):
+		case f.budget != nil && !f.spend(runningCost(steps, v.text)):
 			return without()
 		}
 		return BoolValue(re.MatchString(v.text))

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/workload"
+	"github.com/plimsoll/plimsoll/rules"
 )
 
 // theirs makes a set of one rule of a user's with the lines given.
@@ -99,6 +102,35 @@ func TestBudgetIsOfOneSubject(t *testing.T) {
 func TestOursHaveNoBudget(t *testing.T) {
 	if f := judgeSpec(t, ruleOf(t, "pass: lists.range(1000).all(i, lists.range(1000).all(j, i + j >= 0))"), `{"Image":"nginx"}`); f[0].Status != finding.Pass {
 		t.Errorf("is %s: %s", f[0].Status, f[0].Reason)
+	}
+}
+
+// TestRulesLikeOursFitTheBudget: who writes rules as we do gets the verdicts that
+// we get, of a container that has much of everything, and takes a small part of
+// the budget.
+func TestRulesLikeOursFitTheBudget(t *testing.T) {
+	f := liveFacts(t)
+	for i := range 300 {
+		f.Containers[0].Env = append(f.Containers[0].Env, fmt.Sprint("SOME_SETTING_OF_THE_PROGRAM_", i))
+	}
+	ours, err := Load(rules.Files, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := Load(nil, rules.Files, "rules.d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := ours.Judge(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := theirs.Judge(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
