@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,8 @@ func agree(t errorer, env *reference.Env, text string, unseen ...string) bool {
 			continue // the reference gives nothing for a position that is unknown
 		case got.kind == Unknown && want == "an error":
 			continue // of several operands that have no value, it picks another
+		case got.kind == Error && overText.MatchString(got.Err().Error()):
+			continue // the reference takes an empty text for an empty list
 		case got.kind == Error && strings.Contains(got.Err().Error(), "the zone of a machine"):
 			continue // by which a verdict would hang on the machine
 		case got.kind == Error && strings.Contains(got.Err().Error(), "unsupported key"):
@@ -237,6 +240,9 @@ func agree(t errorer, env *reference.Env, text string, unseen ...string) bool {
 	}
 	return true
 }
+
+// overText is the error of a macro that goes over a text.
+var overText = regexp.MustCompile(`^no such overload: (all|exists|exists_one|filter|map|sortBy) of string$`)
 
 // inAnyOrder compares what was made of a map, whose keys the reference gives in
 // any order.
