@@ -33,14 +33,7 @@ func (c *checker) call(n *node) (run, *SyntaxError) {
 			continue
 		}
 		b := bindings{}
-		if fits := func() bool {
-			for i, want := range f.Args {
-				if !b.fits(want, types[i]) {
-					return false
-				}
-			}
-			return true
-		}(); !fits {
+		if !b.fitAll(f, types) {
 			continue
 		}
 		fit = append(fit, f)
@@ -59,7 +52,7 @@ func (c *checker) call(n *node) (run, *SyntaxError) {
 	}
 	n.typ = result
 	if name == "matches" && args[1].kind == literalNode {
-		return matchesLiteral(args[1], codes[0])
+		return c.matchesLiteral(args[1], codes[0])
 	}
 	return invoke(name, fit, codes, types), nil
 }
@@ -81,9 +74,9 @@ func (c *checker) qualified(n *node) string {
 }
 
 func (c *checker) noFunction(n *node, name string, method bool) *SyntaxError {
-	e := wrong(n, "there is no function %s()", name)
+	e := wrong(n, "there is no function %s()", brief(name))
 	if method {
-		e.Msg, e.Offset = "there is no method "+name+"()", int(n.args[0].to)+1
+		e.Msg, e.Offset = "there is no method "+brief(name)+"()", int(n.args[0].to)+1
 	}
 	e.Word, e.Known = name, c.env.callable()
 	return e
@@ -106,10 +99,9 @@ func unfit(name string, method bool, types []*Type) string {
 }
 
 // without is what comes of values of which one is none: what all the unknown
-// ones lack, or else the first error. Where all are values, the limit of cost was
-// reached.
+// ones lack, or else the first error. Where all are values, the budget is spent.
 func without(values ...Value) Value {
-	out := ErrorValue(errCost)
+	out := ErrorValue(ErrBudget)
 	for i := len(values) - 1; i >= 0; i-- {
 		switch v := values[i]; {
 		case v.kind == Unknown && out.kind == Unknown:
@@ -133,7 +125,7 @@ func invoke(name string, fit []*Function, codes []run, types []*Type) run {
 		a := codes[0]
 		return func(fr *frame) Value {
 			x := a(fr)
-			if x.special() || !fr.spend(f.price(x, Value{})) {
+			if x.special() || fr.pays(f) && !fr.spend(f.cost([]Value{x}, fr.budget.left)) {
 				return without(x)
 			}
 			return f.One(x)
@@ -142,7 +134,7 @@ func invoke(name string, fit []*Function, codes []run, types []*Type) run {
 		a, b := codes[0], codes[1]
 		return func(fr *frame) Value {
 			x, y := a(fr), b(fr)
-			if x.special() || y.special() || !fr.spend(f.price(x, y)) {
+			if x.special() || y.special() || fr.pays(f) && !fr.spend(f.cost([]Value{x, y}, fr.budget.left)) {
 				return without(x, y)
 			}
 			return f.Two(x, y)
@@ -151,25 +143,27 @@ func invoke(name string, fit []*Function, codes []run, types []*Type) run {
 	return picked(name, fit, codes)
 }
 
+// pays reports whether a call is to be paid by what its function does.
+func (f *frame) pays(fn *Function) bool { return f.budget != nil && fn.cost != nil }
+
 // picked calls the first function that takes the values.
 func picked(name string, fit []*Function, codes []run) run {
 	return func(fr *frame) Value {
-		args := make([]Value, len(codes), len(codes)+2)
+		args := make([]Value, len(codes))
 		for i, code := range codes {
 			args[i] = code(fr)
 		}
 		if slices.ContainsFunc(args, Value.special) {
 			return without(args...)
 		}
-		first := append(args, Value{}, Value{})
 		for _, f := range fit {
 			if !f.takes(args) {
 				continue
 			}
-			if !fr.spend(f.price(first[0], first[1])) {
+			if fr.pays(f) && !fr.spend(f.cost(args, fr.budget.left)) {
 				return without()
 			}
-			return f.apply(args)
+			return f.apply(fr, args)
 		}
 		return noOverload(name, args...)
 	}
@@ -188,8 +182,10 @@ func (f *Function) takes(args []Value) bool {
 	return true
 }
 
-func (f *Function) apply(args []Value) Value {
+func (f *Function) apply(fr *frame, args []Value) Value {
 	switch {
+	case f.framed != nil:
+		return f.framed(fr, args)
 	case f.One != nil:
 		return f.One(args[0])
 	case f.Two != nil:

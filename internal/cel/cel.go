@@ -1,7 +1,6 @@
 package cel
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +13,9 @@ type Env struct {
 	name      string
 	typ       *Type
 	functions map[string][]*Function
+	// patterns is what is left for the patterns of metered expressions, nil where
+	// none is metered.
+	patterns *Budget
 }
 
 // NewEnv is an environment with CEL's functions and those given, and without
@@ -28,7 +30,9 @@ func NewEnv(functions ...*Function) *Env {
 
 // With is the environment with one variable more. The name may have a dot in it,
 // such as params.most.
-func (e *Env) With(name string, t *Type) *Env { return &Env{parent: e, name: name, typ: t} }
+func (e *Env) With(name string, t *Type) *Env {
+	return &Env{parent: e, name: name, typ: t, patterns: e.patterns}
+}
 
 // variable is the type of a variable, or nil.
 func (e *Env) variable(name string) *Type {
@@ -95,9 +99,14 @@ type Function struct {
 	More   func(args []Value) Value
 	// dynamic functions are only for arguments of which one is dyn.
 	dynamic bool
-	// cost is what a call takes beyond looking at its first two arguments once;
-	// nil is nothing.
-	cost func(a, b Value) uint64
+	// equates is true of functions that compare what they are given, or make
+	// something that can be compared.
+	equates bool
+	// cost is what a call takes beyond looking at its arguments once, as far as a
+	// budget of most goes; nil is nothing.
+	cost func(args []Value, most uint64) uint64
+	// framed is in the place of One, Two and More where a call pays as it goes.
+	framed func(f *frame, args []Value) Value
 }
 
 // Scope is what an expression is evaluated in. It need not be safe for several
@@ -153,26 +162,25 @@ func (p *Program) Chain() []string { return p.chain }
 type frame struct {
 	scope   Scope
 	partial bool
-	limit   uint64 // of cost; 0 for none
-	cost    uint64
+	budget  *Budget
 	locals  []Value
 }
 
-var errCost = errors.New("the expression costs too much: cost limit exceeded")
-
 // Eval gives the program's value in a scope, which is asked for what is unseen
-// where partial is true. A limit other than 0 bounds the cost, which is paid
-// beforehand: a call or a round of a macro costs one, and more by the weight of
-// its arguments; in the end the result, which somebody will look at.
-func (p *Program) Eval(s Scope, partial bool, limit uint64) Value {
+// where partial is true. The budget, which may be nil, is for programs of a
+// metered environment: once it is spent, they give [ErrBudget].
+func (p *Program) Eval(s Scope, partial bool, budget *Budget) Value {
+	if budget.Spent() {
+		return ErrorValue(ErrBudget)
+	}
 	f := frames.Get().(*frame)
-	*f = frame{scope: s, partial: partial, limit: limit, locals: f.locals[:0]}
+	*f = frame{scope: s, partial: partial, budget: budget, locals: f.locals[:0]}
 	f.locals = append(f.locals, make([]Value, p.slots)...)
 	v := p.run(f)
-	if !f.spend(v.weight()) {
-		v = ErrorValue(errCost)
+	if budget.Spent() { // what decided it may have come before
+		v = ErrorValue(ErrBudget)
 	}
-	f.scope = nil
+	f.scope, f.budget = nil, nil
 	clear(f.locals)
 	frames.Put(f)
 	return v
@@ -181,23 +189,6 @@ func (p *Program) Eval(s Scope, partial bool, limit uint64) Value {
 // frames are evaluations that are over, for those to come: there are many, and
 // most are short.
 var frames = sync.Pool{New: func() any { return new(frame) }}
-
-func (f *frame) over() bool { return f.limit > 0 && f.cost > f.limit }
-
-// spend pays for what is about to be done, and reports whether it may be.
-func (f *frame) spend(cost uint64) bool {
-	f.cost = min(f.cost+cost, maxWeight)
-	return !f.over()
-}
-
-// price is what a call costs with these as its first arguments.
-func (fn *Function) price(a, b Value) uint64 {
-	price := a.weight() + b.weight()
-	if fn.cost != nil {
-		price += fn.cost(a, b)
-	}
-	return price
-}
 
 // Part is a part of an expression.
 type Part struct {
@@ -237,12 +228,11 @@ func (p Part) Macro() bool { return p.node.kind == macroNode }
 // Has reports whether the part is has(…).
 func (p Part) Has() bool { return p.node.kind == hasNode }
 
-// Order gives the type of what the part compares by <, <=, > or >=, else nil.
-func (p Part) Order() *Type {
-	if p.node.kind == callNode && strings.Contains("< <= > >=", p.node.name) && len(p.node.args) == 2 && !p.node.method {
-		return p.node.args[0].typ
-	}
-	return nil
+// OrdersTexts reports whether the part compares by <, <=, > or >= what is a text
+// on either side.
+func (p Part) OrdersTexts() bool {
+	return p.node.kind == callNode && strings.Contains("< <= > >=", p.node.name) && len(p.node.args) == 2 && !p.node.method &&
+		slices.ContainsFunc(p.node.args, func(n *node) bool { return n.typ.kind == String })
 }
 
 // Replace is the program's text with another in the place of the part.

@@ -34,12 +34,24 @@ func constant(v Value) run { return func(*frame) Value { return v } }
 
 // expr checks a node and those below.
 func (c *checker) expr(n *node) (code run, err *SyntaxError) {
+	if n.kind == nameNode || n.kind == selectNode || n.kind == callNode && n.name == opIndex {
+		return c.selected(n) // which pays for each step
+	}
+	if code, err = c.operation(n); err != nil {
+		return nil, err
+	}
+	if n.typ.depth > maxNesting {
+		return nil, wrong(n, "lists and maps are too deep inside each other")
+	}
+	return c.paid(code), nil
+}
+
+// operation checks a node that does not lead to a fact.
+func (c *checker) operation(n *node) (run, *SyntaxError) {
 	switch n.kind {
 	case literalNode:
 		n.typ = literalType(*n.value)
 		return constant(*n.value), nil
-	case nameNode, selectNode:
-		return c.selected(n)
 	case hasNode:
 		return c.has(n)
 	case listNode:
@@ -50,8 +62,6 @@ func (c *checker) expr(n *node) (code run, err *SyntaxError) {
 		return c.macro(n)
 	}
 	switch n.name {
-	case opIndex:
-		return c.selected(n)
 	case opAnd, opOr, opNot, opChoice:
 		return c.logic(n)
 	case opEqual, opOther:
@@ -136,6 +146,9 @@ func (c *checker) selected(n *node) (run, *SyntaxError) {
 	return func(f *frame) Value {
 		if f.partial {
 			if facts := f.scope.Unseen(a.chain); len(facts) > 0 {
+				if !f.spend(uint64(1 + len(facts))) {
+					return without()
+				}
 				return UnknownValue(facts)
 			}
 		}
@@ -168,16 +181,21 @@ func (c *checker) attribute(n *node) (a attribute, err *SyntaxError) {
 	default:
 		a.code, err = c.expr(n)
 		a.typ = n.typ
+		return a, err
+	}
+	if err != nil {
+		return a, err
 	}
 	n.typ = a.typ
-	return a, err
+	a.code = c.paid(a.code)
+	return a, nil
 }
 
 func variable(t *Type, name string, chain ...string) attribute {
 	return attribute{typ: t, chain: chain, named: len(chain), code: func(f *frame) Value {
 		v, ok := f.scope.Var(name)
 		if !ok {
-			return failed("there is no %s here", name)
+			return failed("there is no %.100s here", name)
 		}
 		return v
 	}}
@@ -208,7 +226,7 @@ func (c *checker) undeclared(n *node, whole string) *SyntaxError {
 	if slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, word+".") }) {
 		word = whole
 	}
-	return &SyntaxError{Offset: int(n.from), Msg: "undeclared reference to '" + word + "'", Word: word, Known: known}
+	return &SyntaxError{Offset: int(n.from), Msg: "undeclared reference to '" + brief(word) + "'", Word: word, Known: known}
 }
 
 // field checks a.b.
@@ -232,7 +250,7 @@ func (c *checker) fieldOf(a attribute, n *node) (attribute, *SyntaxError) {
 				known = append(known, k)
 			}
 			slices.Sort(known)
-			return a, &SyntaxError{Offset: int(n.end) - len(name), Msg: "undefined field '" + name + "'", Word: name, Known: known}
+			return a, &SyntaxError{Offset: int(n.end) - len(name), Msg: "undefined field '" + brief(name) + "'", Word: name, Known: known}
 		}
 		of := reflect.PointerTo(a.typ.of)
 		a.typ, a.code = f.typ, func(fr *frame) Value {
@@ -283,14 +301,18 @@ func noField(v Value, name string) Value {
 	if v.special() {
 		return v
 	}
-	return failed("no such key: %s", name)
+	return failed("no such key: %.100s", name)
 }
 
 func member(v, key Value) Value {
 	if one, ok := v.mapping().get(key); ok {
 		return one
 	}
-	return failed("no such key: %v", key.Native())
+	text, ok := key.written()
+	if !ok {
+		text = key.typeName()
+	}
+	return failed("no such key: %.100s", text)
 }
 
 // position checks a[b].
@@ -397,6 +419,7 @@ func (c *checker) has(n *node) (run, *SyntaxError) {
 		}
 		v := a.code(f)
 		switch v.kind {
+		case List: // which is asked for a position
 		case Map:
 			_, ok := v.mapping().get(StringValue(name))
 			return BoolValue(ok)
@@ -412,6 +435,15 @@ func (c *checker) has(n *node) (run, *SyntaxError) {
 	}, nil
 }
 
+// loses is an error where values of two types stand beside each other, and nobody
+// could tell afterwards that one of them cannot be compared.
+func loses(n *node, a, b *Type) *SyntaxError {
+	if (a.holdsOpaque() || b.holdsOpaque()) && !join(a, b).holdsOpaque() {
+		return wrong(n, "%s cannot stand beside %s", b, a)
+	}
+	return nil
+}
+
 func (c *checker) list(n *node) (run, *SyntaxError) {
 	elem := anyType
 	codes := make([]run, len(n.args))
@@ -419,6 +451,9 @@ func (c *checker) list(n *node) (run, *SyntaxError) {
 	for i, a := range n.args {
 		var err *SyntaxError
 		if codes[i], err = c.expr(a); err != nil {
+			return nil, err
+		}
+		if err := loses(a, elem, a.typ); err != nil {
 			return nil, err
 		}
 		elem = join(elem, a.typ)
@@ -430,7 +465,7 @@ func (c *checker) list(n *node) (run, *SyntaxError) {
 		for i, code := range codes {
 			items[i] = code(f)
 		}
-		if slices.ContainsFunc(items, Value.special) || !f.spend(uint64(len(items))) {
+		if slices.ContainsFunc(items, Value.special) {
 			return without(items...)
 		}
 		return listValue(items)
@@ -451,6 +486,9 @@ func (c *checker) table(n *node) (run, *SyntaxError) {
 		}
 		switch {
 		case i%2 == 1:
+			if err := loses(a, elem, a.typ); err != nil {
+				return nil, err
+			}
 			elem = join(elem, a.typ)
 		case !slices.Contains([]Kind{Dyn, anything, Bool, Int, String}, a.typ.kind):
 			return nil, wrong(a, "%s cannot be a key", a.typ)
@@ -464,7 +502,7 @@ func (c *checker) table(n *node) (run, *SyntaxError) {
 		for i, code := range codes {
 			items[i] = code(f)
 		}
-		if slices.ContainsFunc(items, Value.special) || !f.spend(uint64(len(items))) {
+		if slices.ContainsFunc(items, Value.special) {
 			return without(items...)
 		}
 		made := make(entries, len(codes)/2)

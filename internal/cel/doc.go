@@ -21,5 +21,8 @@
 // were not, and an expression whose value hangs on one gives an unknown that
 // tells which: false && unknown is false, true && unknown is unknown.
 //
+// Expressions that are not trusted are compiled in a [Env.Metered] environment and
+// draw on a [Budget], which bounds their time and memory.
+//
 // docs/decisions/004-cel-of-our-own.md says why it is not the library.
 package cel

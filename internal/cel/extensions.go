@@ -1,12 +1,11 @@
 package cel
 
 import (
-	"regexp"
-	"regexp/syntax"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -19,27 +18,27 @@ func about(do func(a, b string) bool) func(a, b Value) Value {
 // textFunctions are those of the standard, and of the strings extension.
 func textFunctions() []*Function {
 	list := []*Function{
-		{Name: "indexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, cost: eachByEach, More: func(a []Value) Value { return indexOf(a[0], a[1], a[2]) }},
-		{Name: "lastIndexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, cost: eachByEach, More: func(a []Value) Value { return lastIndexOf(a[0], a[1], a[2]) }},
+		{Name: "indexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, cost: searching, More: func(a []Value) Value { return indexOf(a[0], a[1], a[2]) }},
+		{Name: "lastIndexOf", Args: []*Type{StringType, StringType, IntType}, Result: IntType, cost: searching, More: func(a []Value) Value { return lastIndexOf(a[0], a[1], a[2]) }},
 		{Name: "substring", Args: []*Type{StringType, IntType, IntType}, Result: StringType, More: func(a []Value) Value { return substring(a[0].text, a[1].Int(), a[2].Int()) }},
-		{Name: "replace", Args: []*Type{StringType, StringType, StringType}, Result: StringType, More: func(a []Value) Value { return replaced(a[0], a[1], a[2], -1) }},
-		{Name: "replace", Args: []*Type{StringType, StringType, StringType, IntType}, Result: StringType, More: func(a []Value) Value { return replaced(a[0], a[1], a[2], a[3].Int()) }},
-		{Name: "split", Args: []*Type{StringType, StringType, IntType}, Result: ListOf(StringType), More: func(a []Value) Value {
+		{Name: "replace", Args: []*Type{StringType, StringType, StringType}, Result: StringType, cost: replacing, More: func(a []Value) Value { return replaced(a[0], a[1], a[2], -1) }},
+		{Name: "replace", Args: []*Type{StringType, StringType, StringType, IntType}, Result: StringType, cost: replacing, More: func(a []Value) Value { return replaced(a[0], a[1], a[2], a[3].Int()) }},
+		{Name: "split", Args: []*Type{StringType, StringType, IntType}, Result: ListOf(StringType), cost: splitting, More: func(a []Value) Value {
 			return textsValue(strings.SplitN(a[0].text, a[1].text, int(a[2].Int())))
 		}},
 		binary("contains", StringType, StringType, BoolType, about(strings.Contains)),
 		binary("startsWith", StringType, StringType, BoolType, about(strings.HasPrefix)),
 		binary("endsWith", StringType, StringType, BoolType, about(strings.HasSuffix)),
-		costing(binary("matches", StringType, StringType, BoolType, matches), matching),
+		matching(),
 		binary("charAt", StringType, IntType, StringType, charAt),
-		costing(binary("indexOf", StringType, StringType, IntType, func(a, b Value) Value { return indexOf(a, b, IntValue(0)) }), eachByEach),
+		costing(binary("indexOf", StringType, StringType, IntType, func(a, b Value) Value { return indexOf(a, b, IntValue(0)) }), searching),
 		costing(binary("lastIndexOf", StringType, StringType, IntType, func(a, b Value) Value {
 			n := int64(utf8.RuneCountInString(a.text))
 			if b.text == "" {
 				return IntValue(n)
 			}
 			return lastIndexOf(a, b, IntValue(max(n-1, 0)))
-		}), eachByEach),
+		}), searching),
 		unary("lowerAscii", StringType, StringType, func(a Value) Value { return StringValue(strings.Map(lowerASCII, a.text)) }),
 		unary("upperAscii", StringType, StringType, func(a Value) Value { return StringValue(strings.Map(upperASCII, a.text)) }),
 		unary("trim", StringType, StringType, func(a Value) Value { return StringValue(strings.TrimSpace(a.text)) }),
@@ -48,9 +47,9 @@ func textFunctions() []*Function {
 			slices.Reverse(runes)
 			return StringValue(string(runes))
 		}),
-		binary("split", StringType, StringType, ListOf(StringType), func(a, b Value) Value { return textsValue(strings.Split(a.text, b.text)) }),
-		unary("join", ListOf(StringType), StringType, func(a Value) Value { return joined(a, "") }),
-		binary("join", ListOf(StringType), StringType, StringType, func(a, b Value) Value { return joined(a, b.text) }),
+		costing(binary("split", StringType, StringType, ListOf(StringType), func(a, b Value) Value { return textsValue(strings.Split(a.text, b.text)) }), splitting),
+		costing(unary("join", ListOf(StringType), StringType, func(a Value) Value { return joined(a, "") }), joining),
+		costing(binary("join", ListOf(StringType), StringType, StringType, func(a, b Value) Value { return joined(a, b.text) }), joining),
 		binary("substring", StringType, IntType, StringType, func(a, b Value) Value {
 			return substring(a.text, b.Int(), int64(utf8.RuneCountInString(a.text)))
 		}),
@@ -58,68 +57,13 @@ func textFunctions() []*Function {
 	for _, f := range list {
 		f.Method = true
 	}
-	return append(list, costing(binary("matches", StringType, StringType, BoolType, matches), matching))
+	return append(list, matching())
 }
 
-func matches(a, b Value) Value {
-	re, err := regexp.Compile(b.text)
-	if err != nil {
-		return failed("%v", err)
-	}
-	return BoolValue(re.MatchString(a.text))
-}
-
-// matchesLiteral is matches() with a pattern that is written there.
-func matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
-	re, err := regexp.Compile(pattern.value.text)
-	if err != nil {
-		return nil, wrong(pattern, "%s", strings.TrimPrefix(err.Error(), "error parsing "))
-	}
-	steps := sync.OnceValue(func() uint64 { return stepsOf(pattern.value.text) })
-	return func(f *frame) Value {
-		v := text(f)
-		switch {
-		case v.special():
-			return v
-		case v.kind != String:
-			return noOverload("matches", v)
-		case f.limit > 0 && !f.spend(v.weight()*steps()):
-			return without()
-		}
-		return BoolValue(re.MatchString(v.text))
-	}, nil
-}
-
-// stepsOf is how many steps the program of a pattern has: it may take each of
-// them for each character of a text. One that is none has no steps.
-func stepsOf(pattern string) uint64 {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return 0
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return 0
-	}
-	return uint64(len(program.Inst))
-}
-
-// The costs of functions that do more than look at their arguments once.
-
-// matching makes the pattern's program, and runs it.
-func matching(a, b Value) uint64 { return (1 + a.weight()) * stepsOf(b.text) }
-
-// eachByEach compares each part of one with each part of the other.
-func eachByEach(a, b Value) uint64 { return a.weight() * b.weight() }
-
-func itself(a, _ Value) uint64 { return eachByEach(a, a) }
-
-func asMany(a, _ Value) uint64 { return uint64(min(max(a.Int(), 0), maxWeight)) }
-
-// costing gives a function its cost.
-func costing(f *Function, cost func(a, b Value) uint64) *Function {
-	f.cost = cost
-	return f
+// matching is matches(), as a function.
+func matching() *Function {
+	return &Function{Name: "matches", Args: []*Type{StringType, StringType}, Result: BoolType,
+		framed: func(f *frame, args []Value) Value { return matches(f, args[0].text, args[1].text) }}
 }
 
 func lowerASCII(r rune) rune {
@@ -230,7 +174,7 @@ func joined(a Value, between string) Value {
 // listFunctions are those of the lists and sets extensions.
 func listFunctions() []*Function {
 	sets := func(name string, holds func(a, b list) bool) *Function {
-		return costing(binary("sets."+name, listA, listA, BoolType, func(a, b Value) Value { return BoolValue(holds(a.list(), b.list())) }), eachByEach)
+		return equating(costing(binary("sets."+name, listA, listA, BoolType, func(a, b Value) Value { return BoolValue(holds(a.list(), b.list())) }), pairing))
 	}
 	list := []*Function{
 		sets("contains", containsAll),
@@ -245,16 +189,16 @@ func listFunctions() []*Function {
 				numbers[i] = IntValue(int64(i))
 			}
 			return listValue(numbers)
-		}), asMany),
+		}), ranging),
 		method(&Function{Name: "slice", Args: []*Type{listA, IntType, IntType}, Result: listA, More: slice}),
-		method(unary("flatten", ListOf(listA), listA, func(a Value) Value { return flattened(a, 1) })),
-		method(binary("flatten", ListOf(DynType), IntType, ListOf(DynType), func(a, b Value) Value {
+		costing(method(unary("flatten", ListOf(listA), listA, func(a Value) Value { return flattened(a, 1) })), walking),
+		costing(method(binary("flatten", ListOf(DynType), IntType, ListOf(DynType), func(a, b Value) Value {
 			if b.Int() < 0 {
 				return failed("level must be non-negative")
 			}
 			return flattened(a, b.Int())
-		})),
-		costing(method(unary("distinct", listA, listA, func(a Value) Value {
+		})), walking),
+		equating(costing(method(unary("distinct", listA, listA, func(a Value) Value {
 			var kept values
 			for _, v := range a.Elements() {
 				if indexIn(kept, v) < 0 {
@@ -262,7 +206,7 @@ func listFunctions() []*Function {
 				}
 			}
 			return listValue(kept)
-		})), itself),
+		})), pairing)),
 		method(unary("reverse", listA, listA, func(a Value) Value {
 			items := all(a.list())
 			slices.Reverse(items)
@@ -270,13 +214,13 @@ func listFunctions() []*Function {
 		})),
 	}
 	for _, t := range []*Type{BoolType, IntType, DoubleType, StringType, TimestampType, DurationType} {
-		list = append(list, method(unary("sort", ListOf(t), ListOf(t), func(a Value) Value {
+		list = append(list, costing(method(unary("sort", ListOf(t), ListOf(t), func(a Value) Value {
 			keyed := make([]entry, 0, a.list().len())
 			for _, v := range a.Elements() {
 				keyed = append(keyed, entry{v, v})
 			}
 			return sorted(keyed)
-		})))
+		})), ordering))
 	}
 	return list
 }
@@ -362,13 +306,13 @@ func timeFunctions() []*Function {
 	} {
 		list = append(list,
 			method(unary(part.name, TimestampType, IntType, func(a Value) Value { return IntValue(int64(part.of(a.time().UTC()))) })),
-			method(binary(part.name, TimestampType, StringType, IntType, func(a, b Value) Value {
+			costing(method(binary(part.name, TimestampType, StringType, IntType, func(a, b Value) Value {
 				zone, err := zoneOf(b.text)
 				if err != nil {
-					return ErrorValue(err)
+					return failed("%.100v", err)
 				}
 				return IntValue(int64(part.of(a.time().In(zone))))
-			})))
+			})), zoning))
 	}
 	for _, part := range []struct {
 		name string
@@ -384,12 +328,20 @@ func timeFunctions() []*Function {
 	return list
 }
 
-// zoneOf is a zone by its name, or by what it is ahead of UTC, such as +02:00.
+// isOffset reports whether the name of a zone says what it is ahead of UTC, such
+// as +02:00.
+func isOffset(name string) bool { return strings.Contains(name, ":") }
+
+// zoneOf is a zone by its name, or by what it is ahead of UTC. A verdict does not
+// hang on the zone of the machine.
 func zoneOf(name string) (*time.Location, error) {
-	hours, minutes, ok := strings.Cut(name, ":")
-	if !ok {
+	if !isOffset(name) {
+		if name == "Local" {
+			return nil, errors.New("the zone of a machine is not known: name one, such as Europe/Berlin")
+		}
 		return time.LoadLocation(name)
 	}
+	hours, minutes, _ := strings.Cut(name, ":")
 	h, err := strconv.Atoi(hours)
 	if err != nil {
 		return nil, err
@@ -398,8 +350,11 @@ func zoneOf(name string) (*time.Location, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h < 0 {
+	if h < -23 || h > 23 || m < 0 || m > 59 {
+		return nil, fmt.Errorf("%.100q is not within a day of UTC", name)
+	}
+	if strings.HasPrefix(name, "-") {
 		m = -m
 	}
-	return time.FixedZone(name, (h*60+m)*60), nil
+	return time.FixedZone("", (h*60+m)*60), nil
 }

@@ -46,6 +46,12 @@ func method(f *Function) *Function {
 	return f
 }
 
+// equating makes a function one that compares what it is given.
+func equating(f *Function) *Function {
+	f.equates = true
+	return f
+}
+
 // doubles and ints make functions of values of Go's.
 func doubles(do func(a, b float64) float64) func(a, b Value) Value {
 	return func(a, b Value) Value { return DoubleValue(do(a.double(), b.double())) }
@@ -130,8 +136,8 @@ func arithmetic() []*Function {
 			return IntValue(-a.Int())
 		}),
 		unary(opNegate, DoubleType, DoubleType, func(a Value) Value { return DoubleValue(-a.double()) }),
-		binary("+", StringType, StringType, StringType, func(a, b Value) Value { return StringValue(a.text + b.text) }),
-		binary("+", listA, listA, listA, func(a, b Value) Value { return listValue(append(all(a.list()), all(b.list())...)) }),
+		costing(binary("+", StringType, StringType, StringType, func(a, b Value) Value { return StringValue(a.text + b.text) }), adding),
+		costing(binary("+", listA, listA, listA, func(a, b Value) Value { return listValue(append(all(a.list()), all(b.list())...)) }), adding),
 		binary("+", TimestampType, DurationType, TimestampType, func(a, b Value) Value { return moved(a.time(), b.duration()) }),
 		binary("+", DurationType, TimestampType, TimestampType, func(a, b Value) Value { return moved(b.time(), a.duration()) }),
 		binary("+", DurationType, DurationType, DurationType, spans(addInts)),
@@ -143,11 +149,11 @@ func arithmetic() []*Function {
 			return moved(a.time(), -b.duration())
 		}),
 		binary("-", DurationType, DurationType, DurationType, spans(subInts)),
-		binary(opIn, paramA, listA, BoolType, in),
-		binary(opIn, paramA, mapAB, BoolType, func(a, b Value) Value {
+		equating(costing(binary(opIn, paramA, listA, BoolType, in), finding)),
+		equating(binary(opIn, paramA, mapAB, BoolType, func(a, b Value) Value {
 			_, ok := b.mapping().get(a)
 			return BoolValue(ok)
-		}),
+		})),
 	}
 }
 
@@ -204,7 +210,7 @@ func conversions() []*Function {
 		return StringValue(text)
 	}
 	list := []*Function{
-		unary("dyn", paramA, DynType, same),
+		equating(unary("dyn", paramA, DynType, same)),
 		unary("bool", BoolType, BoolType, same), unary("bool", StringType, BoolType, toBool),
 		unary("int", IntType, IntType, same), unary("int", DoubleType, IntType, doubleToInt), unary("int", StringType, IntType, textToInt),
 		unary("int", TimestampType, IntType, func(a Value) Value { return IntValue(a.time().Unix()) }),
@@ -229,7 +235,7 @@ func toBool(a Value) Value {
 	case "0", "f", "F", "false", "FALSE", "False":
 		return BoolValue(false)
 	}
-	return failed("%q is neither true nor false", a.text)
+	return failed("%.100q is neither true nor false", a.text)
 }
 
 func doubleToInt(a Value) Value {
@@ -243,7 +249,7 @@ func doubleToInt(a Value) Value {
 func textToInt(a Value) Value {
 	n, err := strconv.ParseInt(a.text, 10, 64)
 	if err != nil {
-		return failed("%q is no whole number", a.text)
+		return failed("%.100q is no whole number", a.text)
 	}
 	return IntValue(n)
 }
@@ -251,7 +257,7 @@ func textToInt(a Value) Value {
 func textToDouble(a Value) Value {
 	n, err := strconv.ParseFloat(a.text, 64)
 	if err != nil {
-		return failed("%q is no number", a.text)
+		return failed("%.100q is no number", a.text)
 	}
 	return DoubleValue(n)
 }
@@ -259,7 +265,7 @@ func textToDouble(a Value) Value {
 func textToTime(a Value) Value {
 	t, err := time.Parse(time.RFC3339, a.text)
 	if err != nil || a.text[len("2006-01-02T1")] == ':' || strings.Contains(a.text, ",") { // of which Parse takes both
-		return failed("%q is no time such as 2026-01-31T12:00:00Z", a.text)
+		return failed("%.100q is no time such as 2026-01-31T12:00:00Z", a.text)
 	}
 	return checkedTime(t)
 }
@@ -269,7 +275,7 @@ func checkedTime(t time.Time) Value { return moved(t, 0) }
 func textToDuration(a Value) Value {
 	d, err := time.ParseDuration(a.text)
 	if err != nil {
-		return failed("%q is no length of time such as 90m", a.text)
+		return failed("%.100q is no length of time such as 90m", a.text)
 	}
 	return DurationValue(d)
 }

@@ -38,6 +38,9 @@ func (c *checker) logic(n *node) (run, *SyntaxError) {
 		}, nil
 	}
 	yes, no := n.args[1], n.args[2]
+	if err := loses(n, yes.typ, no.typ); err != nil {
+		return nil, err
+	}
 	n.typ = join(yes.typ, no.typ)
 	if n.typ.kind == Dyn && yes.typ.kind != Dyn && no.typ.kind != Dyn {
 		return nil, wrong(n, "one way it is %s, the other way %s", yes.typ, no.typ)
@@ -132,7 +135,7 @@ func (c *checker) equality(n *node) (run, *SyntaxError) {
 	want := n.name == opEqual
 	return func(f *frame) Value {
 		x, y := a(f), b(f)
-		if x.special() || y.special() || !f.spend(x.weight()+y.weight()) {
+		if x.special() || y.special() || f.budget != nil && !f.spend(x.weightToCompare(f.budget.left)) {
 			return without(x, y)
 		}
 		return BoolValue(equal(x, y) == want)
@@ -144,7 +147,7 @@ func (c *checker) equality(n *node) (run, *SyntaxError) {
 func comparable(x, y *Type) bool {
 	mayBeNull := func(t *Type) bool { return t.kind == Object || t.kind == Timestamp || t.kind == Duration }
 	switch {
-	case x.kind == Opaque || y.kind == Opaque:
+	case x.holdsOpaque() || y.holdsOpaque():
 		return false
 	case x.kind == Null && mayBeNull(y), y.kind == Null && mayBeNull(x):
 		return true
@@ -216,6 +219,9 @@ func (c *checker) macro(n *node) (run, *SyntaxError) {
 		case Map:
 			if n.name == "sortBy" {
 				return noOverload(n.name, v)
+			}
+			if !f.spend(sortingCost(1, v.mapping().len())) {
+				return without()
 			}
 			keys := values(v.mapping().keys())
 			return each(f, keys, func(f *frame, i int) { f.locals[slot] = keys[i] }, bodies)
@@ -308,6 +314,9 @@ func filtered(f *frame, l list, enter func(f *frame, i int), bodies []run) Value
 
 // mapped is map(), with or without a condition.
 func mapped(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
+	if !f.spend(uint64(l.len())) {
+		return without()
+	}
 	var g gathering
 	made := make(values, 0, l.len())
 	for i := 0; f.round(l, i, enter); i++ {
@@ -322,12 +331,22 @@ func mapped(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
 }
 
 func sortedBy(f *frame, l list, enter func(f *frame, i int), bodies []run) Value {
+	if !f.spend(uint64(l.len())) {
+		return without()
+	}
 	var g gathering
 	keyed := make([]entry, 0, l.len())
+	weight := uint64(0)
 	for i := 0; f.round(l, i, enter); i++ {
 		if v := bodies[0](f); g.value(v) {
 			keyed = append(keyed, entry{v, l.at(i)})
+			if f.budget != nil {
+				weight += v.weight(f.budget.left)
+			}
 		}
+	}
+	if !f.spend(sortingCost(weight, len(keyed))) {
+		return without()
 	}
 	return g.or(sorted(keyed))
 }

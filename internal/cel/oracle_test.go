@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +127,8 @@ func (v Value) shownValue() string {
 		return "unknown"
 	case Timestamp:
 		return v.time().UTC().Format(time.RFC3339Nano)
+	case Double:
+		return shown(v.double())
 	case Object:
 		return "object " + fmt.Sprint(reflect.ValueOf(v.ref).Elem().Interface())
 	case List:
@@ -217,13 +220,17 @@ func agree(t errorer, env *reference.Env, text string, unseen ...string) bool {
 		t.Errorf("%s: is %s here and %s there", text, a, b)
 	}
 	for _, hide := range [][]string{nil, unseen} {
-		got := ours.Eval(scope{hide}, len(hide) > 0, 0)
+		got := ours.Eval(scope{hide}, len(hide) > 0, nil)
 		want := evalThere(t, env, theirs, hide)
 		switch {
 		case got.kind == Unknown && strings.Contains(want, "<nil> <nil>"):
 			continue // the reference gives nothing for a position that is unknown
 		case got.kind == Unknown && want == "an error":
 			continue // of several operands that have no value, it picks another
+		case got.kind == Error && overText.MatchString(got.Err().Error()):
+			continue // the reference takes an empty text for an empty list
+		case got.kind == Error && strings.Contains(got.Err().Error(), "the zone of a machine"):
+			continue // by which a verdict would hang on the machine
 		case got.kind == Error && strings.Contains(got.Err().Error(), "unsupported key"):
 			continue // a map as a key of a map, which the specification forbids
 		}
@@ -233,6 +240,9 @@ func agree(t errorer, env *reference.Env, text string, unseen ...string) bool {
 	}
 	return true
 }
+
+// overText is the error of a macro that goes over a text.
+var overText = regexp.MustCompile(`^no such overload: (all|exists|exists_one|filter|map|sortBy) of string$`)
 
 // inAnyOrder compares what was made of a map, whose keys the reference gives in
 // any order.
@@ -506,6 +516,13 @@ bool('T') && !bool('F')
 'abc'.indexOf('', -1)
 'abc'.lastIndexOf('', -1)
 now.getHours('5:30') + now.getHours('-1:00')
+now.getHours('-00:30') + now.getMinutes('-00:30')
+now.getHours('+25:99')
+now.getHours('00:-30')
+has(dyn([]).a)
+has(free.list.a)
+timestamp(dyn(1)) == timestamp(1)
+1.0 / 0.0
 timestamp('2024-01-01T00:00:00,5Z')
 timestamp('2024-01-01T1:00:00Z')
 string(timestamp('2024-01-01T00:00:00.100+02:00'))

@@ -120,7 +120,7 @@ func (p *parser) unexpected(want string) *SyntaxError {
 	if p.tok.kind == tokenEnd {
 		return p.fail(int(p.tok.from), "the expression ends early: %s is missing", want)
 	}
-	return p.fail(int(p.tok.from), "%s should stand here, not %s", want, p.text[p.tok.from:p.tok.to])
+	return p.fail(int(p.tok.from), "%s should stand here, not %s", want, brief(p.text[p.tok.from:p.tok.to]))
 }
 
 // node makes a node of text[from:to].

@@ -37,6 +37,15 @@ const (
 	tokenOperator // whose text says which
 )
 
+// brief is as much of a word as somebody would read.
+func brief(word string) string {
+	const most = 100
+	if len(word) <= most {
+		return word
+	}
+	return strings.ToValidUTF8(word[:most], "") + "…"
+}
+
 // reservedWords cannot be names, but can be fields.
 var reservedWords = []string{"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "namespace", "package", "return", "var", "void", "while"}
 
@@ -189,7 +198,7 @@ func (s *scanner) number() (token, *SyntaxError) {
 	t := s.token(tokenLiteral, start)
 	if s.pos < len(s.text) && isLetter(s.text[s.pos]) {
 		if c := s.text[s.pos]; c == 'u' || c == 'U' {
-			return t, s.fail(start, "numbers without a sign are of no use here: write %s", s.text[start:s.pos])
+			return t, s.fail(start, "numbers without a sign are of no use here: write %s", brief(s.text[start:s.pos]))
 		}
 		return t, s.fail(s.pos, "a letter stands in a number")
 	}
@@ -303,6 +312,19 @@ func (s *scanner) unescape(at int, text string) (string, *SyntaxError) {
 		i += digits
 	}
 	return b.String(), nil
+}
+
+// CheckName says why nothing in an environment can have a name, where that is so.
+func CheckName(name string) error {
+	if !isName(name) || slices.Contains([]string{"true", "false", "null", opIn}, name) {
+		return fmt.Errorf("%s is a word that CEL keeps for itself", name)
+	}
+	for known := range library() {
+		if strings.HasPrefix(known, name+".") {
+			return fmt.Errorf("%s would hide functions such as %s()", name, known)
+		}
+	}
+	return nil
 }
 
 // isName reports whether a word may name a variable.

@@ -41,6 +41,8 @@ type Type struct {
 	elem *Type // of a list or map
 	of   reflect.Type
 
+	depth int // of lists and maps inside each other
+
 	once   sync.Once
 	fields map[string]*field
 }
@@ -60,10 +62,12 @@ var (
 )
 
 // ListOf is the type of lists of an element type.
-func ListOf(elem *Type) *Type { return &Type{kind: List, elem: elem} }
+func ListOf(elem *Type) *Type { return &Type{kind: List, elem: elem, depth: elem.depth + 1} }
 
 // MapOf is the type of maps.
-func MapOf(key, elem *Type) *Type { return &Type{kind: Map, key: key, elem: elem} }
+func MapOf(key, elem *Type) *Type {
+	return &Type{kind: Map, key: key, elem: elem, depth: elem.depth + 1}
+}
 
 // OpaqueOf is a type of its own by name, for values that have no use but in
 // functions that take them: nothing else compares or converts them.
@@ -75,13 +79,20 @@ func (t *Type) Kind() Kind { return t.kind }
 // Elem is the type of the elements of a list or map, else nil.
 func (t *Type) Elem() *Type { return t.elem }
 
-// String is the type as CEL writes it.
-func (t *Type) String() string {
-	switch t.kind {
-	case List:
-		return "list(" + t.elem.String() + ")"
-	case Map:
-		return "map(" + t.key.String() + ", " + t.elem.String() + ")"
+// String is the type as CEL writes it, but no longer than somebody would read.
+func (t *Type) String() string { return t.shown(maxDepthShown) }
+
+// maxDepthShown is how deep a type is written.
+const maxDepthShown = 20
+
+func (t *Type) shown(depth int) string {
+	switch {
+	case depth == 0:
+		return "…"
+	case t.kind == List:
+		return "list(" + t.elem.shown(depth-1) + ")"
+	case t.kind == Map:
+		return "map(" + t.key.shown(depth-1) + ", " + t.elem.shown(depth-1) + ")"
 	}
 	return t.name
 }
@@ -153,6 +164,29 @@ func (b bindings) fits(want, arg *Type) bool {
 		return b.fits(want.key, arg.key) && b.fits(want.elem, arg.elem)
 	}
 	return want.is(arg)
+}
+
+// fitAll reports whether a function takes arguments of these types. What cannot
+// be compared stays what it is: a function that would lose sight of that does
+// not take it.
+func (b bindings) fitAll(f *Function, types []*Type) bool {
+	for i, want := range f.Args {
+		if !b.fits(want, types[i]) {
+			return false
+		}
+	}
+	for i, want := range f.Args {
+		if types[i].holdsOpaque() && (f.equates || !b.result(want).holdsOpaque()) {
+			return false
+		}
+	}
+	return true
+}
+
+// holdsOpaque reports whether something in values of the type has no use but in
+// functions that take it.
+func (t *Type) holdsOpaque() bool {
+	return t.kind == Opaque || t.elem != nil && t.elem.holdsOpaque()
 }
 
 // result is a signature's result with the parameters replaced.

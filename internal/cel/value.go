@@ -15,7 +15,7 @@ import (
 // Value is a value of an expression. The zero Value is none.
 type Value struct {
 	kind Kind
-	num  uint64 // of a Bool, Int, Double or Duration, its bits; of a List or Map, the weight of what is in it
+	num  uint64 // of a Bool, Int, Double or Duration, its bits
 	text string // of a String or Opaque
 	// ref is a time.Time, a list, a mapping, a pointer to an Object's struct, an
 	// Opaque's type, the error of an Error, or the indexes of an Unknown.
@@ -69,45 +69,13 @@ func UnknownValue(facts []int) Value { return Value{kind: Unknown, ref: facts} }
 // ErrorValue is what cannot be had.
 func ErrorValue(err error) Value { return Value{kind: Error, ref: err} }
 
+// failed is an error. Texts in it are written by a precision, such as %.100s: they
+// may be as long as memory is.
 func failed(format string, args ...any) Value { return ErrorValue(fmt.Errorf(format, args...)) }
 
-func listValue(l list) Value {
-	size := uint64(l.len())
-	if made, ok := l.(values); ok {
-		size = 0
-		for _, v := range made {
-			size = min(size+v.weight(), maxWeight)
-		}
-	}
-	return Value{kind: List, ref: l, num: size}
-}
+func listValue(l list) Value { return Value{kind: List, ref: l} }
 
-func mapValue(m mapping) Value {
-	size := uint64(m.len())
-	if made, ok := m.(entries); ok {
-		size = 0
-		for _, e := range made {
-			size = min(size+e.key.weight()+e.value.weight(), maxWeight)
-		}
-	}
-	return Value{kind: Map, ref: m, num: size}
-}
-
-// maxWeight is the weight of all that is too heavy. An expression soon makes a
-// list that holds another twice, which holds another twice: that takes little
-// room, and no time is enough to walk through it.
-const maxWeight = 1 << 30
-
-// weight is how much work it is to look at all of a value.
-func (v Value) weight() uint64 {
-	switch v.kind {
-	case String:
-		return 1 + uint64(len(v.text)/10)
-	case List, Map:
-		return 1 + v.num
-	}
-	return 1
-}
+func mapValue(m mapping) Value { return Value{kind: Map, ref: m} }
 
 // ValueOf makes a value of a Go value: of those that [TypeOf] has a type for,
 // and of what JSON is decoded into.
@@ -190,7 +158,8 @@ func (v Value) duration() time.Duration { return time.Duration(v.num) }
 func (v Value) list() list              { return v.ref.(list) }
 func (v Value) mapping() mapping        { return v.ref.(mapping) }
 
-// Native is the value as JSON has it: a time by RFC 3339, a list as []any.
+// Native is the value as JSON has it: a time by RFC 3339, a list as []any, and a
+// number that JSON has not as text.
 func (v Value) Native() any {
 	switch v.kind {
 	case Bool:
@@ -198,7 +167,10 @@ func (v Value) Native() any {
 	case Int:
 		return v.Int()
 	case Double:
-		return v.double()
+		if d := v.double(); !math.IsNaN(d) && !math.IsInf(d, 0) {
+			return d
+		}
+		return strconv.FormatFloat(v.double(), 'g', -1, 64)
 	case String, Opaque:
 		return v.text
 	case Timestamp:

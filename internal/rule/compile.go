@@ -3,16 +3,12 @@ package rule
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
-	"unicode/utf8"
-
-	"go.yaml.in/yaml/v3"
-
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"slices"
+	"strings"
+	"sync"
 )
 
 // code is a rule's expressions, compiled when the rule is first used.
@@ -56,16 +52,16 @@ func (p *parts) judged() []*expression {
 // all are the rule's expressions.
 func (p *parts) all() []*expression { return append(p.judged(), p.evidence...) }
 
-// userCostLimit bounds what an expression of a user's rule may cost: a simple
-// comparison is one, and thousands of containers are judged.
-const userCostLimit = 1_000_000
+// userBudget bounds what one rule of a user's may cost for one subject, with all
+// its expressions, elements and texts: a simple comparison is ten, and thousands
+// of containers are judged. Ours cost what they cost.
+const userBudget = 1_000_000
 
 // expression is one compiled CEL expression.
 type expression struct {
 	name    string
 	env     *cel.Env
 	program *cel.Program
-	limit   uint64 // of cost, 0 for none
 }
 
 // compile checks and compiles all expressions once.
@@ -84,9 +80,9 @@ func (r *Rule) compile() error {
 }
 
 func (c *code) compile(r *Rule) (err error) {
-	in := environment{own: base}
-	if r.Ours {
-		in.shared = base
+	in := environment{own: base, shared: base}
+	if !r.Ours {
+		in = environment{own: base.Metered()}
 	}
 	c.params = make([]named, 0, len(r.Params))
 	for _, p := range r.Params {
@@ -114,6 +110,10 @@ func (c *code) compile(r *Rule) (err error) {
 			return r.failAt(r.Each, "each", "the elements have no name", "add element: with an expression that names one, for example it.target")
 		}
 	}
+	// An element has its name before anything is made of it.
+	if c.element, err = r.expression(in, "element", r.Element, cel.StringType); err != nil {
+		return err
+	}
 	for _, b := range r.Let {
 		e, err := r.expression(in, "let."+b.Name, b.Expression, nil)
 		if err != nil {
@@ -122,9 +122,6 @@ func (c *code) compile(r *Rule) (err error) {
 		e.name = b.Name
 		c.let = append(c.let, e)
 		in.add(b.Name, e.program.Type())
-	}
-	if c.element, err = r.expression(in, "element", r.Element, cel.StringType); err != nil {
-		return err
 	}
 	if c.pass, err = r.expression(in, "pass", r.Pass, cel.BoolType); err != nil {
 		return err
@@ -233,11 +230,7 @@ func (r *Rule) expression(in environment, field string, src Expression, want *ce
 	if at, msg, hint := trap(program); msg != "" {
 		return nil, r.failIn(src, at, field, msg, hint)
 	}
-	e := &expression{env: env, program: program}
-	if !r.Ours {
-		e.limit = userCostLimit
-	}
-	return e, nil
+	return &expression{env: env, program: program}, nil
 }
 
 // celError turns what is wrong with an expression into an error at its place
@@ -257,17 +250,7 @@ func (r *Rule) failIn(src Expression, offset int, field, msg, hint string) error
 	if !ok || src.node == nil || !strings.HasPrefix(src.node.Value, src.Text) {
 		return failure
 	}
-	before := src.Text[:offset]
-	line, column := strings.Count(before, "\n"), utf8.RuneCountInString(before)
-	switch style := src.node.Style; {
-	case style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		// The text begins on the line below the mark, and folding moves columns.
-		at.Line, at.Column = at.Line+1+line, 0
-	case style == 0 && line == 0:
-		at.Column += column
-	case !strings.ContainsAny(src.Text, "'\"\\\n"): // in quotes, as it is
-		at.Column += 1 + column
-	}
+	at.Line, at.Column = placeInScalar(at.Source, src.node, src.Text[:offset])
 	return failure
 }
 
@@ -276,15 +259,14 @@ func (r *Rule) failIn(src Expression, offset int, field, msg, hint string) error
 // which is not octal.
 func trap(program *cel.Program) (offset int, msg, hint string) {
 	program.Parts(func(p cel.Part) bool {
-		order := p.Order()
 		if msg != "" {
 			return false
 		}
 		offset = p.Offset()
-		switch text := p.Text(); {
+		switch text := strings.TrimLeft(p.Text(), "- \t\n"); {
 		case p.Has():
 			msg, hint = "has() is false for 0, false and empty text", "compare the value; what was not observed is unknown by itself"
-		case order != nil && order.Kind() == cel.String:
+		case p.OrdersTexts():
 			msg, hint = "texts are ordered letter by letter, so that '1.10' is less than '1.9'", "compare versions with version(…).lt(…)"
 		case p.Literal() && len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9':
 			msg, hint = "a number with a leading zero reads as decimal", "compare file modes with mode(…).within('0644')"

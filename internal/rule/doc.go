@@ -12,6 +12,8 @@
 // what was not seen would. A runtime error is unknown as well. Nothing passes by
 // accident.
 //
+// A rule of a user's has a budget for each subject: what costs more is unknown.
+//
 // The package does not run the tests inside rules: package ruletest does, which
 // needs every adapter.
 package rule

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"reflect"
@@ -80,7 +81,7 @@ func isUnder(p, dir string) bool {
 func parseMode(text string) (uint64, error) {
 	n, err := strconv.ParseUint(text, 8, 12)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a file mode such as '0644'", text)
+		return 0, fmt.Errorf("%.100q is not a file mode such as '0644'", text)
 	}
 	return n, nil
 }
@@ -92,7 +93,7 @@ func compareVersions(a, b string) int {
 	coreA, preA := splitVersion(a)
 	coreB, preB := splitVersion(b)
 	for i := range max(len(coreA), len(coreB)) {
-		if d := part(coreA, i) - part(coreB, i); d != 0 {
+		if d := compareDigits(part(coreA, i), part(coreB, i)); d != 0 {
 			return d
 		}
 	}
@@ -104,32 +105,58 @@ func compareVersions(a, b string) int {
 	case preB == "":
 		return -1
 	}
-	return strings.Compare(preA, preB)
+	return compareMixed(preA, preB)
 }
 
-func splitVersion(v string) ([]int, string) {
+// compareMixed compares letter by letter, but numbers in it as numbers: rc.9 comes
+// before rc.10.
+func compareMixed(a, b string) int {
+	for a != "" && b != "" {
+		x, y := digitsOf(a), digitsOf(b)
+		if x != "" && y != "" {
+			if d := compareDigits(x, y); d != 0 {
+				return d
+			}
+			a, b = a[len(x):], b[len(y):]
+			continue
+		}
+		if a[0] != b[0] {
+			return cmp.Compare(a[0], b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digitsOf are the digits that a text begins with.
+func digitsOf(text string) string { return text[:len(text)-len(strings.TrimLeft(text, "0123456789"))] }
+
+// compareDigits compares whole numbers, of any length.
+func compareDigits(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+}
+
+// splitVersion gives a version's numbers, and what comes after them.
+func splitVersion(v string) ([]string, string) {
 	v, _, _ = strings.Cut(strings.TrimPrefix(v, "v"), "+")
 	core, pre := v, ""
 	if i := strings.IndexAny(v, "-~"); i >= 0 {
 		core, pre = v[:i], v[i+1:]
 	}
-	var numbers []int
-	for _, field := range strings.Split(core, ".") {
-		digits := len(field) - len(strings.TrimLeft(field, "0123456789"))
-		n, err := strconv.Atoi(field[:digits])
-		if err != nil {
-			n = 0
-		}
-		numbers = append(numbers, n)
+	numbers := strings.Split(core, ".")
+	for i, field := range numbers {
+		numbers[i] = digitsOf(field)
 	}
 	return numbers, pre
 }
 
-func part(numbers []int, i int) int {
+// part is the i-th number, or none, which is 0.
+func part(numbers []string, i int) string {
 	if i < len(numbers) {
 		return numbers[i]
 	}
-	return 0
+	return ""
 }
 
 // iec writes bytes in the largest binary unit that leaves at least 1.

@@ -19,10 +19,13 @@ func (r *Rule) explain(s *scope, f *finding.Finding) {
 	for _, e := range r.code.evidence {
 		if v := e.eval(s); v.Kind() != cel.Unknown && v.Kind() != cel.Error {
 			d.Evidence[e.name] = v.Native()
+			if s.budget != nil && !s.budget.Spend(lengthOf(d.Evidence[e.name])) {
+				return
+			}
 		}
 	}
 	f.Detail = d
-	r.tell(f, r.Remedy, func(string) bool { return true })
+	r.tell(f, r.Remedy, s.budget, func(string) bool { return true })
 }
 
 // remedyNames are the fields of a remedy, and remedyTexts their texts in that
@@ -39,20 +42,20 @@ func (r *Rule) tellAgain(f *finding.Finding) {
 	if r.code.namesSubject && (f.Status == finding.Fail || f.Status == finding.Manual) {
 		d := *f.Detail
 		f.Detail = &d
-		r.tell(f, *d.Remedy, namesSubject)
+		r.tell(f, *d.Remedy, nil, namesSubject) // it was paid for the other
 	}
 }
 
 // tell writes, of the message and the remedy, the texts that the caller wants,
 // by the finding's evidence and subject, and has the rest of the remedy as in
 // kept. The finding's detail is its own yet.
-func (r *Rule) tell(f *finding.Finding, kept finding.Remedy, wanted func(text string) bool) {
+func (r *Rule) tell(f *finding.Finding, kept finding.Remedy, budget *cel.Budget, wanted func(text string) bool) {
 	text := r.Message
 	if r.Manual != "" {
 		text = r.Manual
 	}
 	if text != "" && wanted(text) {
-		f.Message = expand(text, f.Subject.Name, f.Evidence)
+		f.Message = expand(text, f.Subject.Name, f.Evidence, budget)
 	}
 	// Evidence and names come from whoever deployed the container; a remedy is
 	// copied to a shell.
@@ -64,7 +67,7 @@ func (r *Rule) tell(f *finding.Finding, kept finding.Remedy, wanted func(text st
 	to := remedyTexts(&kept)
 	for i, text := range remedyTexts(&r.Remedy) {
 		if wanted(*text) {
-			*to[i] = expand(*text, name, quoted)
+			*to[i] = expand(*text, name, quoted, budget)
 		}
 	}
 	f.Remedy = &kept

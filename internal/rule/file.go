@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
@@ -220,13 +221,13 @@ var (
 func (r *Rule) check() error {
 	switch {
 	case r.Schema != Schema:
-		return r.fail("schema", fmt.Sprintf("schema is %q", r.Schema), "write schema: "+Schema)
+		return r.fail("schema", fmt.Sprintf("schema is %.100q", r.Schema), "write schema: "+Schema)
 	case !ruleName().MatchString(r.Name):
-		return r.fail("rule", fmt.Sprintf("%q is not a rule's name", r.Name), "use small letters, digits and hyphens")
+		return r.fail("rule", fmt.Sprintf("%.100q is not a rule's name", r.Name), "use small letters, digits and hyphens")
 	case !slices.Contains(subjects, r.Subject):
-		return r.fail("subject", fmt.Sprintf("%q is not a subject", r.Subject), "use one of "+strings.Join(subjects, ", "))
+		return r.fail("subject", fmt.Sprintf("%.100q is not a subject", r.Subject), "use one of "+strings.Join(subjects, ", "))
 	case !slices.Contains(finding.Severities, r.Severity):
-		return r.fail("severity", fmt.Sprintf("%q is not a severity", r.Severity), "use critical, high, medium, low or info")
+		return r.fail("severity", fmt.Sprintf("%.100q is not a severity", r.Severity), "use critical, high, medium, low or info")
 	case strings.TrimSpace(r.Title) == "" || strings.HasSuffix(r.Title, "."):
 		return r.fail("title", "a title is the failing state, without a full stop", `for example "Memory is unlimited"`)
 	case strings.TrimSpace(r.Why) == "":
@@ -238,20 +239,43 @@ func (r *Rule) check() error {
 	}
 	for name, ids := range r.Refs {
 		if !benchmarkKey().MatchString(name) || len(ids) == 0 {
-			return r.fail("refs", fmt.Sprintf("%q with %d ids is not a benchmark with its recommendations", name, len(ids)), `for example cis-1.8: ["5.11"]`)
+			return r.fail("refs", fmt.Sprintf("%.100q with %d ids is not a benchmark with its recommendations", name, len(ids)), `for example cis-1.8: ["5.11"]`)
+		}
+	}
+	if err := r.checkNames(); err != nil {
+		return err
+	}
+	return r.checkPlaceholders()
+}
+
+// maxNames bounds how many params, and how many names in let and in evidence, a
+// rule has: each is looked for among all.
+const maxNames = 200
+
+// checkNames refuses names that no expression could use, and too many.
+func (r *Rule) checkNames() error {
+	for _, list := range []struct {
+		field string
+		names int
+	}{{"params", len(r.Params)}, {"let", len(r.Let)}, {"evidence", len(r.Evidence)}} {
+		if list.names > maxNames {
+			return r.fail(list.field, fmt.Sprintf("%d names are too many", list.names), fmt.Sprintf("make do with %d", maxNames))
 		}
 	}
 	for _, b := range slices.Concat(r.Let, r.Evidence) {
 		if !isIdentifier(b.Name) || slices.Contains(reserved, b.Name) {
-			return r.failAt(b.Expression, b.Name, fmt.Sprintf("%q cannot be a name here", b.Name), "use small letters, digits and underscores")
+			return r.failAt(b.Expression, "", fmt.Sprintf("%.100q cannot be a name here", b.Name), "use small letters, digits and underscores")
+		}
+		if err := cel.CheckName(b.Name); err != nil {
+			return r.failAt(b.Expression, b.Name, fmt.Sprintf("%q cannot be a name here: %v", b.Name, err), "use another name")
 		}
 	}
 	for _, p := range r.Params {
 		if !isIdentifier(p.Name) {
-			return r.doc.Fail(p.node, "params", fmt.Sprintf("%q cannot be a name here", p.Name), "use small letters, digits and underscores")
+			return r.doc.Fail(p.node, "params", fmt.Sprintf("%.100q cannot be a name here", p.Name), "use small letters, digits and underscores")
 		}
 	}
-	return r.checkPlaceholders()
+	return nil
 }
 
 // placeTests notes the line of each test.
@@ -282,7 +306,7 @@ func (r *Rule) checkPlaceholders() error {
 	for _, t := range texts {
 		fillIn(t[1], func(name string) string {
 			if err == nil && !slices.Contains(known, name) {
-				err = r.fail(t[0], fmt.Sprintf("{%s} is not in evidence", name), suggest(name, known))
+				err = r.fail(t[0], fmt.Sprintf("{%.100s} is not in evidence", name), suggest(name, known))
 			}
 			return ""
 		})

@@ -2,11 +2,11 @@ package rule
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
 
-	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
@@ -73,6 +73,17 @@ func TestLoadRefuses(t *testing.T) {
 		{"misspelt let", "pass: big", "pass: bigg", 12, `did you mean "big"`},
 		{"not a condition", "pass: big", "pass: container.name", 12, "is string, not bool"},
 		{"leading zero", "pass: big", "pass: big && container.live.pid != 0644", 12, "reads as decimal"},
+		{"leading zero after a sign", "pass: big", "pass: big && container.live.pid != -0644", 12, "reads as decimal"},
+		{"order of what may be text", "pass: big", "pass: big && dyn(container.name) < 'b'", 12, "letter by letter"},
+		{"order of text and what may be", "pass: big", "pass: \"big && 'b' > dyn(container.name)\"", 12, "letter by letter"},
+		{"a word of CEL's", "big: container", "in: container", 11, "in is a word that CEL keeps for itself"},
+		{"a reserved word", "memory: container", "for: container", 14, "for is a word that CEL keeps for itself"},
+		{"the name of functions", "big: container", "lists: container", 11, "would hide functions such as lists."},
+		{"a name that is too long", "big: container", strings.Repeat("a", 101) + ": container", 11, "cannot be a name here"},
+		{"too many params", "  most: 5", "  most: 5\n" + lines(199, "  p%d: 1\n"), 7, "201 names are too many"},
+		{"too many lets", "  big: container", lines(200, "  l%d: 1 + 1\n") + "  big: container", 10, "201 names are too many"},
+		{"element by a let", "pass: big", "each: \"['a']\"\nelement: string(big)\npass: big", 13, "undeclared reference to 'big'"},
+		{"paths are not compared", "pass: big", "pass: \"path('/a') in [path('/a')]\"", 12, "path in list(path) is not possible"},
 		{"text order", "pass: big", "pass: big && container.name < 'b'", 12, "letter by letter"},
 		{"has", "pass: big", "pass: has(container.name)", 12, "has() is false for 0"},
 		{"no evidence", "it has {memory}", "it has {memori}", 15, `did you mean "memory"`},
@@ -110,6 +121,67 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// lines are as many lines with their number in them.
+func lines(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// TestLoadManyNames: hundreds of names are not too many.
+func TestLoadManyNames(t *testing.T) {
+	text := strings.Replace(good, "  most: 5\n", "  most: 5\n"+lines(198, "  p%d: 1\n"), 1)
+	text = strings.Replace(text, "let:\n", "let:\n"+lines(199, "  l%d: 1 + 1\n"), 1)
+	if _, err := load(text); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUserFilesAreBounded: a file of a user's that is too large is not read.
+func TestUserFilesAreBounded(t *testing.T) {
+	for size, fits := range map[int]bool{maxFile: true, maxFile + 1: false} {
+		text := good + strings.Repeat("#", size-len(good)-1) + "\n"
+		_, err := Load(nil, fstest.MapFS{"big.yaml": {Data: []byte(text)}}, "rules.d")
+		if fits != (err == nil) || !fits && (!strings.Contains(err.Error(), "rules.d/big.yaml: the file is too large") || !strings.Contains(errors.Unwrap(fmt.Errorf("%w", err)).(*strict.Error).Hint, "1048576 bytes")) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// TestPlaces: a mistake is shown at its line and column, however the expression
+// is written.
+func TestPlaces(t *testing.T) {
+	for _, tc := range []struct {
+		name, pass   string
+		line, column int
+	}{
+		{"plain", "container.nme == 'a'", 12, 17},
+		{"plain, over lines", "container.name == 'a' &&\n   container.nme == 'b'", 13, 14},
+		{"plain, with an empty line", "container.name == 'a'\n\n   && container.nme == 'b'", 14, 17},
+		{"plain, with blanks before the end", "container.name == 'a' &&  \n   container.nme == 'b'", 13, 14},
+		{"plain, with other letters", "container.name == 'größe' && container.nme == 'b'", 12, 46},
+		{"single quotes", "'container.name == ''a'' && container.nme == 1'", 12, 45},
+		{"single quotes, over lines", "'container.name == ''a''\n  && container.nme == 1'", 13, 16},
+		{"double quotes", "\"container.name == 'a' && container.nme == 1\"", 12, 43},
+		{"double quotes, escaped", "\"container.name == \\\"a\\\" && container.nme == 1\"", 12, 45},
+		{"double quotes, an escaped end of line", "\"container.name == 'a' && \\\n  container.nme == 1\"", 13, 13},
+		{"double quotes, of which nobody can tell", "\"container.name == '\\x61' && container.nme == 1\"", 12, 0},
+		{"literal", "|\n  container.name == 'a' &&\n  container.nme == 1", 14, 0},
+		{"folded", ">\n  container.name == 'a' &&\n    container.nme == 1", 14, 0},
+		{"ends early", "container.name ==\n", 12, 24},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(strings.Replace(good, "pass: big", "pass: "+tc.pass, 1))
+			at, ok := errors.AsType[*strict.Error](err)
+			if !ok || at.Line != tc.line || at.Column != tc.column {
+				t.Errorf("line %d column %d, want %d, %d: %v", at.Line, at.Column, tc.line, tc.column, err)
+			}
+		})
+	}
+}
+
 func TestUserRulesReplaceOurs(t *testing.T) {
 	ours := fstest.MapFS{"container/sample.yaml": {Data: []byte(good)}}
 	theirs := fstest.MapFS{"mine.yaml": {Data: []byte(strings.Replace(good, "severity: low", "severity: high", 1) + "---\n" +
@@ -130,18 +202,6 @@ func TestUserRulesReplaceOurs(t *testing.T) {
 	twice := fstest.MapFS{"a.yaml": {Data: []byte(good)}, "b.yaml": {Data: []byte(good)}}
 	if _, err := Load(ours, twice, "rules.d"); err == nil || !strings.Contains(err.Error(), "is in rules.d/a.yaml too") {
 		t.Errorf("one name twice: %v", err)
-	}
-}
-
-func TestUserRulesHaveACostLimit(t *testing.T) {
-	costly := strings.Replace(good, "pass: big", "pass: lists.range(3000).all(i, lists.range(3000).all(j, i + j >= 0))", 1)
-	s, err := Load(fstest.MapFS{}, fstest.MapFS{"sample.yaml": {Data: []byte(costly)}}, "rules.d")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := judgeSpec(t, s, `{"Image":"nginx"}`)
-	if f[0].Status != finding.Unknown || !strings.Contains(f[0].Reason, "cost limit") {
-		t.Errorf("is %s: %s", f[0].Status, f[0].Reason)
 	}
 }
 

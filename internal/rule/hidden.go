@@ -112,6 +112,9 @@ func (s *scope) missing(v cel.Value) []finding.Missing {
 	for _, i := range v.Unseen() {
 		list = append(list, s.hidden[i].missing...)
 	}
+	if !s.budget.Spend(uint64(len(list))) {
+		return nil
+	}
 	slices.SortFunc(list, func(a, b finding.Missing) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
 	})

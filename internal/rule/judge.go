@@ -115,6 +115,7 @@ type scope struct {
 	params []named
 	own    []named
 	hidden []hiddenFact
+	budget *cel.Budget // nil for a rule of ours
 }
 
 // named is a variable. There are few of them in a rule, so that a list is less
@@ -149,8 +150,11 @@ func (s *scope) Unseen(chain []string) []int {
 
 // eval gives the value, which may be unknown.
 func (e *expression) eval(s *scope) cel.Value {
+	if !s.budget.Spend(uint64(len(s.hidden) * len(e.program.Paths()))) {
+		return cel.ErrorValue(cel.ErrBudget)
+	}
 	partial := slices.ContainsFunc(s.hidden, func(h hiddenFact) bool { return slices.ContainsFunc(e.program.Paths(), h.touches) })
-	return e.program.Eval(s, partial, e.limit)
+	return e.program.Eval(s, partial, s.budget)
 }
 
 // truth is eval for a condition. What would be neither true nor false is an
@@ -170,11 +174,27 @@ func broken(f *finding.Finding, err error) {
 	f.Detail = &finding.Detail{Message: f.Message, Reason: "rule error: " + err.Error()}
 }
 
-// judge appends the findings of one rule for one subject. Findings are large,
-// so they are filled in where they stay.
+// judge appends the findings of one rule for one subject. Where that costs too
+// much, it is one that says so. Findings are large, so they are filled in where
+// they stay.
 func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 	s := &scope{view: v, params: r.code.params, hidden: met(v.hidden, r.code.paths)}
-	found = append(found, r.finding(v.subject))
+	if !r.Ours {
+		s.budget = cel.NewBudget(userBudget)
+	}
+	before := len(found)
+	found = r.judgeIn(s, append(found, r.finding(v.subject)))
+	if s.budget.Spent() {
+		clear(found[before:])
+		found = append(found[:before], r.finding(v.subject))
+		broken(&found[before], cel.ErrBudget)
+	}
+	return found
+}
+
+// judgeIn judges in a scope. The last of found is the finding as it is for the
+// subject.
+func (r *Rule) judgeIn(s *scope, found []finding.Finding) []finding.Finding {
 	whole := &found[len(found)-1]
 	if r.code.when != nil {
 		switch applies := r.code.when.truth(s); {
@@ -226,8 +246,12 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 		return found
 	}
 	found = found[:before]
-	element := &scope{view: s.view, params: s.params}
+	element := &scope{view: s.view, params: s.params, budget: s.budget}
+	known := alike{from: before}
 	for i, it := range value.Elements() {
+		if !s.budget.Spend(elementCost) {
+			break
+		}
 		element.own, element.hidden = append(element.own[:0], named{"it", it}), s.hidden
 		if deeper != nil {
 			element.hidden = slices.Clone(s.hidden)
@@ -242,11 +266,8 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 		f.Element = r.elementName(element, i)
 		r.decide(element, f)
 		// One port listens for two address families: that is one finding.
-		for k := range found[before : len(found)-1] {
-			if o := &found[before+k]; o.Element == f.Element && o.Status == f.Status && o.Message == f.Message {
-				found = found[:len(found)-1]
-				break
-			}
+		if known.has(found) {
+			found = found[:len(found)-1]
 		}
 	}
 	if rest != nil {
@@ -258,6 +279,47 @@ func (r *Rule) judgeEach(found []finding.Finding, s *scope) []finding.Finding {
 		found[before].Status = finding.Pass
 	}
 	return found
+}
+
+// elementCost is what a finding for an element costs beside its expressions: all
+// findings are kept.
+const elementCost = 20
+
+// alike tells whether a finding is there already: two of an element, status and
+// message are one.
+type alike struct {
+	from  int               // where they begin
+	known map[likeness]bool // once there are many
+}
+
+type likeness struct {
+	element, message string
+	status           finding.Status
+}
+
+func likenessOf(f *finding.Finding) likeness { return likeness{f.Element, f.Message, f.Status} }
+
+// has reports whether the last of found is there already.
+func (a *alike) has(found []finding.Finding) bool {
+	last := len(found) - 1
+	own := likenessOf(&found[last])
+	if a.known == nil && last-a.from < 16 {
+		for i := a.from; i < last; i++ {
+			if likenessOf(&found[i]) == own {
+				return true
+			}
+		}
+		return false
+	}
+	if a.known == nil {
+		a.known = map[likeness]bool{}
+		for i := a.from; i < last; i++ {
+			a.known[likenessOf(&found[i])] = true
+		}
+	}
+	there := a.known[own]
+	a.known[own] = true
+	return there
 }
 
 func (r *Rule) elementName(s *scope, i int) string {

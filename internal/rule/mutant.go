@@ -32,7 +32,11 @@ func (r *Rule) Mutants() ([]Mutant, error) {
 	var mutants []Mutant
 	for _, part := range parts {
 		for _, by := range []bool{true, false} {
-			pass, err := r.expression(environment{own: r.code.pass.env}, "pass", Expression{Text: part.Replace(strconv.FormatBool(by)), node: r.Pass.node}, cel.BoolType)
+			env := r.code.pass.env
+			if !r.Ours {
+				env = env.Metered() // with a bound of its own on patterns
+			}
+			pass, err := r.expression(environment{own: env}, "pass", Expression{Text: part.Replace(strconv.FormatBool(by)), node: r.Pass.node}, cel.BoolType)
 			if err != nil {
 				return nil, fmt.Errorf("%s: replacing a part of pass: %w", r.File, err)
 			}

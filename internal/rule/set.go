@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/rules"
 )
 
@@ -79,9 +81,12 @@ func (s *Set) read(files fs.FS, dir string, ours bool) error {
 	}
 	lists := make([][]*Rule, len(names))
 	err = forAll(len(names), func(i int) error {
-		data, err := fs.ReadFile(files, names[i])
+		data, err := readFile(files, names[i])
 		if err != nil {
 			return fmt.Errorf("reading rules: %w", err)
+		}
+		if len(data) > maxFile && !ours {
+			return &strict.Error{File: path.Join(dir, names[i]), Msg: "the file is too large", Hint: fmt.Sprintf("a file of rules has at most %d bytes", maxFile)}
 		}
 		lists[i], err = parse(path.Join(dir, names[i]), data, ours)
 		return err
@@ -98,6 +103,24 @@ func (s *Set) read(files fs.FS, dir string, ours bool) error {
 		s.rules = append(s.rules, r)
 	}
 	return nil
+}
+
+// maxFile is how long a file of a user's rules may be.
+const maxFile = 1 << 20
+
+// readFile reads a file, but of one that is too long only so much that this can
+// be told.
+func readFile(files fs.FS, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
 }
 
 // forAll does it for 0 to n-1 with all processors, and gives the error of the

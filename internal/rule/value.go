@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/plimsoll/plimsoll/internal/cel"
 )
 
 // sentence writes a value into a message: a list as "a, b and c".
@@ -64,9 +66,15 @@ func fillIn(text string, value func(name string) string) string {
 	return b.String()
 }
 
+// maxName is how long a name may be.
+const maxName = 100
+
 // isIdentifier reports whether a name may stand in an expression: small
 // letters, digits and underscores, a letter first.
 func isIdentifier(name string) bool {
+	if len(name) > maxName {
+		return false
+	}
 	for i, c := range []byte(name) {
 		letter := c >= 'a' && c <= 'z'
 		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
@@ -76,17 +84,42 @@ func isIdentifier(name string) bool {
 	return name != ""
 }
 
-// expand replaces {name} in a text by evidence.
-func expand(text string, subject string, evidence map[string]any) string {
+// expand replaces {name} in a text by evidence, each time for its length.
+func expand(text string, subject string, evidence map[string]any, budget *cel.Budget) string {
+	if budget != nil && strings.Contains(text, "{") && !budget.Spend(uint64(len(text))) {
+		return ""
+	}
 	return fillIn(text, func(name string) string {
-		if name == "subject" {
-			return subject
+		v, ok := evidence[name]
+		switch {
+		case name == "subject":
+			v = subject
+		case !ok:
+			return "what was not observed"
 		}
-		if v, ok := evidence[name]; ok {
-			return sentence(v)
+		if budget != nil && !budget.Spend(lengthOf(v)) {
+			return ""
 		}
-		return "what was not observed"
+		return sentence(v)
 	})
+}
+
+// lengthOf is about how long a value is in a sentence.
+func lengthOf(v any) uint64 {
+	length := uint64(10)
+	switch x := v.(type) {
+	case string:
+		length += uint64(len(x))
+	case []any:
+		for _, e := range x {
+			length += lengthOf(e)
+		}
+	case map[string]any:
+		for k, e := range x {
+			length += uint64(len(k)) + lengthOf(e)
+		}
+	}
+	return length
 }
 
 // lazy compiles an expression when it is first used: compiling all of them would
@@ -121,6 +154,12 @@ func quoteWords(v any) any {
 		out := make([]any, len(x))
 		for i, e := range x {
 			out[i] = quoteWords(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, e := range x {
+			out[sentence(quoteWords(k))] = quoteWords(e)
 		}
 		return out
 	}
