@@ -3,12 +3,13 @@ package rule
 import (
 	"errors"
 	"fmt"
-	"github.com/plimsoll/plimsoll/internal/cel"
-	"github.com/plimsoll/plimsoll/internal/finding"
-	"github.com/plimsoll/plimsoll/internal/strict"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/plimsoll/plimsoll/internal/cel"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // code is a rule's expressions, compiled when the rule is first used.

@@ -120,7 +120,7 @@ func factsOf(t *testing.T, data []byte) (map[string]string, []Unseen) {
 	t.Helper()
 	s, _, err := FromInspect(data, Surroundings{EnvKey: []byte("k"), Volumes: map[string]Volume{}, Image: &ImageConfig{ID: "sha256:1"},
 		Daemon:  &Daemon{Seccomp: "default", NoNewPrivilegesSeen: true, CgroupVersion: 2, PrivateCgroupns: true, UsernsRemap: true, DefaultRuntime: "runc", LogDriver: "local"},
-		Resolve: func(p string) (string, error) { return p, nil }})
+		Resolve: func(p string) ([]string, error) { return []string{p}, nil }, Nodes: func(string) ([]string, error) { return nil, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
