@@ -175,6 +175,11 @@ func (c *collector) collect(ctx context.Context) error {
 	said := &survey{}
 	once := said.calls(c.Client)
 	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
+	var mounts *workload.MountTable
+	reading := calls.submit(1, func(context.Context, int) error {
+		mounts = c.mountsOf(peer.PID)
+		return nil
+	})
 
 	workload.PrepareToReadInspect()
 	if err := listing.wait(); err != nil {
@@ -197,13 +202,13 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	})
 
-	if err := cmp.Or(surveying.wait(), imaging.wait()); err != nil {
+	if err := cmp.Or(surveying.wait(), imaging.wait(), reading.wait()); err != nil {
 		return err
 	}
 	if err := c.settle(api, said); err != nil {
 		return err
 	}
-	if root, c.noFiles = c.openEngineRoot(peer.PID, listed); root != nil {
+	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {
 			c.around.Sockets = []string{peer.Path}

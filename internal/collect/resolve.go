@@ -290,30 +290,30 @@ func (c *collector) peer(ctx context.Context) engine.Peer {
 
 // openEngineRoot opens the files as the engine sees them, through the process
 // that listens on its socket, pid: its mount namespace is the one that bind
-// mounts are made from. It is nil, with the reason, when that process is not
+// mounts are made from, and mounts is what is mounted there, nil when that could
+// not be read. The tree is nil, with the reason, when that process is not
 // the engine itself, as with a socket that ssh or socat forwards from elsewhere.
 //
 // Where systemd listens for the engine, the engine is its child and sees
 // systemd's files, but systemd can also start a forwarder. Then a folder that
 // the engine keeps for one of its containers must be there as well.
-func (c *collector) openEngineRoot(pid int, listed []listedContainer) (*tree, string) {
+func (c *collector) openEngineRoot(pid int, mounts *workload.MountTable, listed []listedContainer) (*tree, string) {
 	if c.Root == "" {
 		return nil, "the host's files were not looked at"
 	}
 	if pid <= 0 {
 		return nil, "the engine's process is not on this machine, or hidden"
 	}
-	proc := filepath.Join(c.Root, "proc", strconv.Itoa(pid))
+	proc := c.proc(pid)
 	root, err := openTree(filepath.Join(proc, "root"))
 	if err != nil {
 		return nil, "the engine's process may not be looked at by this user"
 	}
-	mounts, unread := readMounts(proc)
 	// After opening: a pid that was reused in between names another program.
 	name, err := readName(proc)
 	engine := err == nil && (name == "dockerd" || pid == 1 && name == "systemd" && c.keepsContainers(root, listed))
 	switch {
-	case engine && unread == nil:
+	case engine && mounts != nil:
 		root.mounts = mounts
 		return root, ""
 	case engine:
@@ -324,13 +324,23 @@ func (c *collector) openEngineRoot(pid int, listed []listedContainer) (*tree, st
 	return nil, "what listens on the engine's socket is not the engine"
 }
 
-// readMounts reads what is mounted where a process runs.
-func readMounts(proc string) (*workload.MountTable, error) {
-	data, err := os.ReadFile(filepath.Join(proc, "mountinfo"))
-	if err != nil {
-		return nil, err
+func (c *collector) proc(pid int) string { return filepath.Join(c.Root, "proc", strconv.Itoa(pid)) }
+
+// mountsOf reads what is mounted where a process runs, or gives nil where nothing
+// is to be looked at, or it cannot be read.
+func (c *collector) mountsOf(pid int) *workload.MountTable {
+	if c.Root == "" || pid <= 0 {
+		return nil
 	}
-	return workload.ReadMountTable(data)
+	data, err := os.ReadFile(filepath.Join(c.proc(pid), "mountinfo"))
+	if err != nil {
+		return nil
+	}
+	mounts, err := workload.ReadMountTable(data)
+	if err != nil {
+		return nil
+	}
+	return mounts
 }
 
 // keepsContainers is true when the engine's folder for a listed container is

@@ -349,7 +349,8 @@ func TestWhoseFilesTheEngineSees(t *testing.T) {
 		cfg.Client = listener{f.client, test.pid, test.peer}
 		c := collector{Config: cfg, facts: collect(t, f.config())}
 		c.facts.Daemon.DataRoot = data
-		tr, reason := c.openEngineRoot(c.peer(context.Background()).PID, []listedContainer{{id: idOf(1)}})
+		pid := c.peer(context.Background()).PID
+		tr, reason := c.openEngineRoot(pid, c.mountsOf(pid), []listedContainer{{id: idOf(1)}})
 		if reason != test.reason || (tr != nil) != (test.reason == "") {
 			t.Errorf("%s: got %v for %q, want %q", name, tr, reason, test.reason)
 		}
