@@ -124,6 +124,12 @@ func theEnginesFacts() Surroundings {
 		Daemon: &Daemon{Seccomp: "default", NoNewPrivilegesSeen: true, CgroupVersion: 1, DefaultRuntime: "runc", LogDriver: "json-file"}}
 }
 
+// insideDevice is a device as it is seen from inside, where its path on the host is
+// not.
+func insideDevice(path, permissions string, exposes ...any) map[string]any {
+	return map[string]any{"host_path": "", "container_path": path, "permissions": permissions, "exposes": []any{}, "resolved": "", "resolved_exposes": append([]any{}, exposes...)}
+}
+
 // TestInsideLive: whatever is seen from inside is what the engine says, but for
 // the differences that FromInside documents, each listed here with its row.
 func TestInsideLive(t *testing.T) {
@@ -228,8 +234,7 @@ func TestInsideLive(t *testing.T) {
 		{name: "wholehost", flags: []string{"-v", "/:/host:ro"},
 			mounts: map[string]map[string]any{"/host": {"exposes": []any{"engine-socket", "runtime-socket"}, "read_only": true}}},
 		{name: "device", flags: []string{"--device", "/dev/fuse", "--device", "/dev/loop0:/dev/lo:r"}, want: map[string]any{"devices": []any{
-			map[string]any{"host_path": "", "container_path": "/dev/fuse", "permissions": "rwm"},
-			map[string]any{"host_path": "", "container_path": "/dev/lo", "permissions": "r"}}}, unseen: []string{"devices[0].host_path"}},
+			insideDevice("/dev/fuse", "rwm"), insideDevice("/dev/lo", "r", "disk")}}, unseen: []string{"devices[0].host_path"}},
 		{name: "deviceoutside", flags: []string{"--device", "/dev/fuse:/opt/fuse"}, unseen: []string{"device_rules"}},
 		{name: "devicerule", flags: []string{"--device-cgroup-rule", "c 10:229 rwm"}, unseen: []string{"device_rules"}},
 		{name: "hostdev", flags: []string{"-v", "/dev:/dev", "-v", "/run:/host/run"}, unseen: []string{"mounts[1].type"},

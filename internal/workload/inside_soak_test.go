@@ -27,7 +27,7 @@ func TestInsideRemapped(t *testing.T) {
 	}{
 		{"plain", nil, map[string]any{"userns_remapped": true, "user": "0", "namespaces.pid": "private", "system_paths": "default", "privileged": false, "device_rules": []any{}}, "group"},
 		{"device", []string{"--device", "/dev/kmsg", "-m", "64m"}, map[string]any{"resources.memory_bytes": 67108864.0, "devices": []any{
-			map[string]any{"host_path": "", "container_path": "/dev/kmsg", "permissions": "rwm"}}}, "devices[0].host_path"},
+			insideDevice("/dev/kmsg", "rwm", "kernel-log")}}, "devices[0].host_path"},
 		// The file's own permissions keep this root out, so that what it was given is not known.
 		{"closed", []string{"--device", "/dev/fuse"}, nil, "devices[...]"},
 		{"host", []string{"--userns", "host"}, map[string]any{"userns_remapped": false, "writable_cgroups": true}, "group"},

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"path"
 	"strings"
 	"testing"
 
@@ -56,4 +57,21 @@ func TestMountTableAlso(t *testing.T) {
 	if none, err := ReadMountTable(nil); err != nil || len(none.Also("/srv")) > 0 {
 		t.Errorf("no mounts: %v", err)
 	}
+}
+
+// What else a mount shows is never below it.
+func FuzzMountTable(f *testing.F) {
+	f.Add([]byte(boundTable), "/srv/deep")
+	f.Add([]byte(boundTable), "/srv/root/run")
+	f.Fuzz(func(t *testing.T, data []byte, p string) {
+		table, err := ReadMountTable(data)
+		if err != nil || path.Clean("/"+p) != p {
+			return
+		}
+		for _, other := range table.Also(p) {
+			if within(other, p) {
+				t.Errorf("%q shows %q, which is below", p, other)
+			}
+		}
+	})
 }
