@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,9 +71,14 @@ func TestReadImage(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	none, err := readImage([]byte(`{"Config":{"Healthcheck":{"Test":["NONE"]}}}`))
+	none, err := readImage([]byte(`{"Id":"sha256:1","RepoTags":[],"RepoDigests":null,"Config":{"Healthcheck":{"Test":["NONE"]}}}`))
 	if err != nil || none.HasHealth {
 		t.Errorf("a check that is turned off: got %+v, %v", none, err)
+	}
+	for _, key := range []string{"Id", "RepoTags", "RepoDigests"} {
+		if _, err := readImage(altered(t, "image.json", func(a answer) { delete(a, key) })); err == nil || !strings.Contains(err.Error(), key+" is missing") {
+			t.Errorf("without %s: %v", key, err)
+		}
 	}
 }
 

@@ -213,7 +213,7 @@ func TestNetworksAndVolumes(t *testing.T) {
 			{"Id": "0", "Name": "app", "Driver": "bridge", "Options": answer{iccOption: "true"}},
 			{"Id": 7},
 		}),
-		"/volumes": encode(t, answer{"Volumes": []answer{{"Name": "b", "Driver": "local", "Mountpoint": "/v/b", "Scope": "local"}, {"Name": "a"}, {"Name": 1}}}),
+		"/volumes": encode(t, answer{"Volumes": []answer{{"Name": "b", "Driver": "local", "Mountpoint": "/v/b", "Scope": "local", "Options": nil}, {"Name": "a", "Options": answer{}}, {"Name": 1, "Options": nil}, {"Name": "c"}, {"Options": nil}}}),
 	}}).start(t)
 	got := f.collect(t)
 	var networks []string

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -51,9 +53,10 @@ func (c *collector) image(ctx context.Context, id string, found *foundImage) err
 // image that nothing can be run from.
 func readImage(raw json.RawMessage) (*workload.ImageConfig, error) {
 	var body struct {
-		ID          string `json:"Id"`
-		RepoTags    []string
-		RepoDigests []string
+		ID          string         `json:"Id" strict:"required"`
+		RepoTags    []string       `strict:"required"`
+		RepoDigests []string       `strict:"required"`
+		Missing     strict.Missing `json:"-"`
 		Created     string
 		Config      struct {
 			User         string
@@ -69,6 +72,9 @@ func readImage(raw json.RawMessage) (*workload.ImageConfig, error) {
 	}
 	if err := decode("an image", raw, &body); err != nil {
 		return nil, err
+	}
+	if len(body.Missing) > 0 {
+		return nil, fmt.Errorf("%s is missing", body.Missing[0])
 	}
 	cfg := body.Config
 	check := cfg.Healthcheck

@@ -76,10 +76,12 @@ func (c *collector) volumes(list []json.RawMessage, warnings []string, reason st
 	c.around.Volumes = make(map[string]workload.Volume, len(list))
 	for _, raw := range list {
 		var v struct {
-			Name, Driver, Mountpoint, Scope string
-			Options                         map[string]string
+			Driver, Mountpoint, Scope string
+			Name                      string            `strict:"required"`
+			Options                   map[string]string `strict:"required"`
+			Missing                   strict.Missing    `json:"-"`
 		}
-		if err := decode("a volume", raw, &v); err != nil {
+		if err := decode("a volume", raw, &v); err != nil || len(v.Missing) > 0 {
 			c.unseenOnce("volumes"+workload.Open, reasonUnreadable)
 			continue
 		}

@@ -101,7 +101,8 @@ func (t *tree) shows(fd int, at *unix.Stat_t) (bool, error) {
 	return found, err
 }
 
-// nodes are the device files at p, or below it, as their kind and numbers.
+// nodes are the device files at p, or below it, as their kind and numbers. Where
+// nothing is, there was something once, or will be.
 func (t *tree) nodes(p string) ([]string, error) {
 	var nodes []string
 	add := func(at *unix.Stat_t) {
@@ -110,13 +111,16 @@ func (t *tree) nodes(p string) ([]string, error) {
 			nodes = append(nodes, fmt.Sprintf("%s %d:%d", kind, unix.Major(at.Rdev), unix.Minor(at.Rdev)))
 		}
 	}
-	_, _, err := t.follow(p, func(fd int, at *unix.Stat_t) error {
+	_, there, err := t.follow(p, func(fd int, at *unix.Stat_t) error {
 		add(at)
 		if at.Mode&unix.S_IFMT != unix.S_IFDIR {
 			return nil
 		}
 		return eachFile(fd, add)
 	})
+	if err == nil && there == nil {
+		err = fmt.Errorf("looking at %s: %w", p, unix.ENOENT)
+	}
 	return nodes, err
 }
 

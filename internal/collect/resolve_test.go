@@ -183,13 +183,16 @@ func TestNodes(t *testing.T) {
 	}
 	t.Cleanup(tr.close)
 	for path, want := range map[string][]string{
-		"/dev": {"b 254:7", "b 8:0", "c 1:3"}, "/dev/link": {"b 254:7"}, "/dev/null": {"c 1:3"}, "/dev/file": nil, "/gone": nil,
+		"/dev": {"b 254:7", "b 8:0", "c 1:3"}, "/dev/link": {"b 254:7"}, "/dev/null": {"c 1:3"}, "/dev/file": nil,
 	} {
 		got, err := tr.nodes(path)
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", path, err, diff)
 		}
+	}
+	if _, err := tr.nodes("/gone"); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("where nothing is: %v", err)
 	}
 }
 

@@ -248,7 +248,9 @@ func (c container) deviceRules(use string) []string {
 		}
 		major, minor, _ := strings.Cut(fields[1], ":")
 		memory := (major == "1" || major == "*") && slices.Contains([]string{"*", "1", "2", "4"}, minor)
-		if fields[0] == "a" || fields[0] == "b" || fields[0] == "c" && memory {
+		disk := slices.Contains([]string{"21", "90", "162"}, major) // SCSI generic, flash and raw devices
+		const opticalDisc = "11"
+		if fields[0] == "a" || fields[0] == "b" && major != opticalDisc || fields[0] == "c" && (memory || disk) {
 			found = append(found, "device rule "+rule)
 		}
 	}

@@ -115,6 +115,7 @@ func TestOneContainer(t *testing.T) {
 		{"a disk that may only be made", host(`"Devices":[{"PathOnHost":"/dev/sda1","PathInContainer":"/dev/x","CgroupPermissions":"m"}]`), ""},
 		{"rarer disks", host(`"Devices":[{"PathOnHost":"/dev/loop0"},{"PathOnHost":"/dev/nbd0"},{"PathOnHost":"/dev/mtd0"},{"PathOnHost":"/dev/loop-control"}]`),
 			"root on the host (raw device /dev/loop0, raw device /dev/mtd0, raw device /dev/nbd0)"},
+		{"device rules for disks of other kinds", host(`"DeviceCgroupRules":["c 21:* rw","b 11:0 rwm"]`), "root on the host (device rule c 21:* rw)"},
 		{"device rules to read", host(`"DeviceCgroupRules":["b *:* r"]`), "the host's files read-only (device rule b *:* r)"},
 		{"device rules with the host's device files", host(`"DeviceCgroupRules":["b 254:* rwm"],"CapDrop":["MKNOD"],"Binds":["/dev:/d:ro"]`), "root on the host (device rule b 254:* rwm)"},
 		{"the system bus", host(`"Binds":["/run/dbus:/run/dbus:ro"]`), "root on the host (system bus)"},

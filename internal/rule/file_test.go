@@ -169,7 +169,8 @@ func TestPlaces(t *testing.T) {
 		{"double quotes, an escaped end of line", "\"container.name == 'a' && \\\n  container.nme == 1\"", 13, 13},
 		{"double quotes, of which nobody can tell", "\"container.name == '\\x61' && container.nme == 1\"", 12, 0},
 		{"literal", "|\n  container.name == 'a' &&\n  container.nme == 1", 14, 0},
-		{"folded", ">\n  container.name == 'a' &&\n    container.nme == 1", 14, 0},
+		{"folded", ">\n  container.name == 'a' &&\n  container.nme == 1", 14, 13},
+		{"folded, moved to the right", ">-\n  container.name == 'a' &&\n    container.nme == 1", 14, 15},
 		{"ends early", "container.name ==\n", 12, 24},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package rule
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -10,8 +11,8 @@ import (
 // placeInScalar is the line and column in a file where a text ends that a YAML
 // scalar begins with; or the line where the scalar begins alone, column 0.
 func placeInScalar(file []byte, n *yaml.Node, before string) (line, column int) {
-	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		// It begins on the line below the mark, and folding moves columns.
+	if n.Style&yaml.LiteralStyle != 0 {
+		// It begins on the line below the mark, and is moved to the left.
 		return n.Line + 1 + strings.Count(before, "\n"), 0
 	}
 	lines := strings.Split(string(file), "\n")
@@ -20,7 +21,11 @@ func placeInScalar(file []byte, n *yaml.Node, before string) (line, column int) 
 	}
 	s := scalar{written: []rune(strings.Join(lines[n.Line-1:], "\n")), style: n.Style}
 	s.at = min(n.Column-1, len(s.written))
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+	switch {
+	case n.Style&yaml.FoldedStyle != 0: // it begins on the line below the mark
+		s.at = utf8.RuneCountInString(lines[n.Line-1])
+		s.skipBlanks()
+	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
 		s.at++
 	}
 	if !s.follow([]rune(before)) {
@@ -83,7 +88,7 @@ func (s *scalar) blank(text []rune) (n int, ok bool) {
 	if text[0] == ' ' {
 		return 1, true
 	}
-	for n < len(text) && text[n] == '\n' {
+	for n < len(text) && (text[n] == '\n' || n > 0 && text[n] == ' ') { // folded, a line moved to the right is not joined
 		n++
 	}
 	return n, n > 0

@@ -13,7 +13,7 @@ var hostDevices = []struct {
 	word     string
 	prefixes []string
 }{
-	{"disk", []string{"/dev/sd", "/dev/hd", "/dev/vd", "/dev/xvd", "/dev/nvme", "/dev/mmcblk", "/dev/mtd", "/dev/pmem", "/dev/dax", "/dev/dm-",
+	{"disk", []string{"/dev/sd", "/dev/hd", "/dev/vd", "/dev/xvd", "/dev/nvme", "/dev/ng", "/dev/mmcblk", "/dev/mtd", "/dev/pmem", "/dev/dax", "/dev/dm-",
 		"/dev/mapper", "/dev/md", "/dev/loop", "/dev/nbd", "/dev/rbd", "/dev/ram", "/dev/zram", "/dev/zd", "/dev/zvol", "/dev/drbd", "/dev/bcache",
 		"/dev/disk", "/dev/block", "/dev/raw", "/dev/sg", "/dev/bsg"}},
 	{"memory", []string{"/dev/mem", "/dev/kmem", "/dev/port"}},

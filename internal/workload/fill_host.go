@@ -27,6 +27,9 @@ func (b *builder) mounts() error {
 	}
 	for _, body := range b.host.Mounts {
 		all = append(all, fromMountBody(body))
+		if body.Type == "" && b.live {
+			s.hide(reasonSilent, "mounts")
+		}
 	}
 	for target, options := range b.host.Tmpfs {
 		all = append(all, tmpfs(target, strings.Split(options, ",")))
@@ -90,7 +93,7 @@ func (b *builder) exposeMount(m *Mount, at string) {
 			switch {
 			case known: // options in the request are for a new volume only
 				m.Driver, m.DriverOptions = vol.Driver, maskPasswords(vol.Options)
-			case b.around.Volumes == nil: // one of that name may exist, with options of its own
+			case b.around.Volumes == nil || b.live: // one of that name may exist, with options of its own
 				s.hide(reasonVolume, at+"driver", at+"driver_options", at+"host_paths", at+"exposes", at+"resolved", at+"resolved_exposes")
 			}
 		}

@@ -69,8 +69,12 @@ func (t *MountTable) covering(p string) *mountEntry {
 // it: in is any mount of it.
 func (t *MountTable) elsewhere(in *mountEntry, part string) []string {
 	var paths []string
+	if in.fstype == "proc" { // each mount has a device of its own
+		paths = append(paths, path.Join("/proc", part))
+	}
 	for _, e := range t.byDevice[in.device] {
 		switch {
+		case isVolume(e.target):
 		case within(e.root, part):
 			paths = append(paths, e.target)
 		case within(part, e.root):
@@ -81,4 +85,10 @@ func (t *MountTable) elsewhere(in *mountEntry, part string) []string {
 		}
 	}
 	return paths
+}
+
+// isVolume is true where an engine mounts a volume of the local driver with
+// options: what is there is something else's, and not the engine's own.
+func isVolume(target string) bool {
+	return path.Base(target) == "_data" && path.Base(path.Dir(path.Dir(target))) == "volumes"
 }

@@ -21,6 +21,8 @@ const boundTable = `1 0 254:1 / / rw - ext4 /dev/vda1 rw
 10 1 254:3 / /data rw - ext4 /dev/vda3 rw
 11 10 0:30 / /data/hidden rw - tmpfs tmpfs rw
 12 10 254:1 /etc /data/hidden rw - ext4 /dev/vda1 rw
+14 1 254:3 /shop /var/lib/docker/volumes/comp/_data rw - ext4 /dev/vda3 rw
+15 3 0:40 / /srv/chroot/proc rw - proc proc rw
 13 1 254:3 /gone//deleted /data/old rw - ext4 /dev/vda3 rw
 `
 
@@ -30,22 +32,25 @@ func TestMountTableAlso(t *testing.T) {
 		t.Fatal(err)
 	}
 	for p, want := range map[string][]string{
-		"/srv/rundir":         {"/run", "/srv/deep/er/sock"},
-		"/srv/rundir/docker":  {"/run/docker"},
-		"/srv/deep":           {"/run/docker.sock", "/srv/rundir/docker.sock"},
-		"/srv/deep/er/sock":   {"/run/docker.sock", "/srv/rundir/docker.sock"},
-		"/srv/root":           {"/", "/data/hidden", "/srv/settings"},
-		"/srv/root/run":       {},       // the folder that /run is mounted over, and not /run
-		"/srv/root/opt":       {"/opt"}, // the same files
-		"/srv/settings/ssh":   {"/data/hidden/ssh", "/etc/ssh", "/srv/root/etc/ssh"},
-		"/srv/homes":          {"/home"},
-		"/srv/homes/ada":      {"/home/ada"},
-		"/srv":                {"/", "/data/hidden", "/etc", "/home", "/run", "/run/docker.sock"},
-		"/data":               {"/etc", "/srv/root/etc", "/srv/settings"},
-		"/data/shop":          {},
-		"/usr/share/zoneinfo": {"/srv/root/usr/share/zoneinfo"},
-		"/run/netns":          {"/srv/rundir/netns"},
-		"/":                   {},
+		"/srv/rundir":          {"/run", "/srv/deep/er/sock"},
+		"/srv/rundir/docker":   {"/run/docker"},
+		"/srv/deep":            {"/run/docker.sock", "/srv/rundir/docker.sock"},
+		"/srv/deep/er/sock":    {"/run/docker.sock", "/srv/rundir/docker.sock"},
+		"/srv/root":            {"/", "/data/hidden", "/srv/settings"},
+		"/srv/root/run":        {},       // the folder that /run is mounted over, and not /run
+		"/srv/root/opt":        {"/opt"}, // the same files
+		"/srv/settings/ssh":    {"/data/hidden/ssh", "/etc/ssh", "/srv/root/etc/ssh"},
+		"/srv/homes":           {"/home"},
+		"/srv/homes/ada":       {"/home/ada"},
+		"/srv":                 {"/", "/data/hidden", "/etc", "/home", "/proc", "/run", "/run/docker.sock"},
+		"/data":                {"/etc", "/srv/root/etc", "/srv/settings"},
+		"/data/shop":           {}, // a volume shows it too
+		"/srv/chroot":          {"/proc"},
+		"/srv/chroot/proc/sys": {"/proc/sys"},
+		"/var/lib/docker":      {"/data/shop", "/srv/root/var/lib/docker"},
+		"/usr/share/zoneinfo":  {"/srv/root/usr/share/zoneinfo"},
+		"/run/netns":           {"/srv/rundir/netns"},
+		"/":                    {},
 	} {
 		if diff := cmp.Diff(want, append([]string{}, table.Also(p)...)); diff != "" {
 			t.Errorf("%s: %s", p, diff)
