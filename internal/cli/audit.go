@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -66,7 +67,8 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if err != nil {
 		return err
 	}
-	// Rules are read while the engine answers; wrong ones end the looking.
+	// Rules are read while the engine answers, and not before it is asked, for that
+	// takes every processor; wrong ones end the looking.
 	type loaded struct {
 		set *rule.Set
 		err error
@@ -74,20 +76,24 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	rules := make(chan loaded, 1)
 	looking, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() {
-		set, err := j.set()
-		if err != nil {
-			stop()
-		}
-		rules <- loaded{set, err}
-	}()
+	load := sync.OnceFunc(func() {
+		go func() {
+			set, err := j.set()
+			if err != nil {
+				stop()
+			}
+			rules <- loaded{set, err}
+		}()
+	})
 	var f *facts.Facts
 	var lookErr error
 	if file != "" {
+		load()
 		f, lookErr = await(looking, func() (*facts.Facts, error) { return a.readFacts(looking, file) })
 	} else {
-		f, lookErr = a.look(looking, look)
+		f, lookErr = a.look(looking, look, load)
 	}
+	load()
 	r := <-rules
 	if r.err != nil {
 		return r.err // wrong input counts before what could not be done
@@ -162,13 +168,15 @@ func (l *looking) check(host string) error {
 	return nil
 }
 
-// look collects the facts, with progress on standard error.
-func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
+// look collects the facts, with progress on standard error. Meanwhile is called
+// when all is ready for that.
+func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Facts, error) {
 	key, err := a.envKey(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if l.inside {
+		meanwhile()
 		return await(ctx, func() (*facts.Facts, error) { return a.lookInside(l, key) })
 	}
 	// Docker's configuration and its certificates are files of any kind.
@@ -191,6 +199,7 @@ func (a *app) look(ctx context.Context, l *looking) (*facts.Facts, error) {
 	defer progress.Stop()
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
 	var warnings []string
+	meanwhile()
 	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root,
 		Progress: func(done, total int, what string) {
 			if done == 0 {

@@ -28,7 +28,7 @@ Values of environment variables and passwords are not in it.`,
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			f, err := a.look(c.Context(), &look)
+			f, err := a.look(c.Context(), &look, func() {})
 			if err != nil {
 				return err
 			}

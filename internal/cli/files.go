@@ -47,17 +47,24 @@ func await[T any](ctx context.Context, do func() (T, error)) (T, error) {
 // readFile reads a file of at most limit bytes. It may be a pipe, such as a
 // shell's <(…), on which nothing comes, so the end of ctx ends it.
 func readFile(ctx context.Context, name string, limit int64) ([]byte, error) {
-	return await(ctx, func() ([]byte, error) {
+	read := func() ([]byte, error) {
 		f, err := os.Open(name)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > limit {
-			return nil, tooLong(name, limit)
-		}
 		return readAll(f, name, limit)
-	})
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return await(ctx, read)
+	case info.Size() > limit:
+		return nil, tooLong(name, limit)
+	}
+	return read()
 }
 
 // readAll is readFile for what is open already.

@@ -264,12 +264,16 @@ func trap(program *cel.Program) (offset int, msg, hint string) {
 			return false
 		}
 		offset = p.Offset()
-		switch text := strings.TrimLeft(p.Text(), "- \t\n"); {
+		text := ""
+		if p.Literal() {
+			text = strings.TrimLeft(p.Text(), "- \t\n")
+		}
+		switch {
 		case p.Has():
 			msg, hint = "has() is false for 0, false and empty text", "compare the value; what was not observed is unknown by itself"
 		case p.OrdersTexts():
 			msg, hint = "texts are ordered letter by letter, so that '1.10' is less than '1.9'", "compare versions with version(…).lt(…)"
-		case p.Literal() && len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9':
+		case len(text) > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9':
 			msg, hint = "a number with a leading zero reads as decimal", "compare file modes with mode(…).within('0644')"
 		}
 		return msg == ""
