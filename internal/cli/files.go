@@ -57,8 +57,7 @@ func readFile(ctx context.Context, name string, limit int64) ([]byte, error) {
 	}
 	info, err := os.Stat(name)
 	switch {
-	case err != nil:
-		return nil, err
+	case err != nil: // which opening says in its own words
 	case !info.Mode().IsRegular():
 		return await(ctx, read)
 	case info.Size() > limit:
