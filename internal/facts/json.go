@@ -123,8 +123,8 @@ func child(path, name string) string {
 // unknown key, a key given twice, or anything after the document is an error
 // with its line and field; so is a document without "unseen", and an entry there
 // that names no fact, for both would hide what is hidden. An entry for every
-// container ("containers[*].tty"), or for a whole one, becomes one for each fact. Any other key that is
-// missing or null is unseen.
+// container ("containers[*].tty"), or for a whole one, becomes one for each fact.
+// Any other key that is missing or null is unseen.
 func Decode(file string, data []byte) (*Facts, error) {
 	tree, err := strict.Tree(file, data)
 	if err != nil {
