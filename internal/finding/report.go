@@ -126,16 +126,18 @@ func weight(s Severity) float64 {
 // ruleTally counts a rule's subjects: all that it applies to, those that fail
 // it, and those that could not be judged and do not fail it elsewhere.
 type ruleTally struct {
+	rule                      string
 	severity                  Severity
 	subjects, failed, unknown int
 }
 
-type tallies map[string]*ruleTally
+// tallies are by the name of the rule.
+type tallies []*ruleTally
 
-// tally counts findings in the order of Sort, by which those of one rule and
-// one subject are neighbours.
+// tally counts findings in the order of Sort, by which those of one rule, and
+// among them those of one subject, are neighbours.
 func tally(findings []Finding) tallies {
-	t := tallies{}
+	var t tallies
 	var r *ruleTally
 	for i := 0; i < len(findings); {
 		first := &findings[i]
@@ -153,8 +155,8 @@ func tally(findings []Finding) tallies {
 			continue
 		}
 		if r == nil {
-			r = &ruleTally{severity: first.Severity}
-			t[first.Rule] = r
+			r = &ruleTally{rule: first.Rule, severity: first.Severity}
+			t = append(t, r)
 		}
 		r.subjects++
 		switch {
@@ -164,6 +166,7 @@ func tally(findings []Finding) tallies {
 			r.unknown++
 		}
 	}
+	slices.SortFunc(t, func(a, b *ruleTally) int { return strings.Compare(a.rule, b.rule) })
 	return t
 }
 
@@ -187,11 +190,10 @@ func (r *ruleTally) loss() float64 {
 func (t tallies) score(mark int, mended string) int {
 	var lost, total float64
 	critical := false
-	for _, name := range sortedKeys(t) {
-		r := t[name]
+	for _, r := range t {
 		w := weight(r.severity)
 		total += w
-		if name == mended {
+		if r.rule == mended {
 			continue
 		}
 		lost += w * r.loss()
@@ -205,15 +207,6 @@ func (t tallies) score(mark int, mended string) int {
 		score = min(score, mark-1)
 	}
 	return max(score, 0)
-}
-
-func sortedKeys(t tallies) []string {
-	keys := make([]string, 0, len(t))
-	for k := range t {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // ScoreFormula describes the score for people.

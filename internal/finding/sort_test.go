@@ -78,12 +78,12 @@ func TestTallyAgrees(t *testing.T) {
 			for subject := range s.failed {
 				delete(s.unknown, subject)
 			}
-			want[name] = ruleTally{list[slices.IndexFunc(list, func(f Finding) bool { return f.Rule == name })].Severity, len(s.all), len(s.failed), len(s.unknown)}
+			want[name] = ruleTally{name, list[slices.IndexFunc(list, func(f Finding) bool { return f.Rule == name })].Severity, len(s.all), len(s.failed), len(s.unknown)}
 		}
 		Sort(list, "")
 		got := map[string]ruleTally{}
-		for name, r := range tally(list) {
-			got[name] = *r
+		for _, r := range tally(list) {
+			got[r.rule] = *r
 		}
 		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(ruleTally{})); diff != "" {
 			t.Fatal(diff)

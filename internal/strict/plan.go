@@ -87,13 +87,14 @@ func makePlan(t reflect.Type) *plan {
 	if p, ok := making.plans[t]; ok {
 		return p
 	}
-	p := &plan{typ: t, kind: t.Kind(), report: -1, named: t.Name() != "", opaque: opaque(t, jsonNames)}
+	p := &plan{typ: t, kind: t.Kind(), report: -1, named: t.Name() != ""}
 	making.plans[t] = p
 	if pointer := reflect.PointerTo(t); pointer.Implements(jsonDecoder) {
 		p.own = ownJSON
 	} else if pointer.Implements(textDecoder) {
 		p.own = ownText
 	}
+	p.opaque = p.own != ownNothing || p.kind == reflect.Interface || t == yamlNode
 	switch p.kind {
 	case reflect.Pointer, reflect.Array:
 		p.elem = makePlan(t.Elem())

@@ -31,7 +31,7 @@ func parseCgroup(data []byte) (map[string]string, error) {
 
 // controller is the key of parseCgroup's map that a cgroup mount belongs to.
 func (m *mountEntry) controller() string {
-	for _, o := range m.super {
+	for o := range m.super.each() {
 		if slices.Contains([]string{"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "net_cls",
 			"net_prio", "perf_event", "hugetlb", "rdma", "misc", "name=systemd"}, o) {
 			return o
@@ -89,7 +89,7 @@ func (v *insider) controller(name string) limits {
 		m := &v.mounts[i]
 		fits := m.fstype == "cgroup2"
 		if v1 {
-			fits = m.fstype == "cgroup" && slices.Contains(m.super, name)
+			fits = m.fstype == "cgroup" && m.super.has(name)
 		}
 		if fits && within(own, m.root) && v.mountAt(m.target) == m {
 			dir := path.Join(m.target, strings.TrimPrefix(own, strings.TrimSuffix(m.root, "/")))

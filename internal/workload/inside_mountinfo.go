@@ -3,6 +3,7 @@ package workload
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -16,11 +17,25 @@ type mountEntry struct {
 	// system: not within the host.
 	root    string
 	target  string
-	options []string // of this mount
+	options options  // of this mount
 	tags    []string // shared:N, master:N, …
 	fstype  string
 	source  string
-	super   []string // options of the file system
+	super   options // of the file system
+}
+
+// options are a mount's, parted by commas. Most are never looked at.
+type options string
+
+func (o options) each() iter.Seq[string] { return strings.SplitSeq(string(o), ",") }
+
+func (o options) has(option string) bool {
+	for one := range o.each() {
+		if one == option {
+			return true
+		}
+	}
+	return false
 }
 
 // parseMountinfo reads the whole table; an error names the line.
@@ -53,9 +68,9 @@ func parseMountLine(line string) (mountEntry, error) {
 	if len(after) < 3 {
 		return mountEntry{}, fmt.Errorf("%d fields after the separator where a mount has 3", len(after))
 	}
-	m := mountEntry{device: f[2], root: unescapeOctal(f[3]), target: unescapeOctal(f[4]), options: strings.Split(f[5], ","),
+	m := mountEntry{device: f[2], root: unescapeOctal(f[3]), target: unescapeOctal(f[4]), options: options(f[5]),
 		tags: f[6 : 6+dash], fstype: unescapeOctal(after[0]), source: unescapeOctal(after[1]),
-		super: strings.Split(strings.Join(after[2:], " "), ",")}
+		super: options(strings.Join(after[2:], " "))}
 	var ok, fine bool
 	m.id, ok = decimal(f[0])
 	if m.parent, fine = decimal(f[1]); !ok || !fine {
@@ -91,14 +106,14 @@ func unescapeOctal(s string) string {
 func isOctal(c byte) bool { return c >= '0' && c <= '7' }
 
 // readOnly is true for the mount alone, whatever the file system is.
-func (m *mountEntry) readOnly() bool { return slices.Contains(m.options, "ro") }
+func (m *mountEntry) readOnly() bool { return m.options.has("ro") }
 
 // unwritable is true when the mount or the whole file system is read-only.
-func (m *mountEntry) unwritable() bool { return m.readOnly() || slices.Contains(m.super, "ro") }
+func (m *mountEntry) unwritable() bool { return m.readOnly() || m.super.has("ro") }
 
 // superValue is the value of an option of the file system, "" when not given.
 func (m *mountEntry) superValue(name string) string {
-	for _, o := range m.super {
+	for o := range m.super.each() {
 		if value, found := strings.CutPrefix(o, name+"="); found {
 			return value
 		}

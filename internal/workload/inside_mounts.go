@@ -232,7 +232,7 @@ func (v *insider) givenMount(m *mountEntry, volume []string) Mount {
 		out.Type, out.Source, out.Subpath, out.Driver = "volume", printable(volume[1]), printable(volume[2]), "local"
 	case v.fresh(m):
 		out.Type = "tmpfs"
-		for _, o := range m.options {
+		for o := range m.options.each() {
 			if o == "noexec" || o == "nosuid" || o == "nodev" {
 				out.Options = append(out.Options, o)
 			}

@@ -21,9 +21,9 @@ func escapeOctal(s string) string {
 
 // mountLine writes an entry as the kernel does.
 func mountLine(m mountEntry) string {
-	f := []string{itoa(m.id), itoa(m.parent), m.device, escapeOctal(m.root), escapeOctal(m.target), strings.Join(m.options, ",")}
+	f := []string{itoa(m.id), itoa(m.parent), m.device, escapeOctal(m.root), escapeOctal(m.target), string(m.options)}
 	f = append(f, m.tags...)
-	return strings.Join(append(f, "-", escapeOctal(m.fstype), escapeOctal(m.source), strings.Join(m.super, ",")), " ")
+	return strings.Join(append(f, "-", escapeOctal(m.fstype), escapeOctal(m.source), string(m.super)), " ")
 }
 
 func TestUnescapeOctal(t *testing.T) {
@@ -47,8 +47,8 @@ func TestParseMountinfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []mountEntry{{id: 36, parent: 35, device: "98:0", root: "/mnt1", target: "/mnt 2", options: []string{"rw", "noatime"},
-		tags: []string{"shared:1", "master:2"}, fstype: "ext3", source: "/dev/root", super: []string{"rw", "errors=continue"}}}
+	want := []mountEntry{{id: 36, parent: 35, device: "98:0", root: "/mnt1", target: "/mnt 2", options: "rw,noatime",
+		tags: []string{"shared:1", "master:2"}, fstype: "ext3", source: "/dev/root", super: "rw,errors=continue"}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(mountEntry{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
