@@ -23,7 +23,7 @@ test: $(LAB) ## everything that must hold; needs root
 	$(LAB) test $(TEST_PACKAGES) -- env CI=true $(GO) test ./...
 
 unit: ## tests that need neither root nor an engine
-	$(GO) test ./internal/cel ./internal/strict ./internal/term ./internal/finding ./internal/facts ./internal/rule/... ./internal/report ./internal/reach ./rules
+	$(GO) test ./internal/cel ./internal/strict ./internal/term ./internal/finding ./internal/waiver ./internal/baseline ./internal/facts ./internal/rule/... ./internal/report ./internal/reach ./rules
 
 soak: $(LAB) ## what takes longer than make test allows; needs root
 	$(LAB) test $(TEST_PACKAGES) -- env CI=true $(GO) test -tags soak -timeout 60m ./...

@@ -16,7 +16,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/reach"
-	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -37,6 +36,8 @@ what to mend, worst first. It changes nothing.`,
   plimsoll audit --benchmark cis-1.8 --format json -o report.json
   plimsoll facts > facts.json; plimsoll audit --facts facts.json
   plimsoll audit --skip 5.28,cis-1.13:5.27
+  plimsoll audit --waivers waivers.yaml
+  plimsoll audit --format json -o base.json; plimsoll audit --baseline base.json
   plimsoll audit --inside`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -70,7 +71,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	// Rules are read while the engine answers, and not before it is asked, for that
 	// takes every processor; wrong ones end the looking.
 	type loaded struct {
-		set *rule.Set
+		by  *measure
 		err error
 	}
 	rules := make(chan loaded, 1)
@@ -78,11 +79,11 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	defer stop()
 	load := sync.OnceFunc(func() {
 		go func() {
-			set, err := j.set()
+			by, err := j.measure(looking)
 			if err != nil {
 				stop()
 			}
-			rules <- loaded{set, err}
+			rules <- loaded{by, err}
 		}()
 	})
 	var f *facts.Facts
@@ -104,7 +105,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	a.room(len(f.Containers))
 	reached := make(chan []finding.Reach, 1)
 	go func() { reached <- reach.Of(f) }()
-	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.set, f, j, config.Mark, started) })
+	report, err := await(ctx, func() (finding.Report, error) { return a.judge(r.by, f, j, config.Mark, started) })
 	if err != nil {
 		return err
 	}
@@ -115,6 +116,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 	if !containersSeen(f) {
 		return &failure{code: exitUnable, message: "the containers could not be seen, so none was judged", hint: "The report says why."}
 	}
+	a.tellWaivers(report.Waivers)
 	if err := a.tell(unjudgedOf(f.Containers), len(f.Containers), report.Findings); err != nil {
 		return err
 	}

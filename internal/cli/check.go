@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/reach"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -44,7 +45,7 @@ func (a *app) check(ctx context.Context, j *judging, args []string) error {
 	if _, err := a.config(ctx); err != nil {
 		return err
 	}
-	set, err := j.set()
+	by, err := j.measure(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,16 +66,20 @@ func (a *app) check(ctx context.Context, j *judging, args []string) error {
 	for _, path := range []string{"host", "daemon", "networks", "volumes"} {
 		f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "no engine was asked"})
 	}
-	if set, err = set.Select(rule.Selection{Subject: "container"}); err != nil {
+	if by.set, err = by.set.Select(rule.Selection{Subject: "container"}); err != nil {
 		return err
 	}
-	if len(set.Rules()) == 0 {
+	if len(by.set.Rules()) == 0 {
 		return errNoRule
 	}
-	report, err := a.judge(set, f, j, 0, started)
+	report, err := a.judge(by, f, j, 0, started)
 	if err != nil {
 		return err
 	}
+	if w := report.Waivers; w != nil {
+		w.Stale = []finding.WaiverAt{} // the others are for other containers
+	}
+	a.tellWaivers(report.Waivers)
 	report.Target.Name, report.Target.Containers = "docker run", 0
 	report.Reach = append(report.Reach, reach.Of(f)...)
 	if err := a.write(ctx, report, j, "run"); err != nil {

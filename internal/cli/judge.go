@@ -13,11 +13,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plimsoll/plimsoll/internal/baseline"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/report"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/term"
+	"github.com/plimsoll/plimsoll/internal/waiver"
 	"github.com/plimsoll/plimsoll/internal/workload"
 	"github.com/plimsoll/plimsoll/rules"
 )
@@ -28,6 +30,8 @@ type judging struct {
 	benchmark, failOn string
 	format, output    string
 	rulesDir          string
+	waiversFile       string
+	baselineFile      string
 }
 
 // formats are what --format takes.
@@ -41,6 +45,8 @@ func (j *judging) flags(c *cobra.Command) {
 	f.StringVar(&j.failOn, "fail-on", "high", "exit 1 from this `SEVERITY` on: critical, high, medium, low, info, or never")
 	f.StringVar(&j.format, "format", "table", "`FORMAT` of the report: "+strings.Join(formats, " or "))
 	f.StringVarP(&j.output, "output", "o", "", "write the report to `FILE` instead of standard output")
+	f.StringVar(&j.waiversFile, "waivers", "", "`FILE` of accepted failures; see plimsoll waiver")
+	f.StringVar(&j.baselineFile, "baseline", "", "earlier report in JSON, `FILE`: only what it lacks counts for --fail-on")
 	f.StringVar(&j.rulesDir, "rules", "", "`DIR` with rules of your own; one with the name of ours replaces it")
 }
 
@@ -61,8 +67,16 @@ func (j *judging) check() error {
 	return checkOutput(j.output)
 }
 
-// set loads the rules that the flags want.
-func (j *judging) set() (*rule.Set, error) {
+// measure is what is judged by: the rules that the flags want, the failures that
+// were accepted, and those that were known; nil for none.
+type measure struct {
+	set      *rule.Set
+	waivers  *waiver.File
+	baseline *baseline.Earlier
+}
+
+// measure loads what is judged by.
+func (j *judging) measure(ctx context.Context) (*measure, error) {
 	set, err := loadRules(rule.LoadToJudge, rules.Packed, j.rulesDir)
 	if err != nil {
 		return nil, err
@@ -70,14 +84,39 @@ func (j *judging) set() (*rule.Set, error) {
 	if err := knownBenchmark(set, j.benchmark); err != nil {
 		return nil, err
 	}
-	set, err = set.Select(rule.Selection{Only: j.only, Skip: j.skip, Benchmark: j.benchmark})
+	m := &measure{}
+	if j.waiversFile != "" {
+		if m.waivers, err = readWaivers(ctx, j.waiversFile); err != nil {
+			return nil, err
+		}
+		if err := m.waivers.CheckRules(ruleNames(set)); err != nil {
+			return nil, err
+		}
+	}
+	if j.baselineFile != "" {
+		if m.baseline, err = readBaseline(ctx, j.baselineFile); err != nil {
+			return nil, err
+		}
+	}
+	m.set, err = set.Select(rule.Selection{Only: j.only, Skip: j.skip, Benchmark: j.benchmark})
 	if err != nil {
 		return nil, &failure{code: exitUsage, message: err.Error(), hint: "See  plimsoll rules list"}
 	}
-	if len(set.Rules()) == 0 {
+	if len(m.set.Rules()) == 0 {
 		return nil, errNoRule
 	}
-	return set, set.Prepare()
+	return m, m.set.Prepare()
+}
+
+// maxReportBytes is for reports of some 10,000 containers.
+const maxReportBytes = 2 << 30
+
+func readBaseline(ctx context.Context, name string) (*baseline.Earlier, error) {
+	data, err := readFile(ctx, name, maxReportBytes)
+	if err != nil {
+		return nil, &failure{code: exitUsage, message: "the baseline can't be read", hint: "Make it with  plimsoll audit --format json -o FILE", err: err}
+	}
+	return baseline.Read(name, data)
 }
 
 // errNoRule refuses flags that leave nothing to judge by, which would look like
@@ -104,20 +143,27 @@ func loadRules[Ours any](load func(ours Ours, theirs fs.FS, name string) (*rule.
 }
 
 // judge makes the report of facts. A mark of 0 makes one without a score.
-func (a *app) judge(set *rule.Set, f *facts.Facts, j *judging, mark int, started time.Time) (finding.Report, error) {
-	found, err := set.Judge(f)
+func (a *app) judge(m *measure, f *facts.Facts, j *judging, mark int, started time.Time) (finding.Report, error) {
+	found, err := m.set.Judge(f)
 	if err != nil {
 		return finding.Report{}, err
+	}
+	var applied *finding.Waivers
+	if m.waivers != nil {
+		applied = m.apply(found, started)
 	}
 	r := finding.Report{
 		Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started.UTC(), Benchmark: j.benchmark,
 		Target:   finding.Target{Name: targetName(f), EngineVersion: f.Daemon.Version, APIVersion: f.Daemon.APIVersion, OS: shortOS(f.Host.OS), Containers: len(f.Containers)},
-		Findings: found,
+		Findings: found, Waivers: applied,
 	}
-	if replaced := set.Replaced(); len(replaced) > 0 {
+	if replaced := m.set.Replaced(); len(replaced) > 0 {
 		r.Rules = &finding.Rules{Replaced: replaced}
 	}
 	r.Finish(mark)
+	if m.baseline != nil {
+		m.baseline.Apply(&r)
+	}
 	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	return r, nil
 }
@@ -170,7 +216,7 @@ func (a *app) verdict(r finding.Report, j *judging) error {
 	if j.failOn == "never" {
 		return nil
 	}
-	if text := report.ExitSentence(r.Summary, finding.Severity(j.failOn)); text != "" {
+	if text := report.ExitSentence(r, finding.Severity(j.failOn)); text != "" {
 		a.note(text)
 		return errFindings
 	}

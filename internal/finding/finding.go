@@ -152,6 +152,8 @@ type Finding struct {
 	Subject *Subject
 	Element string
 	Status  Status
+	// Known is true for a failure that an earlier report has too.
+	Known bool
 	// Gain is what mending this rule everywhere brings to the score, in points.
 	Gain int32
 }
@@ -169,6 +171,7 @@ type wire struct {
 	Why      string              `json:"why"`
 	Reason   string              `json:"reason,omitempty"`
 	Missing  []Missing           `json:"missing,omitempty"`
+	Known    bool                `json:"known,omitempty"`
 	Section  string              `json:"section"`
 	Gain     int32               `json:"gain"`
 	Evidence map[string]any      `json:"evidence"`
@@ -180,7 +183,7 @@ type wire struct {
 // MarshalJSON writes what is empty as empty, never as null.
 func (f Finding) MarshalJSON() ([]byte, error) {
 	w := wire{Rule: f.Rule, Title: f.Title, Severity: f.Severity, Status: f.Status, Subject: f.Subject, Element: f.Element,
-		Position: f.Position, Message: f.Message, Why: f.Why, Reason: f.Reason, Missing: f.Missing, Section: f.Section, Gain: f.Gain,
+		Position: f.Position, Message: f.Message, Why: f.Why, Reason: f.Reason, Missing: f.Missing, Known: f.Known, Section: f.Section, Gain: f.Gain,
 		Evidence: f.Evidence, Remedy: f.Remedy, Refs: f.Refs, Waiver: f.Waiver}
 	if w.Evidence == nil {
 		w.Evidence = map[string]any{}
@@ -208,7 +211,7 @@ func (f *Finding) UnmarshalJSON(data []byte) error {
 	}
 	*f = Finding{About: &About{Rule: w.Rule, Title: w.Title, Severity: w.Severity, Why: w.Why, Section: w.Section, Refs: w.Refs},
 		Detail:  &Detail{Position: w.Position, Message: w.Message, Reason: w.Reason, Missing: w.Missing, Evidence: w.Evidence, Remedy: w.Remedy, Waiver: w.Waiver},
-		Subject: w.Subject, Element: w.Element, Status: w.Status, Gain: w.Gain}
+		Subject: w.Subject, Element: w.Element, Status: w.Status, Known: w.Known, Gain: w.Gain}
 	return nil
 }
 

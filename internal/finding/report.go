@@ -20,7 +20,11 @@ type Report struct {
 	// Benchmark is the one that the report was limited to, for example cis-1.8.
 	Benchmark string `json:"benchmark,omitempty"`
 	// Rules says where the rules are not ours.
-	Rules    *Rules    `json:"rules,omitempty"`
+	Rules *Rules `json:"rules,omitempty"`
+	// Waivers says which accepted failures changed nothing; nil when none were given.
+	Waivers *Waivers `json:"waivers,omitempty"`
+	// Baseline says what changed since an earlier report; nil when none was given.
+	Baseline *Baseline `json:"baseline,omitempty"`
 	Reach    []Reach   `json:"reach"`
 	Summary  Summary   `json:"summary"`
 	Findings []Finding `json:"findings"`
@@ -43,6 +47,46 @@ type Target struct {
 	OS            string `json:"os"`
 	// Containers counts the containers judged.
 	Containers int `json:"containers"`
+}
+
+// Waivers are those of a file that did not do what was meant.
+type Waivers struct {
+	File string `json:"file"`
+	// Expired are those whose finding fails again, because their day is over; Stale
+	// are those that no failure needs.
+	Expired []WaiverAt `json:"expired"`
+	Stale   []WaiverAt `json:"stale"`
+}
+
+// WaiverAt is one waiver by its place.
+type WaiverAt struct {
+	Line    int    `json:"line"`
+	Rule    string `json:"rule"`
+	Subject string `json:"subject"`
+}
+
+// Baseline is how a report differs from an earlier one.
+type Baseline struct {
+	File    string    `json:"file"`
+	Started time.Time `json:"started"` // of the earlier report
+	// New and Known count the failures of this report: those that the earlier one
+	// lacks, and those that it has.
+	New   int `json:"new"`
+	Known int `json:"known"`
+	// Mended are earlier failures whose subject is there and fails no more, Gone
+	// those whose subject is not.
+	Mended []Past `json:"mended"`
+	Gone   []Past `json:"gone"`
+}
+
+// Past is a failure of an earlier report.
+type Past struct {
+	Rule     string   `json:"rule"`
+	Title    string   `json:"title"`
+	Severity Severity `json:"severity"`
+	Subject  Subject  `json:"subject"`
+	Element  string   `json:"element,omitempty"`
+	Message  string   `json:"message"`
 }
 
 // Rules says which rules of ours were replaced.

@@ -75,19 +75,28 @@ func (p *page) summary() string {
 	if len(p.report.Findings) == 0 {
 		return "Nothing was judged."
 	}
-	failing := "None failing."
-	if s.Fail > 0 {
+	word := "failing"
+	known := 0
+	if b := p.report.Baseline; b != nil {
+		word, known = "new failing", b.Known
+	}
+	failing := "None " + word + "."
+	if s.Fail > known {
 		var parts []string
-		for _, severity := range finding.Severities {
-			if n := s.BySeverity[severity]; n > 0 {
-				parts = append(parts, number(n)+" "+string(severity))
+		for rank, n := range newFailures(&p.report) {
+			if n > 0 {
+				parts = append(parts, number(n)+" "+string(finding.Severities[rank]))
 			}
 		}
-		failing = number(s.Fail) + " failing: " + strings.Join(parts, ", ") + "."
+		failing = number(s.Fail-known) + " " + word + ": " + strings.Join(parts, ", ") + "."
 	}
-	rest := others(func(status finding.Status) int {
+	var rest []string
+	if known > 0 {
+		rest = append(rest, number(known)+" known")
+	}
+	rest = append(rest, others(func(status finding.Status) int {
 		return map[finding.Status]int{finding.Waived: s.Waived, finding.Pass: s.Pass, finding.Unknown: s.Unknown, finding.Manual: s.Manual}[status]
-	})
+	})...)
 	if len(rest) == 0 {
 		return failing
 	}
@@ -95,13 +104,28 @@ func (p *page) summary() string {
 }
 
 // ExitSentence explains exit code 1 for standard error: that something fails at
-// failOn or above. It is "" when nothing does, and for a failOn that is no
-// severity, such as "never".
-func ExitSentence(s finding.Summary, failOn finding.Severity) string {
-	for _, severity := range finding.Severities {
-		if s.BySeverity[severity] > 0 && severity.AtLeast(failOn) {
-			return "A finding is " + string(severity) + ", and --fail-on is " + string(failOn) + ": exit 1."
+// failOn or above, which a baseline did not know. It is "" when nothing does, and
+// for a failOn that is no severity, such as "never".
+func ExitSentence(r finding.Report, failOn finding.Severity) string {
+	which := "A finding"
+	if r.Baseline != nil {
+		which = "A new finding"
+	}
+	failing := newFailures(&r)
+	for rank, severity := range finding.Severities {
+		if failing[rank] > 0 && severity.AtLeast(failOn) {
+			return which + " is " + string(severity) + ", and --fail-on is " + string(failOn) + ": exit 1."
 		}
 	}
 	return ""
+}
+
+// newFailures counts by severity what fails and was not known.
+func newFailures(r *finding.Report) (count [5]int) {
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.Status == finding.Fail && !f.Known {
+			count[f.Severity.Rank()]++
+		}
+	}
+	return count
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,4 +218,32 @@ func table(t testing.TB, c term.Config, r finding.Report, o Options) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// since is the fleet beside a report of a week before, which knew all but one socket
+// and some limits.
+func since() finding.Report {
+	r := fleet()
+	b := &finding.Baseline{File: "base.json", Started: started.AddDate(0, 0, -7), Gone: []finding.Past{{Rule: memory.name, Title: memory.title, Severity: memory.severity, Subject: finding.Subject{Kind: "container", Name: "old"}}}}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if f.Status != finding.Fail {
+			continue
+		}
+		f.Known = f.Rule != socket.name && !(f.Rule == memory.name && strings.HasPrefix(f.Subject.Name, "job-2"))
+		if f.Known {
+			b.Known++
+		} else {
+			b.New++
+		}
+	}
+	for _, one := range []struct {
+		rule
+		subject, element, message string
+	}{{ports, "mail", "25", "port 25 is open on every interface"}, {pids, "web", "", pids.title}, {pids, "db", "", pids.title}, {pids, "search", "", pids.title}, {pids, "job-47", "", pids.title}} {
+		b.Mended = append(b.Mended, finding.Past{Rule: one.name, Title: one.title, Severity: one.severity, Message: one.message, Element: one.element,
+			Subject: finding.Subject{Kind: one.kind, ID: "of a week before", Name: one.subject}})
+	}
+	r.Baseline = b
+	return r
 }

@@ -45,7 +45,9 @@ func newPage(out *term.Printer, r finding.Report, o Options) *page {
 		}
 		if f.Status == finding.Fail {
 			p.worst[n] = min(f.Severity.Rank(), p.worst[n])
-			failures = append(failures, f)
+			if !f.Known {
+				failures = append(failures, f)
+			}
 		}
 	}
 	for s, n := range p.subjects.numbers {

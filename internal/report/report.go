@@ -44,6 +44,7 @@ type Options struct {
 func Table(out *term.Printer, r finding.Report, o Options) error {
 	p := newPage(out, r, o)
 	p.heading()
+	p.since()
 	p.reach()
 	groups := p.failing()
 	first := p.mendFirst(groups)

@@ -18,8 +18,10 @@ type section struct {
 	count [finding.Statuses]int
 	// byStatus are the findings that are written.
 	byStatus [finding.Statuses][]*finding.Finding
-	// failing counts failures by severity, gravest first.
+	// failing counts failures by severity, gravest first; known are those that a
+	// baseline has too, which are neither counted there nor written without -v.
 	failing [5]int
+	known   int
 	// has says of each subject, by number, whether the section has something of
 	// it, and whether that fails.
 	has []presence
@@ -57,7 +59,11 @@ func (p *page) split() []*section {
 		}
 		has := &s.has[p.numbers[i]]
 		*has = max(*has, hasSome)
-		if f.Status == finding.Fail {
+		switch {
+		case f.Status != finding.Fail:
+		case f.Known:
+			s.known++
+		default:
 			*has = hasFailure
 			s.failing[f.Severity.Rank()]++
 		}
@@ -84,15 +90,15 @@ func (s *section) n(status finding.Status) int { return s.count[status] }
 
 // shown reports whether a section has something to say.
 func (s *section) shown(verbose bool) bool {
-	return s.n(finding.Fail)+s.n(finding.Unknown)+s.n(finding.Manual) > 0 ||
-		verbose && s.n(finding.Pass)+s.n(finding.Waived) > 0
+	return s.n(finding.Fail)-s.known+s.n(finding.Unknown)+s.n(finding.Manual) > 0 ||
+		verbose && s.n(finding.Pass)+s.n(finding.Waived)+s.known > 0
 }
 
 // counts says what a section came to. How many subjects fail is said where it
 // is not plain from the number of failures.
 func (s *section) counts() string {
 	var parts []string
-	if n := s.n(finding.Fail); n > 0 {
+	if n := s.n(finding.Fail) - s.known; n > 0 {
 		text := number(n) + " failing"
 		failing, all := 0, 0
 		for _, has := range s.has {
@@ -107,6 +113,9 @@ func (s *section) counts() string {
 			text += " in " + number(failing) + " of " + number(all)
 		}
 		parts = append(parts, text)
+	}
+	if s.known > 0 {
+		parts = append(parts, number(s.known)+" known")
 	}
 	return strings.Join(append(parts, others(s.n)...), ", ")
 }
@@ -145,6 +154,7 @@ func (p *page) sections() {
 		for i, n := range s.count {
 			rest.count[i] += n
 		}
+		rest.known += s.known
 	}
 	if len(names) > 0 {
 		p.blank()
@@ -174,6 +184,9 @@ func (p *page) section(s *section) {
 		if g.findings[0].Section == s.name {
 			p.failure(g)
 		}
+	}
+	if p.o.Verbose {
+		p.known(s)
 	}
 	for _, g := range p.fold(s.byStatus[finding.Unknown], cause) {
 		p.unknown(g)

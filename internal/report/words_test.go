@@ -95,28 +95,32 @@ func TestValue(t *testing.T) {
 }
 
 func TestExitSentence(t *testing.T) {
-	counts := func(s ...finding.Severity) finding.Summary {
-		m := map[finding.Severity]int{}
+	failing := func(s ...finding.Severity) finding.Report {
+		var r finding.Report
 		for _, one := range s {
-			m[one]++
+			r.Findings = append(r.Findings, finding.Finding{About: &finding.About{Severity: one}, Status: finding.Fail})
 		}
-		return finding.Summary{BySeverity: m}
+		return r
 	}
+	since := failing(finding.Critical, finding.Medium)
+	since.Findings[0].Known, since.Baseline = true, &finding.Baseline{}
 	for _, test := range []struct {
-		summary finding.Summary
-		failOn  finding.Severity
-		want    string
+		report finding.Report
+		failOn finding.Severity
+		want   string
 	}{
-		{counts(finding.High), finding.High, "A finding is high, and --fail-on is high: exit 1."},
-		{counts(finding.Low, finding.Critical), finding.Medium, "A finding is critical, and --fail-on is medium: exit 1."},
-		{counts(finding.Medium, finding.Low), finding.High, ""},
-		{counts(finding.Critical), "never", ""},
-		{counts(), finding.Info, ""},
-		{small().Summary, finding.High, "A finding is high, and --fail-on is high: exit 1."},
-		{small().Summary, finding.Critical, ""},
+		{failing(finding.High), finding.High, "A finding is high, and --fail-on is high: exit 1."},
+		{failing(finding.Low, finding.Critical), finding.Medium, "A finding is critical, and --fail-on is medium: exit 1."},
+		{failing(finding.Medium, finding.Low), finding.High, ""},
+		{failing(finding.Critical), "never", ""},
+		{failing(), finding.Info, ""},
+		{small(), finding.High, "A finding is high, and --fail-on is high: exit 1."},
+		{small(), finding.Critical, ""},
+		{since, finding.High, ""},
+		{since, finding.Medium, "A new finding is medium, and --fail-on is medium: exit 1."},
 	} {
-		if got := ExitSentence(test.summary, test.failOn); got != test.want {
-			t.Errorf("%v, %s: got %q, want %q", test.summary.BySeverity, test.failOn, got, test.want)
+		if got := ExitSentence(test.report, test.failOn); got != test.want {
+			t.Errorf("%d findings, %s: got %q, want %q", len(test.report.Findings), test.failOn, got, test.want)
 		}
 	}
 }
