@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 	"internal/baseline":         {"internal/finding", "internal/strict"},
 	"internal/workload":         {"internal/strict"},
 	"internal/workload/runline": {"internal/workload", "internal/strict"},
-	"internal/facts":            {"internal/workload", "internal/strict"},
+	"internal/facts":            {"internal/workload", "internal/strict", "internal/term"},
 	"internal/engine":           {"internal/strict"},
 	"internal/collect":          {"internal/engine", "internal/facts", "internal/workload", "internal/strict"},
 	"internal/rule":             {"rules", "internal/cel", "internal/facts", "internal/workload", "internal/finding", "internal/strict"},

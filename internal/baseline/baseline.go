@@ -23,9 +23,12 @@ import (
 
 // Earlier is what is kept of an earlier report. It does not change.
 type Earlier struct {
-	File     string
-	Started  time.Time
-	failures map[key]finding.Past
+	File    string
+	Started time.Time
+	// Target is what the report was about, and Benchmark what it was limited to.
+	Target, Benchmark string
+
+	failures map[key][]finding.Past // several may be of one element
 }
 
 // key is what makes two failures the same.
@@ -33,8 +36,12 @@ type key struct{ rule, kind, name, element string }
 
 // document is a report as far as it is read.
 type document struct {
-	Schema   string    `json:"schema"`
-	Started  time.Time `json:"started"`
+	Schema    string    `json:"schema"`
+	Started   time.Time `json:"started"`
+	Benchmark string    `json:"benchmark"`
+	Target    struct {
+		Name string `json:"name"`
+	} `json:"target"`
 	Findings []struct {
 		Rule     string           `json:"rule"`
 		Title    string           `json:"title"`
@@ -55,7 +62,10 @@ func Read(file string, data []byte) (*Earlier, error) {
 	if d.Schema != finding.ReportSchema {
 		return nil, &strict.Error{File: file, Msg: fmt.Sprintf("it is no report of plimsoll: its schema is %.100q", d.Schema), Hint: "make one with  plimsoll audit --format json -o FILE"}
 	}
-	e := &Earlier{File: file, Started: d.Started, failures: map[key]finding.Past{}}
+	if d.Started.IsZero() || d.Findings == nil {
+		return nil, &strict.Error{File: file, Msg: "the report does not say when it was made, or what was found", Hint: "make it anew with  plimsoll audit --format json -o FILE"}
+	}
+	e := &Earlier{File: file, Started: d.Started, Target: d.Target.Name, Benchmark: d.Benchmark, failures: map[key][]finding.Past{}}
 	for i, f := range d.Findings {
 		if f.Status != finding.Fail {
 			continue
@@ -63,22 +73,23 @@ func Read(file string, data []byte) (*Earlier, error) {
 		if _, err := finding.ParseSeverity(string(f.Severity)); err != nil || f.Rule == "" {
 			return nil, &strict.Error{File: file, Field: fmt.Sprintf("findings[%d]", i), Msg: fmt.Sprintf("finding %d has no rule or no severity", i+1), Hint: "make the report anew"}
 		}
-		e.failures[key{f.Rule, f.Subject.Kind, f.Subject.Name, f.Element}] = finding.Past{Rule: f.Rule, Title: f.Title, Severity: f.Severity, Subject: f.Subject, Element: f.Element, Message: f.Message}
+		k := key{f.Rule, f.Subject.Kind, f.Subject.Name, f.Element}
+		e.failures[k] = append(e.failures[k], finding.Past{Rule: f.Rule, Title: f.Title, Severity: f.Severity, Subject: f.Subject, Element: f.Element, Message: f.Message})
 	}
 	return e, nil
 }
 
 // Apply marks the failures of a finished report that are not new, and fills its
-// Baseline: an earlier failure of a rule that was judged again is gone when its
-// subject is, and mended when the subject is there and neither fails it, nor was
-// accepted, nor could not be judged.
-func (e *Earlier) Apply(r *finding.Report) {
+// Baseline. judged are the names of the rules that were judged by: an earlier failure
+// of one of them is gone when its subject is, and mended when the subject is there
+// and neither fails it, nor was accepted, nor could not be judged. Of several
+// failures of one element as many are known as there were.
+func (e *Earlier) Apply(r *finding.Report, judged []string) {
 	out := &finding.Baseline{File: e.File, Started: e.Started, Mended: []finding.Past{}, Gone: []finding.Past{}}
-	judged, there, open := map[string]bool{}, map[key]bool{}, map[key]bool{}
-	still := map[key]bool{}
+	there, open := map[key]bool{}, map[key]bool{}
+	still := map[key]int{}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		judged[f.Rule] = true
 		there[key{kind: f.Subject.Kind, name: f.Subject.Name}] = true
 		own := key{f.Rule, f.Subject.Kind, f.Subject.Name, f.Element}
 		switch f.Status {
@@ -88,10 +99,10 @@ func (e *Earlier) Apply(r *finding.Report) {
 				open[key{rule: own.rule, kind: own.kind}] = true
 			}
 		case finding.Waived:
-			still[own] = true
+			still[own]++
 		case finding.Fail:
-			still[own] = true
-			if _, f.Known = e.failures[own]; f.Known {
+			still[own]++
+			if f.Known = still[own] <= len(e.failures[own]); f.Known {
 				out.Known++
 			} else {
 				out.New++
@@ -99,12 +110,13 @@ func (e *Earlier) Apply(r *finding.Report) {
 		}
 	}
 	for k, past := range e.failures {
+		past = past[min(still[k], len(past)):]
 		switch {
-		case !judged[k.rule] || still[k] || open[key{k.rule, k.kind, k.name, ""}] || open[key{rule: k.rule, kind: k.kind}]:
+		case len(past) == 0 || !slices.Contains(judged, k.rule) || open[key{k.rule, k.kind, k.name, ""}] || open[key{rule: k.rule, kind: k.kind}]:
 		case there[key{kind: k.kind, name: k.name}]:
-			out.Mended = append(out.Mended, past)
+			out.Mended = append(out.Mended, past...)
 		default:
-			out.Gone = append(out.Gone, past)
+			out.Gone = append(out.Gone, past...)
 		}
 	}
 	for _, list := range [][]finding.Past{out.Mended, out.Gone} {

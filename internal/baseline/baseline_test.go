@@ -43,6 +43,7 @@ func TestApply(t *testing.T) {
 		known        int
 		fresh        int
 		mended, gone string
+		rules        []string // that were judged; nil is a, b and c
 	}{
 		"the same":             {now: base, known: 2},
 		"a new rule":           {now: append(base[:3:3], one("c", "web", finding.Fail)), known: 2, fresh: 1},
@@ -52,12 +53,17 @@ func TestApply(t *testing.T) {
 		"mended":               {now: []finding.Finding{one("a", "web", finding.Pass), one("b", "web /x", finding.Fail)}, known: 1, mended: "a web"},
 		"an element mended":    {now: []finding.Finding{one("a", "web", finding.Fail), one("b", "web", finding.Pass)}, known: 1, mended: "b web /x"},
 		"both":                 {now: []finding.Finding{one("a", "web", finding.NotApplicable), one("b", "web", finding.Pass)}, mended: "a web, b web /x"},
-		"a rule is not judged": {now: []finding.Finding{one("a", "web", finding.Fail)}, known: 1},
+		"a rule is not judged": {now: []finding.Finding{one("a", "web", finding.Fail)}, known: 1, rules: []string{"a"}},
 		"unknown now":          {now: []finding.Finding{one("a", "web", finding.Unknown), one("b", "web", finding.Unknown)}},
 		"the rest is unknown":  {now: []finding.Finding{one("a", "db", finding.Pass), one("a", "*", finding.Unknown), one("b", "*", finding.Unknown)}},
 		"waived now":           {now: []finding.Finding{one("a", "web", finding.Waived), one("b", "web /x", finding.Fail)}, known: 1},
 		"the subject is gone":  {now: []finding.Finding{one("a", "db", finding.Pass), one("b", "db", finding.Pass)}, gone: "a web, b web /x"},
+		"nothing is left":      {gone: "a web, b web /x"},
+		"two of one":           {now: append(base[:2:2], one("b", "web /x", finding.Fail)), known: 2, fresh: 1},
 	} {
+		if test.rules == nil {
+			test.rules = []string{"a", "b", "c"}
+		}
 		r := finding.Report{Started: started.AddDate(0, 0, 1), Findings: test.now}
 		for i := range r.Findings { // each deployment has another id
 			r.Findings[i].Subject = &finding.Subject{Kind: "container", ID: "other", Name: r.Findings[i].Subject.Name}
@@ -65,7 +71,7 @@ func TestApply(t *testing.T) {
 		}
 		r.Finish(80)
 		failing := r.Summary.Fail
-		earlier(t, one("a", "web", finding.Fail), one("b", "web /x", finding.Fail), one("a", "db", finding.Pass), one("a", "old", finding.Unknown)).Apply(&r)
+		earlier(t, one("a", "web", finding.Fail), one("b", "web /x", finding.Fail), one("a", "db", finding.Pass), one("a", "old", finding.Unknown)).Apply(&r, test.rules)
 		b := r.Baseline
 		if b.Known != test.known || b.New != test.fresh || words(b.Mended) != test.mended || words(b.Gone) != test.gone {
 			t.Errorf("%s: %d known, %d new, mended %q, gone %q", name, b.Known, b.New, words(b.Mended), words(b.Gone))
@@ -95,7 +101,7 @@ func words(list []finding.Past) string {
 
 func TestPast(t *testing.T) {
 	r := finding.Report{Findings: []finding.Finding{one("b", "web", finding.Pass)}}
-	earlier(t, one("b", "web /x", finding.Fail)).Apply(&r)
+	earlier(t, one("b", "web /x", finding.Fail)).Apply(&r, []string{"b"})
 	want := []finding.Past{{Rule: "b", Title: "It is so", Severity: finding.High, Subject: finding.Subject{Kind: "container", ID: "id of web", Name: "web"}, Element: "/x", Message: "it is so here"}}
 	if diff := cmp.Diff(want, r.Baseline.Mended); diff != "" {
 		t.Error(diff)
@@ -104,29 +110,31 @@ func TestPast(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	for text, want := range map[string]string{
+		`{"schema":"plimsoll/report/1","findings":[]}`:                    "b: the report does not say when it was made",
+		`{"schema":"plimsoll/report/1","started":"2026-11-20T08:00:00Z"}`: "b: the report does not say when it was made, or what was found",
 		`{}`:                                    `b: it is no report of plimsoll: its schema is ""`,
 		`{"schema":"plimsoll/facts/1"}`:         `b: it is no report of plimsoll: its schema is "plimsoll/facts/1"`,
 		`[`:                                     "b line 1",
 		``:                                      "b",
 		"{\"schema\":\n\"a\",\"schema\":\"b\"}": "b line 2",
-		`{"schema":"plimsoll/report/1","findings":[{"rule":"a","severity":"grave","status":"fail"}]}`: "b: finding 1 has no rule or no severity",
-		`{"schema":"plimsoll/report/1","findings":[{"severity":"high","status":"fail"}]}`:             "b: finding 1 has no rule or no severity",
-		`{"schema":"plimsoll/report/1","findings":[{"rule":"a","severity":"high","status":"fails"}]}`: `b line 1, column`,
-		`{"schema":"plimsoll/report/1","findings":{}}`:                                                `b line 1, column`,
+		`{"schema":"plimsoll/report/1","started":"2026-11-20T08:00:00Z","findings":[{"rule":"a","severity":"grave","status":"fail"}]}`: "b: finding 1 has no rule or no severity",
+		`{"schema":"plimsoll/report/1","started":"2026-11-20T08:00:00Z","findings":[{"severity":"high","status":"fail"}]}`:             "b: finding 1 has no rule or no severity",
+		`{"schema":"plimsoll/report/1","findings":[{"rule":"a","severity":"high","status":"fails"}]}`:                                  `b line 1, column`,
+		`{"schema":"plimsoll/report/1","findings":{}}`:                                                                                 `b line 1, column`,
 	} {
 		if _, err := Read("b", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	if _, err := Read("b", []byte(`{"schema":"plimsoll/report/1","later":1,"findings":[{"rule":"a","severity":"high","status":"pass","more":{}}]}`)); err != nil {
+	if _, err := Read("b", []byte(`{"schema":"plimsoll/report/1","started":"2026-11-20T08:00:00Z","later":1,"findings":[{"rule":"a","severity":"high","status":"pass","more":{}}]}`)); err != nil {
 		t.Errorf("a report of a later version: %v", err)
 	}
 }
 
 // A report compared with itself has nothing new, nothing mended and nothing gone.
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"schema":"plimsoll/report/1","findings":[{"rule":"a","severity":"high","status":"fail","subject":{"kind":"container","id":"","name":"web"},"element":"/x","message":"m","evidence":{},"remedy":{},"refs":{}}]}`))
-	f.Add([]byte(`{"schema":"plimsoll/report/1","findings":[{"rule":"a","severity":"low","status":"unknown","subject":{"name":"*"}}]}`))
+	f.Add([]byte(`{"schema":"plimsoll/report/1","started":"2026-11-20T08:00:00Z","findings":[{"rule":"a","severity":"high","status":"fail","subject":{"kind":"container","id":"","name":"web"},"element":"/x","message":"m","evidence":{},"remedy":{},"refs":{}}]}`))
+	f.Add([]byte(`{"schema":"plimsoll/report/1","started":"2026-11-20T08:00:00Z","findings":[{"rule":"a","severity":"low","status":"unknown","subject":{"name":"*"}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := Read("b", data)
 		if err != nil {
@@ -136,7 +144,11 @@ func FuzzRead(f *testing.F) {
 		if err := json.Unmarshal(data, &r); err != nil {
 			return
 		}
-		e.Apply(&r)
+		var judged []string
+		for _, f := range r.Findings {
+			judged = append(judged, f.Rule)
+		}
+		e.Apply(&r, judged)
 		if b := r.Baseline; b.New > 0 || len(b.Mended)+len(b.Gone) > 0 {
 			t.Errorf("%+v", b)
 		}

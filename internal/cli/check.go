@@ -79,7 +79,11 @@ func (a *app) check(ctx context.Context, j *judging, args []string) error {
 	if w := report.Waivers; w != nil {
 		w.Stale = []finding.WaiverAt{} // the others are for other containers
 	}
+	if b := report.Baseline; b != nil {
+		b.Gone = []finding.Past{} // so are other subjects' failures
+	}
 	a.tellWaivers(report.Waivers)
+	a.tellBaseline(by.baseline, report, false)
 	report.Target.Name, report.Target.Containers = "docker run", 0
 	report.Reach = append(report.Reach, reach.Of(f)...)
 	if err := a.write(ctx, report, j, "run"); err != nil {

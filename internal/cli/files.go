@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -123,7 +125,7 @@ func checkOutput(name string) error {
 	}
 	folder := filepath.Dir(name)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return &failure{code: exitUsage, message: fmt.Sprintf("there is no folder %s for -o to write in", folder), hint: "Make it:\n  mkdir -p " + folder, err: err}
+		return &failure{code: exitUsage, message: fmt.Sprintf("there is no folder %s for -o to write in", folder), hint: "Make it:\n  mkdir -p " + shellWord(folder), err: err}
 	}
 	return nil
 }
@@ -137,6 +139,9 @@ func replaceFile(ctx context.Context, name string, write func(io.Writer) error) 
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if name, err = behindLinks(name); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
@@ -148,6 +153,9 @@ func replaceFile(ctx context.Context, name string, write func(io.Writer) error) 
 		if name, err = filepath.EvalSymlinks(name); err != nil {
 			return err
 		}
+		if err := unix.Access(name, unix.W_OK); err != nil {
+			return &fs.PathError{Op: "open", Path: name, Err: err}
+		}
 	}
 	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"-"+rand.Text()[:8])
 	// os.Rename on success leaves nothing to remove.
@@ -155,7 +163,52 @@ func replaceFile(ctx context.Context, name string, write func(io.Writer) error) 
 	if err := writeTo(ctx, temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode, write); err != nil {
 		return err
 	}
+	if info != nil {
+		// Its owner may be another, which only root can keep.
+		if own, ok := info.Sys().(*syscall.Stat_t); ok {
+			_ = os.Chown(temp, int(own.Uid), int(own.Gid))
+		}
+		if err := os.Chmod(temp, mode); err != nil { // which the umask has cut
+			return err
+		}
+	}
 	return os.Rename(temp, name)
+}
+
+// behindLinks is where a name leads at which nothing is: a link to a file that is yet
+// to be made stays one.
+func behindLinks(name string) (string, error) {
+	for range 40 { // as the kernel (path_resolution(7))
+		to, err := os.Readlink(name)
+		if err != nil {
+			return name, nil
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(name), to)
+		}
+		name = to
+	}
+	return "", &fs.PathError{Op: "open", Path: name, Err: unix.ELOOP}
+}
+
+// lockFolder waits for everyone else who holds the lock of a folder.
+func lockFolder(ctx context.Context, name string) (unlock func(), err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := await(ctx, func() (struct{}, error) { return struct{}{}, unix.Flock(int(f.Fd()), unix.LOCK_EX) }); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { f.Close() }, nil
+}
+
+// shellWord quotes a word where a shell would take it for several.
+func shellWord(word string) string {
+	if strings.ContainsAny(word, " \t\n'\"$`\\&;|<>()*?[]{}~#!") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // writeTo opens, writes until ctx ends, and closes; a regular file is on the disk

@@ -119,6 +119,27 @@ func readBaseline(ctx context.Context, name string) (*baseline.Earlier, error) {
 	return baseline.Read(name, data)
 }
 
+// tellBaseline says on standard error how a baseline is not of the same as the
+// report: of another host, where that can be told, or of other rules.
+func (a *app) tellBaseline(b *baseline.Earlier, r finding.Report, host bool) {
+	if b == nil {
+		return
+	}
+	if host && b.Target != r.Target.Name {
+		a.note(fmt.Sprintf("%s is a report about %s, and this one about %s.", b.File, b.Target, r.Target.Name))
+	}
+	if b.Benchmark != r.Benchmark {
+		a.note(fmt.Sprintf("%s was made with %s, and this report with %s: what only one of them judges is new, or not told.", b.File, benchmarkFlag(b.Benchmark), benchmarkFlag(r.Benchmark)))
+	}
+}
+
+func benchmarkFlag(name string) string {
+	if name == "" {
+		return "all rules"
+	}
+	return "--benchmark " + name
+}
+
 // errNoRule refuses flags that leave nothing to judge by, which would look like
 // a report in which all is well.
 var errNoRule = &failure{code: exitUsage, message: "no rule is left to judge by", hint: "Ask for fewer of  --only, --skip  and  --benchmark  together; see  plimsoll rules list"}
@@ -162,7 +183,7 @@ func (a *app) judge(m *measure, f *facts.Facts, j *judging, mark int, started ti
 	}
 	r.Finish(mark)
 	if m.baseline != nil {
-		m.baseline.Apply(&r)
+		m.baseline.Apply(&r, ruleNames(m.set))
 	}
 	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	return r, nil

@@ -109,8 +109,11 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
 		SilenceUsage:  true,
 		Args:          commandsOnly,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			a.streams()
+			if err := noEmptyFlags(c); err != nil {
+				return err
+			}
 			return a.checkGlobals()
 		},
 	}

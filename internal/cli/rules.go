@@ -50,6 +50,9 @@ func (a *app) rulesListCommand() *cobra.Command {
 					return &failure{code: exitUsage, message: fmt.Sprintf("--severity %s is not a severity", severity), hint: "Use critical, high, medium, low or info."}
 				}
 			}
+			if want.Subject != "" && !slices.Contains(rule.Subjects, want.Subject) {
+				return &failure{code: exitUsage, message: fmt.Sprintf("--subject %s is not a subject", want.Subject), hint: "Use one of " + strings.Join(rule.Subjects, ", ") + "."}
+			}
 			if err := knownBenchmark(set, want.Benchmark); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
@@ -29,6 +30,18 @@ func commandsOnly(c *cobra.Command, args []string) error {
 		hint = "Did you mean\n  " + c.CommandPath() + " " + near
 	}
 	return &failure{code: exitUsage, message: fmt.Sprintf("%q is not a command of %s", args[0], c.CommandPath()), hint: hint}
+}
+
+// noEmptyFlags refuses a flag with nothing behind it, as a variable that is not set
+// leaves it: to go on without it would do something else than was meant.
+func noEmptyFlags(c *cobra.Command) error {
+	var empty error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && empty == nil {
+			empty = &failure{code: exitUsage, message: "--" + f.Name + " has no value", hint: "Give it one, or leave it out."}
+		}
+	})
+	return empty
 }
 
 // noArguments refuses any word but flags.

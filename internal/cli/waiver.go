@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,8 +33,8 @@ and until when. Waivers are kept in a file that is reviewed like code:
   schema: plimsoll/waivers/1
   waivers:
     - rule: port-every-interface
-      subject: proxy            # a name, a pattern (web-*), or an id
-      element: 443/tcp          # optional: one port, mount or the like alone
+      subject: proxy            # a name, a pattern (web-*), or 12 digits of an id
+      element: 443:443/tcp      # optional: one port, mount or the like alone
       reason: it is the front door
       owner: ana
       expires: 2027-02-01       # the last day on which it counts
@@ -52,10 +54,10 @@ fail again, and one that nothing needs any more is reported as stale.`,
 
 // oneFile refuses anything but the name of one file.
 func oneFile(c *cobra.Command, args []string) error {
-	if len(args) == 1 {
+	if len(args) == 1 && args[0] != "" {
 		return nil
 	}
-	return &failure{code: exitUsage, message: c.CommandPath() + " takes the name of one file", hint: "For example\n" + c.Example}
+	return &failure{code: exitUsage, message: "waiver " + c.Name() + " takes the name of one file", hint: "For example\n" + c.Example}
 }
 
 func (a *app) waiverListCommand() *cobra.Command {
@@ -116,7 +118,8 @@ func (a *app) waiverCheckCommand() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Check a file of waivers",
 		Long: `check refuses a file with a waiver that does not say all that it must, whose rule
-there is none of, or whose day is over, and names the line. Exit 2 then.`,
+there is none of, that is there twice, or whose day is over, and names the line.
+Exit 2 then.`,
 		Example: "  plimsoll waiver check waivers.yaml",
 		Args:    oneFile,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -129,6 +132,9 @@ there is none of, or whose day is over, and names the line. Exit 2 then.`,
 				return err
 			}
 			if err := f.CheckRules(known); err != nil {
+				return err
+			}
+			if err := f.CheckTwice(); err != nil {
 				return err
 			}
 			if err := f.CheckDays(a.world.Now()); err != nil {
@@ -184,19 +190,34 @@ func (a *app) addWaiver(ctx context.Context, name string, w waiver.Waiver, dir s
 		return err
 	}
 	if !slices.Contains(known, w.Rule) {
-		hint := "See  plimsoll rules list"
+		hint := "See  plimsoll rules list ; rules of your own need  --rules DIR"
 		if near := strict.Nearest(w.Rule, known); near != "" {
 			hint = "Did you mean  --rule " + near
 		}
 		return &failure{code: exitUsage, message: fmt.Sprintf("--rule %.100q names no rule", w.Rule), hint: hint}
 	}
+	if err := checkOutput(name); err != nil {
+		return err
+	}
+	// Who adds at the same time waits, so that nobody's waiver is lost.
+	unlock, err := lockFolder(ctx, filepath.Dir(name))
+	if err != nil {
+		return &failure{code: exitUnable, message: name + " can't be written", err: err}
+	}
+	defer unlock()
 	data, err := readFile(ctx, name, maxWaiverBytes)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return unreadableWaivers(err)
 	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return &failure{code: exitUsage, message: name + " is no file that a waiver can be kept in", hint: "Name one, such as  waivers.yaml"}
+	}
 	text, err := waiver.Add(name, data, w)
 	if err != nil {
 		return err
+	}
+	if len(text) > maxWaiverBytes {
+		return &failure{code: exitUsage, message: tooLong(name, maxWaiverBytes).Error(), hint: "Begin another file."}
 	}
 	err = replaceFile(ctx, name, func(out io.Writer) error {
 		_, err := out.Write(text)
@@ -223,7 +244,11 @@ func readWaivers(ctx context.Context, name string) (*waiver.File, error) {
 }
 
 func unreadableWaivers(err error) error {
-	return &failure{code: exitUsage, message: "the waivers can't be read", hint: "Make a file of them with  plimsoll waiver add", err: err}
+	f := &failure{code: exitUsage, message: "the waivers can't be read", err: err}
+	if errors.Is(err, fs.ErrNotExist) {
+		f.hint = "Make a file of them with  plimsoll waiver add"
+	}
+	return f
 }
 
 // knownRules are the names of our rules and of those in dir.
@@ -252,7 +277,7 @@ func (m *measure) apply(found []finding.Finding, now time.Time) *finding.Waivers
 		out := []finding.WaiverAt{}
 		for _, w := range list {
 			if slices.Contains(judged, w.Rule) {
-				out = append(out, finding.WaiverAt{Line: w.Line, Rule: w.Rule, Subject: w.Subject})
+				out = append(out, finding.WaiverAt{Line: w.Line, Rule: w.Rule, Subject: w.Subject, Element: w.Element})
 			}
 		}
 		return out
@@ -270,7 +295,11 @@ func (a *app) tellWaivers(w *finding.Waivers) {
 		what string
 	}{{w.Expired, "over, and its finding fails again"}, {w.Stale, "stale: nothing fails that it is for"}} {
 		for _, at := range one.list {
-			a.note(fmt.Sprintf("%s line %d: the waiver of %s for %s is %s.", w.File, at.Line, at.Rule, at.Subject, one.what))
+			what := at.Subject
+			if at.Element != "" {
+				what += ", " + at.Element + ","
+			}
+			a.note(fmt.Sprintf("%s line %d: the waiver of %s for %s is %s.", w.File, at.Line, at.Rule, what, one.what))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -37,7 +38,7 @@ func Encode(f *Facts) ([]byte, error) {
 	if err := enc.Encode(visible(reflect.ValueOf(doc), "", hidden)); err != nil {
 		return nil, fmt.Errorf("encoding facts: %w", err)
 	}
-	return out.Bytes(), nil
+	return term.EscapeJSON(out.Bytes()), nil
 }
 
 // object is a JSON object in the order of a struct's fields.

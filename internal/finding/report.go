@@ -63,6 +63,7 @@ type WaiverAt struct {
 	Line    int    `json:"line"`
 	Rule    string `json:"rule"`
 	Subject string `json:"subject"`
+	Element string `json:"element,omitempty"`
 }
 
 // Baseline is how a report differs from an earlier one.

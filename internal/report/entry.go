@@ -21,7 +21,21 @@ func (p *page) failure(g group) {
 	}
 	p.entry(glyphs[g.severity.Rank()], style, g.title(), p.id(g.findings[0]))
 	p.body(g)
+	p.expired(g)
 	p.remedies(g)
+}
+
+// expired says which of several failures were accepted, and are no more. A single
+// one says it itself.
+func (p *page) expired(g group) {
+	if len(g.findings) == 1 {
+		return
+	}
+	for _, f := range g.findings {
+		if w := f.Waiver; w != nil {
+			p.words("The waiver of "+w.Owner+" for "+name(f.Subject)+" expired on "+w.Expires, margin, 0)
+		}
+	}
 }
 
 // body writes the names of a group and, with -v, why it matters.

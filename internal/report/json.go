@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/term"
@@ -33,7 +31,7 @@ func JSON(w io.Writer, r finding.Report) error {
 		return errors.New("encoding the report: the findings are not its last field")
 	}
 	b := bufio.NewWriter(w)
-	b.Write(visible(head)) // a bufio.Writer keeps its first error for Flush
+	b.Write(term.EscapeJSON(head)) // a bufio.Writer keeps its first error for Flush
 	separator := "["
 	for _, f := range findings {
 		text, err := json.MarshalIndent(f, "    ", "  ")
@@ -41,7 +39,7 @@ func JSON(w io.Writer, r finding.Report) error {
 			return fmt.Errorf("encoding the finding of %s for %s: %w", f.Rule, f.Subject.Name, err)
 		}
 		b.WriteString(separator + "\n    ")
-		b.Write(visible(text))
+		b.Write(term.EscapeJSON(text))
 		separator = ","
 	}
 	if len(findings) == 0 {
@@ -53,23 +51,4 @@ func JSON(w io.Writer, r finding.Report) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
-}
-
-// visible escapes characters of JSON that cannot be shown. They stand in
-// strings only, for all else of it is ASCII.
-func visible(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		r, size := utf8.DecodeRune(text)
-		one := text[:size]
-		text = text[size:]
-		if r == '\n' || r >= ' ' && r <= '~' || term.Escape(string(one)) == string(one) {
-			out = append(out, one...)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			out = fmt.Appendf(out, `\u%04x`, unit)
-		}
-	}
-	return out
 }

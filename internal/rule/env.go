@@ -13,8 +13,8 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// subjects are what a rule may look at. Each gives the variable of its name.
-var subjects = []string{"container", "daemon", "host"}
+// Subjects are what a rule may look at. Each gives the variable of its name.
+var Subjects = []string{"container", "daemon", "host"}
 
 // reserved are names that a rule cannot give to anything else.
 var reserved = []string{"container", "daemon", "host", "it", "now", "params", "subject"}

@@ -224,8 +224,8 @@ func (r *Rule) check() error {
 		return r.fail("schema", fmt.Sprintf("schema is %.100q", r.Schema), "write schema: "+Schema)
 	case !ruleName().MatchString(r.Name):
 		return r.fail("rule", fmt.Sprintf("%.100q is not a rule's name", r.Name), "use small letters, digits and hyphens")
-	case !slices.Contains(subjects, r.Subject):
-		return r.fail("subject", fmt.Sprintf("%.100q is not a subject", r.Subject), "use one of "+strings.Join(subjects, ", "))
+	case !slices.Contains(Subjects, r.Subject):
+		return r.fail("subject", fmt.Sprintf("%.100q is not a subject", r.Subject), "use one of "+strings.Join(Subjects, ", "))
 	case !slices.Contains(finding.Severities, r.Severity):
 		return r.fail("severity", fmt.Sprintf("%.100q is not a severity", r.Severity), "use critical, high, medium, low or info")
 	case strings.TrimSpace(r.Title) == "" || strings.HasSuffix(r.Title, "."):

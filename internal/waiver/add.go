@@ -47,8 +47,9 @@ func Add(name string, data []byte, w Waiver) ([]byte, error) {
 		dash = list.Column - 1 // a list begins at its first dash
 	case list.Kind == 0:
 		text = append(text, "waivers:\n"...)
+	case list.Kind == yaml.ScalarNode && list.Value == "": // a key with nothing behind it
 	default:
-		return nil, old.doc.Fail(list, "waivers", "the waivers are written in brackets, to which none can be added", "write each in lines of its own, or add this one by hand:\n"+string(indented(item, 2)))
+		return nil, old.doc.Fail(list, "waivers", "the waivers are written in brackets, to which none can be added", "write each in lines of its own")
 	}
 	return checked(name, old, append(text, indented(item, dash)...), w)
 }

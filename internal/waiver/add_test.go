@@ -29,6 +29,7 @@ func TestAdd(t *testing.T) {
 		"no indent":      {flush, flush + anotherItem},
 		"comments":       {"# ours\n" + one + "# the end\n", "# ours\n" + one + "# the end\n" + indent(anotherItem, 2)},
 		"no end of line": {strings.TrimSuffix(one, "\n"), one + indent(anotherItem, 2)},
+		"an empty list":  {"schema: plimsoll/waivers/1\nwaivers: # none yet\n", "schema: plimsoll/waivers/1\nwaivers: # none yet\n" + indent(anotherItem, 2)},
 		"no list":        {"schema: plimsoll/waivers/1\n", "schema: plimsoll/waivers/1\nwaivers:\n" + indent(anotherItem, 2)},
 		"a long reason":  {strings.Replace(one, "it is measured next month", "|\n      it is measured\n      next month", 1), strings.Replace(one, "it is measured next month", "|\n      it is measured\n      next month", 1) + indent(anotherItem, 2)},
 	} {

@@ -36,9 +36,9 @@ func (f *File) Apply(findings []finding.Finding, now time.Time) Outcome {
 		waivers := byRule[one.Rule]
 		switch one.Status {
 		case finding.Fail, finding.Manual:
-		case finding.Unknown:
+		case finding.Unknown: // perhaps of an element, or of subjects that were not listed
 			for _, w := range waivers {
-				used[w] = used[w] || w.fits(one)
+				used[w] = used[w] || one.Subject.Name == notListed || w.fits(one) || one.Element == "" && w.fitsSubject(one)
 			}
 			continue
 		default:
@@ -49,6 +49,7 @@ func (f *File) Apply(findings []finding.Finding, now time.Time) Outcome {
 			switch {
 			case !w.fits(one):
 			case w.Expired(now):
+				used[w] = true
 				over = cmp.Or(over, w)
 			default:
 				used[w] = true
@@ -60,7 +61,7 @@ func (f *File) Apply(findings []finding.Finding, now time.Time) Outcome {
 			one.Status, one.Detail = finding.Waived, accepts.on(one, one.Message)
 			out.Waived++
 		case over != nil:
-			used[over], again[over] = true, true
+			again[over] = true
 			one.Detail = over.on(one, fmt.Sprintf("%s; the waiver of %s expired on %s", one.Message, over.Owner, over.Expires))
 		}
 	}
@@ -85,16 +86,24 @@ func (w *Waiver) on(f *finding.Finding, message string) *finding.Detail {
 // shortestID is how much of an id is enough to mean it: what docker prints.
 const shortestID = 12
 
+// notListed is the name of the subjects that could not be listed.
+const notListed = "*"
+
 // fits reports whether the waiver is for a finding.
 func (w *Waiver) fits(f *finding.Finding) bool {
-	matches := func(pattern, name string) bool {
-		if pattern == name {
-			return true
-		}
-		// A star means all of a path too.
-		ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
-		return ok && err == nil
+	return w.fitsSubject(f) && (w.Element == "" || matches(w.Element, f.Element))
+}
+
+func (w *Waiver) fitsSubject(f *finding.Finding) bool {
+	return matches(w.Subject, f.Subject.Name) || len(w.Subject) >= shortestID && strings.HasPrefix(f.Subject.ID, w.Subject)
+}
+
+// matches is path.Match, but that a star means all of a path too, and that what is
+// written as the name is it.
+func matches(pattern, name string) bool {
+	if pattern == name || !strings.ContainsAny(pattern, `*?[\`) {
+		return pattern == name
 	}
-	named := matches(w.Subject, f.Subject.Name) || len(w.Subject) >= shortestID && strings.HasPrefix(f.Subject.ID, w.Subject)
-	return named && (w.Element == "" || matches(w.Element, f.Element))
+	ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
+	return ok && err == nil
 }

@@ -7,13 +7,13 @@
 //	waivers:
 //	  - rule: port-every-interface
 //	    subject: proxy            # a name or a pattern (*, ?, [a-z]), or an id
-//	    element: "443/tcp"        # optional: one mount, port or the like alone
+//	    element: "443:443/tcp"        # optional: one mount, port or the like alone
 //	    reason: it is the front door
 //	    owner: ana
 //	    expires: 2027-02-01       # the last day on which it counts
 //
-// In the order of use: [Read] makes a [File], [File.CheckRules] and
-// [File.CheckDays] refuse what is written for nothing, [File.Apply] marks the
+// In the order of use: [Read] makes a [File], [File.CheckRules], [File.CheckTwice]
+// and [File.CheckDays] refuse what is written for nothing, [File.Apply] marks the
 // findings, and [Add] writes one more into the text of a file. One that has expired
 // changes nothing but what the finding says; one that fits nothing is given back as
 // stale. The package does no I/O and has no clock.
@@ -24,6 +24,7 @@ import (
 	"path"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -111,13 +112,19 @@ func (w *Waiver) Wrong() (field, problem, hint string) {
 		{"owner", w.Owner, "say who answers for it"},
 		{"expires", w.Expires, "a date such as 2027-02-01"},
 	} {
-		if strings.TrimSpace(field.text) == "" {
+		switch {
+		case strings.TrimSpace(field.text) == "":
 			return field.name, "is missing", field.hint
+		case !utf8.ValidString(field.text):
+			return field.name, "is not UTF-8 text", "write it in UTF-8"
 		}
 	}
 	for _, pattern := range []struct{ name, text string }{{"subject", w.Subject}, {"element", w.Element}} {
+		if strings.TrimSpace(pattern.text) != pattern.text {
+			return pattern.name, fmt.Sprintf("has spaces around it: %.100q", pattern.text), "leave them out"
+		}
 		if _, err := path.Match(pattern.text, ""); err != nil {
-			return pattern.name, fmt.Sprintf("is no pattern: %.100q", pattern.text), "close each [ with ]"
+			return pattern.name, fmt.Sprintf("is no pattern: %.100q", pattern.text), "[a-z] is one of some characters; a \\ before [ means the character itself"
 		}
 	}
 	if _, err := time.Parse(Day, w.Expires); err != nil {
@@ -137,11 +144,26 @@ func (f *File) CheckRules(known []string) error {
 		if rules[w.Rule] {
 			continue
 		}
-		hint := "see  plimsoll rules list"
+		hint := "see  plimsoll rules list; rules of your own need  --rules DIR"
 		if near := strict.Nearest(w.Rule, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return f.fail(w, "rule", fmt.Sprintf("names no rule: %.100q", w.Rule), hint)
+	}
+	return nil
+}
+
+// CheckTwice refuses a waiver for what one before it is for: which of them counts
+// would hang on their days.
+func (f *File) CheckTwice() error {
+	type what struct{ rule, subject, element string }
+	lines := map[what]int{}
+	for _, w := range f.Waivers {
+		own := what{w.Rule, w.Subject, w.Element}
+		if line, twice := lines[own]; twice {
+			return f.fail(w, "rule", fmt.Sprintf("is waived in line %d too", line), "leave one of them out")
+		}
+		lines[own] = w.Line
 	}
 	return nil
 }
