@@ -28,6 +28,9 @@ type container struct {
 	ipc             string
 	all             bool // every privilege
 	everyCapability bool
+	// unmasked is true when root inside can write to the host's /proc/sys, which names
+	// what the kernel runs on a crash.
+	unmasked bool
 }
 
 // host gives what a container reaches of its host: the whole of it, or "", and
@@ -80,8 +83,28 @@ func (m *sharing) container(i int) container {
 	rootInside := s.User == "0" || seen(s.Unseen, "no_new_privileges") && !s.NoNewPrivileges
 	c.strong = mine && rootInside
 	c.all = s.Privileged && c.strong
+	// AppArmor's default profile forbids that too.
+	open := s.AppArmor == "unconfined" && seen(s.Unseen, "apparmor") || seen(m.facts.Unseen, "daemon.apparmor") && seen(m.facts.Unseen, "daemon") && !m.facts.Daemon.AppArmor
+	c.unmasked = s.SystemPaths == "unconfined" && seen(s.Unseen, "system_paths") && s.User == "0" && c.strong && c.power == ofRoot && open
+	c.withoutUnseen()
 	c.everyCapability = slices.Contains(s.CapAdd, "ALL") && c.strong && len(c.capabilities()) == len(rootCapabilities)
 	return c
+}
+
+// withoutUnseen takes out what mounts are said to show where that was not observed.
+func (c *container) withoutUnseen() {
+	own := *c.Spec
+	own.Mounts = slices.Clone(own.Mounts)
+	for i := range own.Mounts {
+		m := &own.Mounts[i]
+		if !seen(c.Unseen, fmt.Sprintf("mounts[%d].exposes", i)) {
+			m.Exposes, m.HostPaths = nil, nil
+		}
+		if !seen(c.Unseen, fmt.Sprintf("mounts[%d].resolved_exposes", i)) {
+			m.Resolved, m.ResolvedExposes = nil, nil
+		}
+	}
+	c.Spec = &own
 }
 
 func (c container) who() string {
@@ -120,6 +143,9 @@ func (c container) whys() []string {
 	}
 	if len(whys) == 0 && c.power == ofRoot && c.exposes("system-bus") {
 		whys = append(whys, "system bus")
+	}
+	if c.unmasked {
+		whys = append(whys, "unmasked /proc/sys")
 	}
 	if c.everyCapability {
 		whys = append(whys, "every capability")

@@ -232,7 +232,7 @@ func TestReferences(t *testing.T) {
 func TestExposes(t *testing.T) {
 	for path, want := range map[string]string{
 		"/var/run/docker.sock": "engine-socket", "/run/user/1000/docker.sock": "engine-socket", "/run/user": "engine-socket",
-		"/run": "engine-data engine-socket run runtime-socket system-bus", "/run/dbus": "system-bus", "/srv/data": "", "/etc/localtime": "", "/etc/ssl/certs/ca.pem": "",
+		"/run": "engine-data engine-socket run runtime-socket system-bus", "/run/dbus": "system-bus", "/run/udev/rules.d": "schedules", "/run/systemd/system/x.service": "schedules", "/run/udev": "", "/srv/data": "", "/etc/localtime": "", "/etc/ssl/certs/ca.pem": "",
 		"/etc": "host-keys schedules system-config", "/etc/passwd": "system-config", "/etc/ssh/sshd_config": "host-keys system-config",
 		"/home/ana/.ssh": "homes host-keys", "/home": "homes host-keys", "/dev/sda": "devices", "/var/lib/docker/volumes": "engine-data",
 		"/var": "engine-data host-keys logs schedules var", "/proc/sys": "proc", "/usr/bin": "programs", "/etcetera": "", "/runner": "",
@@ -282,12 +282,27 @@ func TestLocalVolumes(t *testing.T) {
 		{map[string]string{"type": "ext4", "device": "/dev/sda1"}, "/dev/sda1", "block-device"},
 		{map[string]string{"type": "proc", "device": "proc"}, "", "proc"},
 		{map[string]string{"type": "sysfs", "device": "sysfs"}, "", "sys"},
+		{map[string]string{"type": "binfmt_misc", "device": "binfmt_misc"}, "", "proc"},
+		{map[string]string{"type": "cpuset", "device": "cpuset"}, "", "sys"},
 		{map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}, "", ""},
 		{map[string]string{"type": "nfs", "o": "addr=10.0.0.1", "device": ":/export"}, "", ""},
 	} {
 		paths, places := localVolumePaths(tc.options)
 		if strings.Join(paths, " ") != tc.paths || strings.Join(places, " ") != tc.places {
 			t.Errorf("%v: %v %v", tc.options, paths, places)
+		}
+	}
+}
+
+func TestReadOnlyVolumes(t *testing.T) {
+	for o, want := range map[string]bool{"": false, "bind,ro": true, "ro, bind": true, "bind,rw": false, "ro,rw": false, "bind,rom": false} {
+		if got := readOnlyVolume(map[string]string{"type": "none", "o": o}); got != want {
+			t.Errorf("%q: %v", o, got)
+		}
+	}
+	for o, want := range map[string]bool{"lowerdir=/a:/b": true, "lowerdir=/a,upperdir=/u,workdir=/w": false} {
+		if got := readOnlyVolume(map[string]string{"type": "overlay", "o": o}); got != want {
+			t.Errorf("%q: %v", o, got)
 		}
 	}
 }

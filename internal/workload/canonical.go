@@ -31,11 +31,11 @@ func canonicalUser(user string) (string, string) {
 	return canonicalID(u), canonicalID(g)
 }
 
-// canonicalIP writes an address as RFC 5952 does; what is no address, and "",
-// stays.
+// canonicalIP writes an address as RFC 5952 does, one of IPv4 inside IPv6 as that of
+// IPv4 (RFC 4291, section 2.5.5.2); what is no address, and "", stays.
 func canonicalIP(ip string) string {
 	if a, err := netip.ParseAddr(strings.Trim(ip, "[]")); err == nil {
-		return a.String()
+		return a.Unmap().String()
 	}
 	return ip
 }

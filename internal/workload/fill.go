@@ -219,6 +219,8 @@ func (b *builder) security() {
 			} else {
 				s.SELinuxLabels = append(s.SELinuxLabels, value)
 			}
+		case "disable": // as label=disable (moby's daemon/daemon_unix.go, parseSecurityOpt)
+			s.SELinuxDisabled = true
 		case "seccomp", "apparmor":
 			named[name] = value
 		default:

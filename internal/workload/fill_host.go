@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path"
@@ -102,6 +103,7 @@ func (b *builder) exposeMount(m *Mount, at string) {
 		}
 		if m.Driver == "local" {
 			paths, places = localVolumePaths(m.DriverOptions)
+			m.ReadOnly = m.ReadOnly || readOnlyVolume(m.DriverOptions)
 		}
 	}
 	if !m.expose(paths, places, b.around) {
@@ -253,7 +255,7 @@ func (b *builder) devices() {
 	}
 	s.DeviceRules = make([]string, 0, len(h.DeviceCgroupRules))
 	for _, r := range h.DeviceCgroupRules {
-		s.DeviceRules = append(s.DeviceRules, strings.Join(strings.Fields(r), " "))
+		s.DeviceRules = append(s.DeviceRules, canonicalDeviceRule(r))
 	}
 	s.DeviceRules = sortedUnique(s.DeviceRules)
 	s.DeviceRequests = make([]DeviceRequest, 0, len(h.DeviceRequests))
@@ -265,6 +267,29 @@ func (b *builder) devices() {
 		req.Capabilities = sortedUnique(req.Capabilities)
 		s.DeviceRequests = append(s.DeviceRequests, req)
 	}
+}
+
+// lastPrivilegedPort is the last that only root may listen on (ip(7)).
+const lastPrivilegedPort = 1023
+
+// canonicalDeviceRule writes "TYPE MAJOR:MINOR USES". Of a rule about all devices the
+// kernel takes nothing else, and numbers may begin with zeros (the kernel's
+// security/device_cgroup.c, devcgroup_update_access).
+func canonicalDeviceRule(rule string) string {
+	fields := strings.Fields(rule)
+	if len(fields) == 0 || fields[0] == "a" {
+		return "a *:* rwm"
+	}
+	if len(fields) == 3 {
+		numbers := strings.Split(fields[1], ":")
+		for i, n := range numbers {
+			if short := strings.TrimLeft(n, "0"); short != n {
+				numbers[i] = cmp.Or(short, "0")
+			}
+		}
+		fields[1] = strings.Join(numbers, ":")
+	}
+	return strings.Join(fields, " ")
 }
 
 // ports reads PortBindings: "80/tcp" → [{HostIp, HostPort}]. Which address an
@@ -322,6 +347,11 @@ func (b *builder) ports() error {
 		for i, p := range s.Ports {
 			if p.HostIP == "" {
 				s.hide(reasonDaemon, fmt.Sprintf("ports[%d].host_ip", i))
+			}
+			// The engine takes the first of a range that is free: of one that crosses
+			// the end of the privileged ports, either kind.
+			if p.HostPort <= lastPrivilegedPort && p.HostPortEnd > lastPrivilegedPort {
+				s.hide(reasonChosen, fmt.Sprintf("ports[%d].host_port", i))
 			}
 		}
 	}
@@ -388,8 +418,9 @@ func (b *builder) endpoints(ends map[string]*EndpointSettings) {
 	s := b.spec
 	s.Networks, s.IPAddresses = []string{}, []string{}
 	// An inspect answer has the names of what was joined by an id.
+	// It has those that it has been joined to or taken from since, too.
 	asked := !b.live || len(ends) == 0
-	if n := s.Namespaces.Network; n != "host" && n != "none" && !strings.HasPrefix(n, "container:") && (asked || !mayBeID(n)) {
+	if n := s.Namespaces.Network; n != "host" && n != "none" && !strings.HasPrefix(n, "container:") && asked {
 		s.Networks = append(s.Networks, n)
 	}
 	for name, end := range ends {
@@ -521,6 +552,7 @@ func (b *builder) health() {
 	switch {
 	case hc != nil && len(hc.Test) > 0 && hc.Test[0] == "NONE":
 		s.Healthcheck.Disabled = true
+	case hc != nil && len(hc.Test) > 0 && hc.Test[0] != "CMD" && hc.Test[0] != "CMD-SHELL": // which the engine takes, and never runs
 	case hc != nil && len(hc.Test) > 0:
 		s.Healthcheck = Healthcheck{Defined: true, IntervalSeconds: seconds(hc.Interval), TimeoutSeconds: seconds(hc.Timeout), Retries: hc.Retries}
 	case b.live:

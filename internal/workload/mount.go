@@ -89,6 +89,7 @@ var hostPlaces = []hostPlace{
 	{"var", []string{"/var", "/var/lib"}, wholeOnly},
 	{"schedules", []string{"/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/crontab",
 		"/etc/systemd", "/var/spool/cron"}, wholeOrPart},
+	{"schedules", []string{"/run/systemd/system", "/run/systemd/transient", "/run/systemd/generator", "/run/udev/rules.d"}, partOnly},
 }
 
 // harmlessPaths are files below the places above that are commonly and
@@ -184,9 +185,9 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 		}
 	}
 	switch kind {
-	case "proc":
+	case "proc", "binfmt_misc": // which is a part of /proc/sys
 		places = append(places, "proc")
-	case "sysfs", "debugfs", "tracefs", "cgroup", "cgroup2", "securityfs", "bpf":
+	case "sysfs", "debugfs", "tracefs", "cgroup", "cgroup2", "cpuset", "securityfs", "selinuxfs", "smackfs", "bpf", "configfs", "efivarfs", "fusectl", "pstore":
 		places = append(places, "sys")
 	case "devtmpfs":
 		places = append(places, "devices")
@@ -198,10 +199,27 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 	return sortedUnique(paths), places
 }
 
+// readOnlyVolume is true when the mount options of a volume of the local driver let
+// nothing be written: ro, and an overlay without a folder to write to.
+func readOnlyVolume(options map[string]string) bool {
+	upper, readOnly := false, false
+	for _, o := range strings.Split(options["o"], ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(o), "=")
+		upper = upper || name == "upperdir"
+		switch name {
+		case "ro":
+			readOnly = true
+		case "rw":
+			readOnly = false
+		}
+	}
+	return readOnly || options["type"] == "overlay" && !upper
+}
+
 // diskFilesystems are those of Linux that are mounted from a block device,
 // whatever path leads to it (Linux's Documentation/filesystems).
 var diskFilesystems = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "jfs", "reiserfs", "nilfs2", "gfs2", "ocfs2",
-	"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "iso9660", "udf", "squashfs", "erofs", "cramfs", "minix", "ufs"}
+	"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "zfs", "iso9660", "udf", "squashfs", "erofs", "cramfs", "minix", "ufs"}
 
 // expose fills HostPaths, Exposes and, with a resolver around, Resolved.
 func (m *Mount) expose(paths, places []string, around *Surroundings) bool {

@@ -88,7 +88,9 @@ func (t *MountTable) elsewhere(in *mountEntry, part string) []string {
 }
 
 // isVolume is true where an engine mounts a volume of the local driver with
-// options: what is there is something else's, and not the engine's own.
+// options, and below, where rbind brings more: what is there is something else's, and
+// not the engine's own.
 func isVolume(target string) bool {
-	return path.Base(target) == "_data" && path.Base(path.Dir(path.Dir(target))) == "volumes"
+	before, _, found := strings.Cut(target+"/", "/_data/")
+	return found && path.Base(path.Dir(before)) == "volumes"
 }

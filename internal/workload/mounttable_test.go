@@ -22,6 +22,7 @@ const boundTable = `1 0 254:1 / / rw - ext4 /dev/vda1 rw
 11 10 0:30 / /data/hidden rw - tmpfs tmpfs rw
 12 10 254:1 /etc /data/hidden rw - ext4 /dev/vda1 rw
 14 1 254:3 /shop /var/lib/docker/volumes/comp/_data rw - ext4 /dev/vda3 rw
+16 14 254:1 /etc /var/lib/docker/volumes/comp/_data/below rw - ext4 /dev/vda1 rw
 15 3 0:40 / /srv/chroot/proc rw - proc proc rw
 13 1 254:3 /gone//deleted /data/old rw - ext4 /dev/vda3 rw
 `
@@ -47,7 +48,8 @@ func TestMountTableAlso(t *testing.T) {
 		"/data/shop":           {}, // a volume shows it too
 		"/srv/chroot":          {"/proc"},
 		"/srv/chroot/proc/sys": {"/proc/sys"},
-		"/var/lib/docker":      {"/data/shop", "/srv/root/var/lib/docker"},
+		"/var/lib/docker":      {"/data/hidden", "/data/shop", "/etc", "/srv/root/etc", "/srv/root/var/lib/docker", "/srv/settings"},
+		"/etc":                 {"/data/hidden", "/srv/root/etc", "/srv/settings"}, // and no volume that shows it below
 		"/usr/share/zoneinfo":  {"/srv/root/usr/share/zoneinfo"},
 		"/run/netns":           {"/srv/rundir/netns"},
 		"/":                    {},

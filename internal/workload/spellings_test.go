@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +24,12 @@ func TestAddressSpellings(t *testing.T) {
 			t.Errorf("%s: %+v", ip, s.Ports)
 		}
 	}
+	for _, ip := range []string{"0.0.0.0", "::ffff:0.0.0.0", "[::ffff:0:0]"} {
+		s := specOfBody(t, `{"Image":"a","HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"`+ip+`","HostPort":"80"}]}}}`, Surroundings{})
+		if len(s.Ports) != 1 || s.Ports[0].HostIP != "0.0.0.0" {
+			t.Errorf("%s: %+v", ip, s.Ports)
+		}
+	}
 	s := specOfBody(t, `{"Image":"a","HostConfig":{"Dns":["2001:DB8:0::53","192.0.2.1"]},
 		"NetworkingConfig":{"EndpointsConfig":{"n":{"IPAMConfig":{"IPv6Address":"2001:DB8::0:5"}}}}}`, Surroundings{})
 	if diff := cmp.Diff([]string{"192.0.2.1", "2001:db8::53"}, s.DNS); diff != "" {
@@ -33,6 +40,41 @@ func TestAddressSpellings(t *testing.T) {
 	}
 	if got := canonicalIP("host-gateway"); got != "host-gateway" {
 		t.Errorf("what is no address became %q", got)
+	}
+}
+
+// TestDeviceRuleSpellings: of a rule about all devices the kernel takes nothing else,
+// and numbers may begin with zeros.
+func TestDeviceRuleSpellings(t *testing.T) {
+	for rule, want := range map[string]string{"a *:* m": "a *:* rwm", "a 5:5 r": "a *:* rwm", "c 010:0200  rwm": "c 10:200 rwm", "b 00:0 m": "b 0:0 m", "b *:* r": "b *:* r", "c 1:3 rw": "c 1:3 rw"} {
+		s := specOfBody(t, `{"Image":"a","HostConfig":{"DeviceCgroupRules":["`+rule+`"]}}`, Surroundings{})
+		if diff := cmp.Diff([]string{want}, s.DeviceRules); diff != "" {
+			t.Errorf("%s: %s", rule, diff)
+		}
+	}
+}
+
+// TestPortRanges: which port of a range the engine takes is not known where that
+// decides whether it is a privileged one.
+func TestPortRanges(t *testing.T) {
+	for ports, unseen := range map[string]bool{"80": false, "1000-1023": false, "1020-1030": true, "1024-1030": false, "": false} {
+		s := specOfBody(t, `{"Image":"a","HostConfig":{"PortBindings":{"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"`+ports+`"}]}}}`, Surroundings{})
+		if got := slices.ContainsFunc(s.Unseen, func(u Unseen) bool { return u.Path == "ports[0].host_port" }); got != unseen {
+			t.Errorf("%s: unseen is %v", ports, got)
+		}
+	}
+}
+
+// TestHealthcheckSpellings: a test that is none of the engine's words is never run.
+func TestHealthcheckSpellings(t *testing.T) {
+	for test, want := range map[string]bool{`"CMD","true"`: true, `"CMD-SHELL","true"`: true, `"curl","-f"`: false, `"none"`: false, `"NONE"`: false} {
+		s := specOfBody(t, `{"Image":"a","Healthcheck":{"Test":[`+test+`]}}`, Surroundings{Image: &ImageConfig{HasHealth: true}})
+		if s.Healthcheck.Defined != want {
+			t.Errorf("%s: defined is %v", test, s.Healthcheck.Defined)
+		}
+	}
+	if s := specOfBody(t, `{"Image":"a","HostConfig":{"SecurityOpt":["disable"]}}`, Surroundings{}); !s.SELinuxDisabled || len(s.UnknownFields) > 0 {
+		t.Errorf("the old word for label=disable: %v, %v", s.SELinuxDisabled, s.UnknownFields)
 	}
 }
 

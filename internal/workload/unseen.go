@@ -23,6 +23,7 @@ const Open = "[...]"
 const (
 	reasonImage     = "the image decides it"
 	reasonDaemon    = "the daemon's configuration decides it"
+	reasonChosen    = "the engine chooses it of a range"
 	reasonNotLive   = "the container does not exist yet"
 	reasonHost      = "the host's files were not looked at"
 	reasonVolume    = "the volume's options were not looked at"
