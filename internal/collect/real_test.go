@@ -347,9 +347,9 @@ func TestRealEngineDies(t *testing.T) {
 	if got := collect(t, cfg); len(got.Containers) != 5 {
 		t.Fatalf("got %d containers", len(got.Containers))
 	}
-	cfg.Concurrency = 1
+	cfg.Concurrency = 1 // so that no container was inspected when the image was
 	cfg.Progress = func(done, _ int, what string) {
-		if done != 2 || what != "containers" {
+		if done != 1 || what != "images" {
 			return
 		}
 		dockerd, err := os.FindProcess(e.Pid)
