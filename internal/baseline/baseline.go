@@ -95,7 +95,7 @@ func (e *Earlier) Apply(r *finding.Report, judged []string) {
 		switch f.Status {
 		case finding.Unknown:
 			open[key{own.rule, own.kind, own.name, ""}] = true
-			if own.name == rest { // of subjects that could not be listed
+			if own.name == finding.NotListed {
 				open[key{rule: own.rule, kind: own.kind}] = true
 			}
 		case finding.Waived:
@@ -126,6 +126,3 @@ func (e *Earlier) Apply(r *finding.Report, judged []string) {
 	}
 	r.Baseline = out
 }
-
-// rest is the name of the subjects that could not be listed.
-const rest = "*"

@@ -117,7 +117,7 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 		return &failure{code: exitUnable, message: "the containers could not be seen, so none was judged", hint: "The report says why."}
 	}
 	a.tellWaivers(report.Waivers)
-	a.tellBaseline(r.by.baseline, report, true)
+	a.tellBaseline(r.by.baseline, report)
 	if err := a.tell(unjudgedOf(f.Containers), len(f.Containers), report.Findings); err != nil {
 		return err
 	}

@@ -83,8 +83,8 @@ func (a *app) check(ctx context.Context, j *judging, args []string) error {
 		b.Gone = []finding.Past{} // so are other subjects' failures
 	}
 	a.tellWaivers(report.Waivers)
-	a.tellBaseline(by.baseline, report, false)
 	report.Target.Name, report.Target.Containers = "docker run", 0
+	a.tellBaseline(by.baseline, report)
 	report.Reach = append(report.Reach, reach.Of(f)...)
 	if err := a.write(ctx, report, j, "run"); err != nil {
 		return err

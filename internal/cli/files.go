@@ -10,10 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/workload/runline"
 )
 
 // Bounds of what is read from files that the user names.
@@ -114,25 +115,25 @@ func (dir ruleFolder) Open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// checkOutput refuses a file for -o that cannot be, before the work is done; ""
+// checkOutput refuses a file to write that cannot be, before the work is done; ""
 // is none.
 func checkOutput(name string) error {
 	if name == "" {
 		return nil
 	}
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return &failure{code: exitUsage, message: fmt.Sprintf("-o %s is a folder", name), hint: "Name a file in it."}
+		return &failure{code: exitUsage, message: fmt.Sprintf("%s is a folder, and a file is written", name), hint: "Name a file in it."}
 	}
 	folder := filepath.Dir(name)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return &failure{code: exitUsage, message: fmt.Sprintf("there is no folder %s for -o to write in", folder), hint: "Make it:\n  mkdir -p " + shellWord(folder), err: err}
+		return &failure{code: exitUsage, message: fmt.Sprintf("there is no folder %s to write in", folder), hint: "Make it:\n  mkdir -p " + runline.Quote([]string{folder}), err: err}
 	}
 	return nil
 }
 
 // replaceFile has a file written whole or not at all: a file that was there
-// stays as it was until the new one is complete, and its mode and the links that
-// lead to it stay for good. What is no regular file (a pipe, a terminal) is
+// stays as it was until the new one is complete, and its mode, its owner where that
+// can be, and the links that lead to it stay for good. What is no regular file (a pipe, a terminal) is
 // written to, and the end of ctx ends the wait for who reads it.
 func replaceFile(ctx context.Context, name string, write func(io.Writer) error) error {
 	mode := fs.FileMode(0o666)
@@ -201,14 +202,6 @@ func lockFolder(ctx context.Context, name string) (unlock func(), err error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return func() { f.Close() }, nil
-}
-
-// shellWord quotes a word where a shell would take it for several.
-func shellWord(word string) string {
-	if strings.ContainsAny(word, " \t\n'\"$`\\&;|<>()*?[]{}~#!") {
-		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	return word
 }
 
 // writeTo opens, writes until ctx ends, and closes; a regular file is on the disk

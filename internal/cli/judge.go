@@ -120,12 +120,12 @@ func readBaseline(ctx context.Context, name string) (*baseline.Earlier, error) {
 }
 
 // tellBaseline says on standard error how a baseline is not of the same as the
-// report: of another host, where that can be told, or of other rules.
-func (a *app) tellBaseline(b *baseline.Earlier, r finding.Report, host bool) {
+// report: of another host, or of other rules.
+func (a *app) tellBaseline(b *baseline.Earlier, r finding.Report) {
 	if b == nil {
 		return
 	}
-	if host && b.Target != r.Target.Name {
+	if b.Target != r.Target.Name {
 		a.note(fmt.Sprintf("%s is a report about %s, and this one about %s.", b.File, b.Target, r.Target.Name))
 	}
 	if b.Benchmark != r.Benchmark {

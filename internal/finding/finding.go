@@ -84,6 +84,10 @@ type Subject struct {
 	Name string `json:"name"`
 }
 
+// NotListed is the name of a subject that stands for those that could not be
+// listed.
+const NotListed = "*"
+
 // Is reports whether two subjects are one. Most differ in their id.
 func (s *Subject) Is(other *Subject) bool {
 	return s == other || s.ID == other.ID && s.Name == other.Name && s.Kind == other.Kind

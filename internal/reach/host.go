@@ -84,7 +84,7 @@ func (m *sharing) container(i int) container {
 	c.strong = mine && rootInside
 	c.all = s.Privileged && c.strong
 	// AppArmor's default profile forbids that too.
-	open := s.AppArmor == "unconfined" && seen(s.Unseen, "apparmor") || seen(m.facts.Unseen, "daemon.apparmor") && seen(m.facts.Unseen, "daemon") && !m.facts.Daemon.AppArmor
+	open := s.AppArmor == "unconfined" && seen(s.Unseen, "apparmor") || seen(m.facts.Unseen, "daemon.apparmor") && !m.facts.Daemon.AppArmor
 	c.unmasked = s.SystemPaths == "unconfined" && seen(s.Unseen, "system_paths") && s.User == "0" && c.strong && c.power == ofRoot && open
 	c.withoutUnseen()
 	c.everyCapability = slices.Contains(s.CapAdd, "ALL") && c.strong && len(c.capabilities()) == len(rootCapabilities)

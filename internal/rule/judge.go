@@ -58,7 +58,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 			}
 		}
 		if rest >= 0 && r.Subject == "container" {
-			found = append(found, r.finding(&finding.Subject{Kind: "container", Name: "*"}))
+			found = append(found, r.finding(&finding.Subject{Kind: "container", Name: finding.NotListed}))
 			unknown(&found[len(found)-1], everywhere[rest].missing)
 		}
 		return found

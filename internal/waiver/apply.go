@@ -38,7 +38,7 @@ func (f *File) Apply(findings []finding.Finding, now time.Time) Outcome {
 		case finding.Fail, finding.Manual:
 		case finding.Unknown: // perhaps of an element, or of subjects that were not listed
 			for _, w := range waivers {
-				used[w] = used[w] || one.Subject.Name == notListed || w.fits(one) || one.Element == "" && w.fitsSubject(one)
+				used[w] = used[w] || one.Subject.Name == finding.NotListed || w.fits(one) || one.Element == "" && w.fitsSubject(one)
 			}
 			continue
 		default:
@@ -85,9 +85,6 @@ func (w *Waiver) on(f *finding.Finding, message string) *finding.Detail {
 
 // shortestID is how much of an id is enough to mean it: what docker prints.
 const shortestID = 12
-
-// notListed is the name of the subjects that could not be listed.
-const notListed = "*"
 
 // fits reports whether the waiver is for a finding.
 func (w *Waiver) fits(f *finding.Finding) bool {

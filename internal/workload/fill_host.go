@@ -277,7 +277,7 @@ const lastPrivilegedPort = 1023
 // security/device_cgroup.c, devcgroup_update_access).
 func canonicalDeviceRule(rule string) string {
 	fields := strings.Fields(rule)
-	if len(fields) == 0 || fields[0] == "a" {
+	if len(fields) > 0 && fields[0] == "a" {
 		return "a *:* rwm"
 	}
 	if len(fields) == 3 {
@@ -417,8 +417,7 @@ func (b *builder) network() {
 func (b *builder) endpoints(ends map[string]*EndpointSettings) {
 	s := b.spec
 	s.Networks, s.IPAddresses = []string{}, []string{}
-	// An inspect answer has the names of what was joined by an id.
-	// It has those that it has been joined to or taken from since, too.
+	// An inspect answer has the networks that it is in now, by their names.
 	asked := !b.live || len(ends) == 0
 	if n := s.Namespaces.Network; n != "host" && n != "none" && !strings.HasPrefix(n, "container:") && asked {
 		s.Networks = append(s.Networks, n)
