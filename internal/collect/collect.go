@@ -176,8 +176,13 @@ func (c *collector) collect(ctx context.Context) error {
 	once := said.calls(c.Client)
 	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
 	var mounts *workload.MountTable
-	reading := calls.submit(1, func(context.Context, int) error {
-		mounts = c.mountsOf(peer.PID)
+	var started configured
+	reading := calls.submit(2, func(_ context.Context, i int) error {
+		if i == 0 {
+			mounts = c.mountsOf(peer.PID)
+		} else {
+			started = c.configuration(peer.PID)
+		}
 		return nil
 	})
 
@@ -208,6 +213,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.settle(api, said); err != nil {
 		return err
 	}
+	c.configFacts(started)
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {

@@ -45,6 +45,15 @@ type infoBody struct {
 	}
 	SecurityOptions []string
 	Warnings        []string
+	Experimental    *bool `json:"ExperimentalBuild"`
+	Plugins         *struct{ Authorization []string }
+	RegistryConfig  *struct {
+		InsecureRegistryCIDRs []string
+		IndexConfigs          map[string]struct {
+			Name   string
+			Secure bool
+		}
+	}
 }
 
 // describe fills the host, the daemon and what they mean for containers, from
@@ -171,8 +180,38 @@ func (d *description) daemon() {
 		// A node that is locked, pending or in error has a swarm's state too.
 		out.SwarmActive = i.Swarm.LocalNodeState != "" && i.Swarm.LocalNodeState != "inactive"
 	}
+	out.Experimental = take(d, i.Experimental, "daemon.experimental")
+	out.AuthorizationPlugins, out.InsecureRegistries = []string{}, []string{}
+	if i.Plugins == nil {
+		d.hide("daemon.authorization_plugins", d.reason)
+	} else {
+		out.AuthorizationPlugins = append(out.AuthorizationPlugins, i.Plugins.Authorization...)
+	}
+	if i.RegistryConfig == nil {
+		d.hide("daemon.insecure_registries", d.reason)
+	} else {
+		out.InsecureRegistries = d.insecureRegistries()
+	}
 	d.facts.Daemon = out
 	d.security()
+}
+
+// insecureRegistries are networks and names. The loopback addresses are insecure
+// always (moby's registry/config.go), and nobody sets them.
+func (d *description) insecureRegistries() []string {
+	out := []string{}
+	for _, network := range d.info.RegistryConfig.InsecureRegistryCIDRs {
+		if network != "127.0.0.0/8" && network != "::1/128" {
+			out = append(out, network)
+		}
+	}
+	for name, index := range d.info.RegistryConfig.IndexConfigs {
+		if !index.Secure {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // security reads SecurityOptions: "name=seccomp,profile=default",

@@ -28,11 +28,15 @@ func TestDaemonOfARecordedEngine(t *testing.T) {
 		t.Errorf("got data root %q", got.DataRoot)
 	}
 	got.DataRoot = ""
+	if config := got.Config; config.Hosts == nil || config.Origins == nil || len(config.Origins) > 0 {
+		t.Errorf("a configuration that was not seen is %+v", config)
+	}
+	got.Config = facts.DaemonConfig{}
 	want := facts.Daemon{
 		Version: "20.10.24+dfsg1", APIVersion: "1.41", Seccomp: "default", DefaultRuntime: "runc",
 		Runtimes:  []string{"io.containerd.runc.v2", "io.containerd.runtime.v1.linux", "runc"},
 		LogDriver: "json-file", CgroupDriver: "cgroupfs", StorageDriver: "overlay2",
-		MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{},
+		MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{}, InsecureRegistries: []string{}, AuthorizationPlugins: []string{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("daemon (-want +got):\n%s", diff)
@@ -72,7 +76,9 @@ func TestSecurityOptions(t *testing.T) {
 			}
 			var unseen []string
 			for _, u := range got.Unseen {
-				unseen = append(unseen, u.Path)
+				if u.Path != "daemon.config" {
+					unseen = append(unseen, u.Path)
+				}
 			}
 			if strings.Join(unseen, " ") != test.unseen {
 				t.Errorf("unseen: %v, want %q", unseen, test.unseen)
@@ -96,6 +102,7 @@ func TestWhatAnEngineDoesNotSayIsUnseen(t *testing.T) {
 		"LiveRestoreEnabled": "daemon.live_restore", "DefaultRuntime": "daemon.default_runtime", "LoggingDriver": "daemon.log_driver",
 		"CgroupDriver": "daemon.cgroup_driver", "Driver": "daemon.storage_driver", "DockerRootDir": "daemon.data_root",
 		"MemoryLimit": "daemon.memory_limit", "SwapLimit": "daemon.swap_limit", "PidsLimit": "daemon.pids_limit", "CpuCfsQuota": "daemon.cpu_quota",
+		"ExperimentalBuild": "daemon.experimental", "Plugins": "daemon.authorization_plugins", "RegistryConfig": "daemon.insecure_registries",
 		"Runtimes": "daemon.runtimes", "Warnings": "daemon.warnings", "Swarm": "daemon.swarm_active",
 		"SecurityOptions": "daemon.rootless",
 	} {

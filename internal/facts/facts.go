@@ -85,6 +85,51 @@ type Daemon struct {
 	SwarmActive bool `json:"swarm_active"`
 	// Warnings are the engine's own words about its host.
 	Warnings []string `json:"warnings"`
+	// InsecureRegistries are those that are asked without TLS, or with a certificate
+	// that is not verified, but for the loopback addresses, which always are.
+	InsecureRegistries []string `json:"insecure_registries"`
+	// AuthorizationPlugins are asked before each request.
+	AuthorizationPlugins []string `json:"authorization_plugins"`
+	Experimental         bool     `json:"experimental"`
+	// Config is how the daemon was started. It is seen where its process is.
+	Config DaemonConfig `json:"config"`
+}
+
+// DaemonConfig is the configuration as the daemon made it of its command line and
+// its file, with the defaults of what neither sets.
+type DaemonConfig struct {
+	// File is the path of daemon.json, whether it exists or not.
+	File string `json:"file"`
+	// Hosts are the sockets that it listens on, as they were written; none is its
+	// default, unix:///var/run/docker.sock.
+	Hosts     []string `json:"hosts"`
+	TLS       bool     `json:"tls"`
+	TLSVerify bool     `json:"tlsverify"`
+	TLSCACert string   `json:"tlscacert"`
+	TLSCert   string   `json:"tlscert"`
+	TLSKey    string   `json:"tlskey"`
+	// Group may use the unix socket.
+	Group string `json:"group"`
+	// ICC is true when containers of the default bridge reach one another.
+	ICC            bool              `json:"icc"`
+	IPTables       bool              `json:"iptables"`
+	UserlandProxy  bool              `json:"userland_proxy"`
+	LogLevel       string            `json:"log_level"`
+	LogOptions     map[string]string `json:"log_opts"`
+	CgroupParent   string            `json:"cgroup_parent"`
+	StorageOptions []string          `json:"storage_opts"`
+	// DefaultUlimits are soft:hard by name.
+	DefaultUlimits map[string]string `json:"default_ulimits"`
+	SeccompProfile string            `json:"seccomp_profile"`
+	UsernsRemap    string            `json:"userns_remap"`
+	MetricsAddress string            `json:"metrics_addr"`
+	// Conflicts are the options that the file and flags both set, and Unknown the
+	// file's keys that are no options: with either a daemon does not start again.
+	Conflicts []string `json:"conflicts"`
+	Unknown   []string `json:"unknown"`
+	// Origins say for each option, by its name in daemon.json, who set it: "default",
+	// "--icc on the command line", or the path of the file.
+	Origins map[string]string `json:"origins"`
 }
 
 // Network is a network of the engine.

@@ -337,7 +337,18 @@ func ordinaryHost() facts.Host {
 func ordinaryDaemon() facts.Daemon {
 	return facts.Daemon{Version: "29.1.0", APIVersion: "1.52", Seccomp: "default", AppArmor: true, PrivateCgroupns: true,
 		DefaultRuntime: "runc", Runtimes: []string{"runc"}, LogDriver: "json-file", CgroupDriver: "systemd", StorageDriver: "overlay2",
-		DataRoot: "/var/lib/docker", MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{}}
+		DataRoot: "/var/lib/docker", MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{},
+		InsecureRegistries: []string{}, AuthorizationPlugins: []string{}, Config: ordinaryConfig()}
+}
+
+// ordinaryConfig is that of a daemon of which nothing is set.
+func ordinaryConfig() facts.DaemonConfig {
+	c := facts.DaemonConfig{File: "/etc/docker/daemon.json", Hosts: []string{}, Group: "docker", ICC: true, IPTables: true, UserlandProxy: true, LogLevel: "info",
+		LogOptions: map[string]string{}, StorageOptions: []string{}, DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
+	for _, key := range []string{"cgroup-parent", "default-ulimits", "hosts", "icc", "iptables", "log-driver", "log-level", "metrics-addr", "seccomp-profile", "storage-driver", "storage-opts", "tls", "tlsverify", "userland-proxy", "userns-remap"} {
+		c.Origins[key] = "default"
+	}
+	return c
 }
 
 func ordinaryDaemonDefaults() *workload.Daemon {

@@ -1,0 +1,101 @@
+package collect
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+)
+
+// rootOf makes a root with the files, of which those that begin with "-> " are
+// links and those that are "|" pipes.
+func rootOf(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if to, link := strings.CutPrefix(text, "-> "); link {
+			err = os.Symlink(to, name)
+		} else if text == "|" {
+			err = unix.Mkfifo(name, 0o600)
+		} else {
+			err = os.WriteFile(name, []byte(text), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// line is a command line as /proc has it.
+func line(words ...string) string { return strings.Join(words, "\x00") + "\x00" }
+
+func TestConfiguration(t *testing.T) {
+	const file = "proc/7/root/etc/docker/daemon.json"
+	plain := map[string]string{"proc/7/comm": "dockerd\n", "proc/7/cmdline": line("/usr/bin/dockerd", "-H", "fd://", "--icc=false"), file: `{"live-restore": true, "log-opts": {"token": "x", "tag": "y"}}`}
+	for name, test := range map[string]struct {
+		change map[string]string // "" takes a file away
+		pid    int
+		reason string // of what is unseen
+		want   func(c *facts.DaemonConfig) bool
+	}{
+		"both": {want: func(c *facts.DaemonConfig) bool {
+			return !c.ICC && c.File == "/etc/docker/daemon.json" && slices.Equal(c.Hosts, []string{"fd://"}) && c.UserlandProxy && c.LogOptions["token"] == "***" && c.LogOptions["tag"] == "y" &&
+				c.Origins["icc"] == "--icc on the command line" && c.Origins["live-restore"] == c.File && c.Origins["mtu"] == "default"
+		}},
+		"no file":                   {change: map[string]string{file: ""}, want: func(c *facts.DaemonConfig) bool { return c.Origins["live-restore"] == "default" && !c.ICC }},
+		"a link in its root":        {change: map[string]string{file: "-> /opt/d.json", "proc/7/root/opt/d.json": `{"userland-proxy": false}`}, want: func(c *facts.DaemonConfig) bool { return !c.UserlandProxy }},
+		"a link that leads nowhere": {change: map[string]string{file: "-> ../../../../../../etc/passwd"}, want: func(c *facts.DaemonConfig) bool { return !c.ICC }},
+		"another file": {change: map[string]string{"proc/7/cmdline": line("dockerd", "--config-file=/x.json"), "proc/7/root/x.json": `{"icc": false, "iccc": 1}`}, want: func(c *facts.DaemonConfig) bool {
+			return !c.ICC && c.File == "/x.json" && slices.Equal(c.Unknown, []string{"iccc"})
+		}},
+		"said twice":      {change: map[string]string{file: `{"icc": true}`}, want: func(c *facts.DaemonConfig) bool { return !c.ICC && slices.Equal(c.Conflicts, []string{"icc"}) }},
+		"rootless":        {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless"), "proc/7/environ": line("HOME=/home/ana"), "proc/7/root/home/ana/.config/docker/daemon.json": `{"icc": false}`}, want: func(c *facts.DaemonConfig) bool { return !c.ICC && c.File == "/home/ana/.config/docker/daemon.json" }},
+		"rootless, moved": {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless"), "proc/7/environ": line("HOME=/home/ana", "XDG_CONFIG_HOME=/c"), "proc/7/root/c/docker/daemon.json": `{"icc": false}`}, want: func(c *facts.DaemonConfig) bool { return !c.ICC && c.File == "/c/docker/daemon.json" }},
+		"behind systemd":  {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (do (c) kerd) S 1 7 7 0"}, want: func(c *facts.DaemonConfig) bool { return !c.ICC }},
+
+		"a pipe":                 {change: map[string]string{file: "|"}, reason: "/etc/docker/daemon.json cannot be read: it is no regular file"},
+		"malformed":              {change: map[string]string{file: "{\n\"icc\": false,,\n}"}, reason: "/etc/docker/daemon.json line 2: "},
+		"of the wrong kind":      {change: map[string]string{file: `{"hosts": "fd://"}`}, reason: "/etc/docker/daemon.json line 1, column 11: hosts is no list"},
+		"none at all":            {change: map[string]string{"proc/7/cmdline": ""}, reason: "the daemon's command line may not be looked at by this user"},
+		"a wrong flag":           {change: map[string]string{"proc/7/cmdline": line("dockerd", "--icc=perhaps")}, reason: "the daemon's command line cannot be read: the daemon's flag --icc is "},
+		"another program":        {change: map[string]string{"proc/7/comm": "socat\n"}, reason: "what listens on the engine's socket is not the engine"},
+		"on another machine":     {pid: -1, reason: "the engine's process is not on this machine, or hidden"},
+		"systemd alone":          {pid: 1, reason: "systemd listens for the engine, and its daemon was not found"},
+		"systemd and a stranger": {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (dockerd) S 5 7 7 0"}, reason: "systemd listens for the engine, and its daemon was not found"},
+		"rootless, hidden":       {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless")}, reason: "where the daemon's file is may not be looked at by this user"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := maps.Clone(plain)
+			maps.Copy(files, test.change)
+			maps.DeleteFunc(files, func(_, text string) bool { return text == "" })
+			if _, there := files["proc/7/root/etc/docker/daemon.json"]; !there {
+				files["proc/7/root/etc/passwd"] = ""
+			}
+			pid := test.pid
+			if pid == 0 {
+				pid = 7
+			}
+			c := &collector{Config: Config{Root: rootOf(t, files)}, facts: &facts.Facts{}}
+			c.configFacts(c.configuration(pid))
+			reason := reasonFor(c.facts.Unseen, "daemon.config")
+			if (test.want == nil) != (reason != "") || !strings.HasPrefix(reason, test.reason) {
+				t.Fatalf("unseen: %q, want %q", reason, test.reason)
+			}
+			if got := &c.facts.Daemon.Config; test.want != nil && !test.want(got) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}

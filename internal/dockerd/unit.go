@@ -1,0 +1,258 @@
+package dockerd
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+)
+
+// UnitFile is a part of a systemd unit: the unit itself, or a drop-in.
+type UnitFile struct {
+	Name string
+	Data []byte
+}
+
+// Unit is what systemd starts a service with.
+type Unit struct {
+	// Words are those of ExecStart, the program first, before variables are put in.
+	Words []string
+	// Origin is the file that the words stand in.
+	Origin string
+	// EnvironmentFiles are the files to read variables from, in order; a dash in
+	// front of one that need not be there is left out.
+	EnvironmentFiles []string
+	// Environment are the variables that the unit sets itself.
+	Environment map[string]string
+}
+
+// maxWords bounds the words of one command line.
+const maxWords = 4096
+
+// ParseUnits reads a unit and its drop-ins, in the order in which systemd does
+// (systemd.unit(5), systemd.service(5)): of a [Service] section the last ExecStart
+// counts, and an empty one forgets those before it, as for EnvironmentFile and
+// Environment. It is an error when quotes are not closed.
+func ParseUnits(files []UnitFile) (Unit, error) {
+	u := Unit{Environment: map[string]string{}}
+	for _, f := range files {
+		section := ""
+		for number, line := range unitLines(f.Data) {
+			switch {
+			case line == "" || line[0] == '#' || line[0] == ';':
+				continue
+			case line[0] == '[':
+				section = line
+				continue
+			}
+			key, value, found := strings.Cut(line, "=")
+			if !found || section != "[Service]" {
+				continue
+			}
+			if err := u.set(strings.TrimSpace(key), strings.TrimSpace(value), f.Name); err != nil {
+				return u, fmt.Errorf("%s line %d: %w", f.Name, number, err)
+			}
+		}
+	}
+	return u, nil
+}
+
+// set takes one key of the section.
+func (u *Unit) set(key, value, file string) error {
+	switch key {
+	case "ExecStart":
+		if value == "" {
+			u.Words, u.Origin = nil, ""
+			return nil
+		}
+		words, err := splitWords(strings.TrimLeft(value, "-@:+!"))
+		if err != nil {
+			return err
+		}
+		u.Words, u.Origin = words, file
+	case "EnvironmentFile":
+		if value == "" {
+			u.EnvironmentFiles = nil
+			return nil
+		}
+		u.EnvironmentFiles = append(u.EnvironmentFiles, path.Clean(strings.TrimPrefix(value, "-")))
+	case "Environment":
+		if value == "" {
+			u.Environment = map[string]string{}
+			return nil
+		}
+		words, err := splitWords(value)
+		if err != nil {
+			return err
+		}
+		for _, word := range words {
+			if name, text, found := strings.Cut(word, "="); found {
+				u.Environment[name] = text
+			}
+		}
+	}
+	return nil
+}
+
+// Command puts variables into the words, those of the environment files, as their
+// contents, before the unit's own: $NAME as a word of its own becomes the words of
+// its value, ${NAME} in a word its text.
+func (u Unit) Command(files map[string][]byte) ([]string, error) {
+	vars := map[string]string{}
+	for name, value := range u.Environment {
+		vars[name] = value
+	}
+	for _, name := range u.EnvironmentFiles {
+		if err := readEnvironment(files[name], vars); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	var out []string
+	for i, word := range u.Words {
+		if name, alone := strings.CutPrefix(word, "$"); i > 0 && alone && isVariable(name) {
+			words, err := splitWords(vars[name])
+			if err != nil {
+				return nil, fmt.Errorf("the variable %s: %w", name, err)
+			}
+			out = append(out, words...)
+		} else {
+			out = append(out, insert(word, vars))
+		}
+		if len(out) > maxWords {
+			return nil, fmt.Errorf("the command has more than %d words", maxWords)
+		}
+	}
+	return out, nil
+}
+
+func isVariable(name string) bool {
+	for i, r := range name {
+		if r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// insert puts variables into a word where it has ${NAME}; $$ is a dollar.
+func insert(word string, vars map[string]string) string {
+	var b strings.Builder
+	for word != "" {
+		before, rest, found := strings.Cut(word, "$")
+		b.WriteString(before)
+		if !found {
+			break
+		}
+		word = rest
+		if after, dollar := strings.CutPrefix(rest, "$"); dollar {
+			b.WriteByte('$')
+			word = after
+			continue
+		}
+		name, after, closed := strings.Cut(strings.TrimPrefix(rest, "{"), "}")
+		if strings.HasPrefix(rest, "{") && closed && isVariable(name) {
+			b.WriteString(vars[name])
+			word = after
+			continue
+		}
+		b.WriteByte('$')
+	}
+	return b.String()
+}
+
+// readEnvironment reads a file of NAME=VALUE lines (systemd.exec(5),
+// EnvironmentFile=) into vars; values may be in quotes.
+func readEnvironment(data []byte, vars map[string]string) error {
+	for number, line := range unitLines(data) {
+		if line == "" || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		name, value, found := strings.Cut(line, "=")
+		if name = strings.TrimSpace(name); !found || !isVariable(name) {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if strings.ContainsAny(value, `"'`) {
+			words, err := splitWords(value)
+			if err != nil {
+				return fmt.Errorf("line %d: %w", number, err)
+			}
+			value = strings.Join(words, " ")
+		}
+		vars[name] = value
+	}
+	return nil
+}
+
+// unitLines gives the lines of a file without space around them, by their numbers
+// from 1. A line that ends in a backslash goes on in the next.
+func unitLines(data []byte) func(yield func(int, string) bool) {
+	return func(yield func(int, string) bool) {
+		number, from, held := 0, 0, ""
+		for line := range strings.Lines(string(data)) {
+			number++
+			if from == 0 {
+				from = number
+			}
+			line = strings.TrimSpace(line)
+			if more, found := strings.CutSuffix(line, "\\"); found && len(held) < 1<<16 {
+				held += more + " "
+				continue
+			}
+			if !yield(from, strings.TrimSpace(held+line)) {
+				return
+			}
+			from, held = 0, ""
+		}
+		if held != "" {
+			yield(from, strings.TrimSpace(held))
+		}
+	}
+}
+
+// splitWords splits as systemd does (systemd.syntax(7), Quoting): by space, with
+// quotes of both kinds at the ends of words, and C's escapes.
+func splitWords(text string) ([]string, error) {
+	var words []string
+	for text = strings.TrimLeft(text, " \t"); text != ""; text = strings.TrimLeft(text, " \t") {
+		word, rest, err := firstWord(text)
+		if err != nil {
+			return nil, err
+		}
+		if words = append(words, word); len(words) > maxWords {
+			return nil, fmt.Errorf("there are more than %d words", maxWords)
+		}
+		text = rest
+	}
+	return words, nil
+}
+
+func firstWord(text string) (word, rest string, err error) {
+	var b strings.Builder
+	quote := byte(0)
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote == 0 && (c == ' ' || c == '\t'):
+			return b.String(), text[i:], nil
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote && quote != 0:
+			quote = 0
+		case c == '\\' && i+1 < len(text):
+			i++
+			if at := strings.IndexByte(`abfnrtv\"'s`, text[i]); at >= 0 {
+				b.WriteByte("\a\b\f\n\r\t\v\\\"' "[at])
+			} else {
+				b.WriteString(text[i-1 : i+1])
+			}
+		default:
+			_, size := utf8.DecodeRuneInString(text[i:])
+			b.WriteString(text[i : i+size])
+			i += size - 1
+		}
+	}
+	if quote != 0 {
+		return "", "", fmt.Errorf("the quote %c is not closed", quote)
+	}
+	return b.String(), "", nil
+}
