@@ -64,10 +64,7 @@ func newWorld(t *testing.T) *world {
 	runtimes := map[string]any{"kata": map[string]any{"path": "/usr/bin/kata-runtime"}, "mine": map[string]any{"path": "/usr/bin/mine"}}
 	w := &world{table: readTable(t), engine: lab.Private(t, map[string]any{"runtimes": runtimes}), dir: dir,
 		images: map[string]*workload.ImageConfig{}, links: map[string]string{}, bodies: map[string][]byte{}}
-	if w.client, err = engine.New(engine.Config{Endpoint: engine.Endpoint{Address: w.engine.Host(), Source: "the lab"}}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.client.Close)
+	w.client = clientOf(t, w.engine)
 	w.program = build(t)
 	w.listen(t)
 	w.makeImages(t)
@@ -321,11 +318,27 @@ func (w *world) settle(t *testing.T) {
 
 func (w *world) collect(t *testing.T) *facts.Facts {
 	t.Helper()
-	f, err := collect.Engine(context.Background(), collect.Config{Client: w.client, Now: time.Now, Root: "/"})
+	return factsOf(t, w.client)
+}
+
+func factsOf(t *testing.T, client *engine.Client) *facts.Facts {
+	t.Helper()
+	f, err := collect.Engine(context.Background(), collect.Config{Client: client, Now: time.Now, Root: "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// clientOf asks an engine until the test ends.
+func clientOf(t *testing.T, e *lab.Engine) *engine.Client {
+	t.Helper()
+	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: e.Host(), Source: "the lab"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
 }
 
 // around is what is known of the engine with facts f before a container is made,

@@ -21,6 +21,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 	"github.com/plimsoll/plimsoll/internal/workload/runline"
 	"github.com/plimsoll/plimsoll/rules"
+	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // table is testdata/verdict/table.yaml; what each part means is said there.
@@ -29,6 +30,9 @@ type table struct {
 	OldImage string              `yaml:"old_image"`
 	Rows     []row               `yaml:"rows"`
 	Daemon   []daemonRow         `yaml:"daemon"`
+	// Elsewhere says of rules about the daemon why they do not flip here; they do by
+	// facts, in their own tests.
+	Elsewhere map[string]string `yaml:"elsewhere"`
 	// Unknown has, by form and rule, the facts that the form lacks.
 	Unknown struct {
 		Asked  map[string][]string `yaml:"asked"`
@@ -62,9 +66,12 @@ type row struct {
 	refused bool
 }
 
+// daemonRow is a change of the engine: by a command of docker's client, or by
+// settings of daemon.json, for which another engine is started.
 type daemonRow struct {
-	Docker string                    `yaml:"docker"`
-	Flips  map[string]finding.Status `yaml:"flips"`
+	Docker   string                    `yaml:"docker"`
+	Settings map[string]any            `yaml:"settings"`
+	Flips    map[string]finding.Status `yaml:"flips"`
 }
 
 // exception is a rule that cannot come to a status on this engine.
@@ -325,6 +332,12 @@ func testTable(t *testing.T, w *world) {
 	for _, e := range w.table.Exceptions {
 		named[e.Rule] = true
 	}
+	for name := range w.table.Elsewhere {
+		if named[name] {
+			t.Errorf("%s flips here, and is said to flip elsewhere only", name)
+		}
+		named[name] = true
+	}
 	known := map[string]bool{}
 	for _, r := range ourRules(t).Rules() {
 		known[r.Name] = true
@@ -542,15 +555,21 @@ func testDaemon(t *testing.T, w *world) {
 	}
 	before := status(w.facts)
 	for _, r := range w.table.Daemon {
-		w.docker(t, strings.Fields(r.Docker)...)
+		var now *facts.Facts
+		if r.Settings != nil {
+			now = factsOf(t, clientOf(t, lab.Private(t, r.Settings)))
+		} else {
+			w.docker(t, strings.Fields(r.Docker)...)
+			now = w.collect(t)
+		}
 		got := map[string]finding.Status{}
-		for name, is := range status(w.collect(t)) {
+		for name, is := range status(now) {
 			if is != before[name] {
 				got[name] = is
 			}
 		}
 		if diff := cmp.Diff(r.Flips, got); diff != "" {
-			t.Errorf("docker %s (-want +got):\n%s", r.Docker, diff)
+			t.Errorf("docker %s, %v (-want +got):\n%s", r.Docker, r.Settings, diff)
 		}
 	}
 }

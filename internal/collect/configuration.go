@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,37 +31,37 @@ type configured struct {
 
 // configuration reads how the daemon of the process pid, which listens on the
 // engine's socket, was started: its command line, and the file that this names.
+// Where nobody may see its command line, systemd's units say how it is started.
 func (c *collector) configuration(pid int) configured {
-	if c.Root == "" || pid <= 0 {
+	if c.Root == "" || pid < 0 {
 		return configured{reason: "the engine's process is not on this machine, or hidden"}
 	}
 	if pid == 1 {
-		if pid = c.daemonOfSystemd(); pid == 0 {
-			return configured{reason: "systemd listens for the engine, and its daemon was not found"}
-		}
+		pid = c.daemonOfSystemd()
 	}
-	proc := c.proc(pid)
-	line, err := readBounded(unix.AT_FDCWD, filepath.Join(proc, "cmdline"), nil)
-	// After reading: a pid that was reused in between names another program.
-	if name, nameErr := readName(proc); nameErr != nil || name != "dockerd" {
-		return configured{reason: "what listens on the engine's socket is not the engine"}
+	from := filepath.Join(c.Root, "/")
+	flags, rootlessFile, reason := c.commandLine(pid)
+	if reason == "" {
+		from = filepath.Join(c.proc(pid), "root")
 	}
-	if err != nil || len(line) == 0 {
-		return configured{reason: "the daemon's command line may not be looked at by this user"}
-	}
-	words := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-	flags, err := dockerd.ParseCommandLine(words, "")
+	root, err := openTree(from)
 	if err != nil {
-		return configured{reason: "the daemon's command line cannot be read: " + err.Error()}
+		return configured{reason: "the files of the engine may not be looked at by this user"}
 	}
-	started := dockerd.Merge(flags, nil)
-	out := configured{file: started.Text("config-file")}
-	if started.Bool("rootless") && !started.IsSet("config-file") {
-		if out.file = rootlessFile(proc); out.file == "" {
-			return configured{reason: "where the daemon's file is may not be looked at by this user"}
+	defer root.close()
+	if reason != "" {
+		if flags, err = unitFlags(root); err != nil {
+			return configured{reason: err.Error()}
+		}
+		if flags == nil {
+			return configured{reason: reason}
 		}
 	}
-	data, err := c.fileOf(proc, out.file)
+	out := configured{file: rootlessFile}
+	if started := dockerd.Merge(flags, nil); out.file == "" || started.IsSet("config-file") {
+		out.file = started.Text("config-file")
+	}
+	data, err := root.read(out.file)
 	if err != nil {
 		return configured{file: out.file, reason: out.file + " cannot be read: " + err.Error()}
 	}
@@ -70,6 +71,91 @@ func (c *collector) configuration(pid int) configured {
 	}
 	out.config = dockerd.Merge(flags, file)
 	return out
+}
+
+// commandLine reads the flags of the daemon pid, and where it looks for its file if
+// it is rootless; or gives the reason why not.
+func (c *collector) commandLine(pid int) (flags []dockerd.Setting, rootlessFile, reason string) {
+	if pid <= 0 {
+		return nil, "", "the engine's process is not on this machine, or hidden"
+	}
+	proc := c.proc(pid)
+	line, err := readBounded(unix.AT_FDCWD, filepath.Join(proc, "cmdline"), nil)
+	// After reading: a pid that was reused in between names another program.
+	if name, nameErr := readName(proc); nameErr != nil || name != "dockerd" {
+		return nil, "", "what listens on the engine's socket is not the engine"
+	}
+	if err != nil || len(line) == 0 {
+		return nil, "", "the daemon's command line may not be looked at by this user"
+	}
+	words := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+	if flags, err = dockerd.ParseCommandLine(words, ""); err != nil {
+		return nil, "", "the daemon's command line cannot be read: " + err.Error()
+	}
+	if dockerd.Merge(flags, nil).Bool("rootless") {
+		if rootlessFile = fileOfUser(proc); rootlessFile == "" {
+			return nil, "", "where the daemon's file is may not be looked at by this user"
+		}
+	}
+	return flags, rootlessFile, ""
+}
+
+// unitFolders are where systemd looks for units, the first first (systemd.unit(5)).
+var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// unitFlags reads the flags that systemd starts the daemon with; nil without a unit
+// that starts one.
+func unitFlags(root *tree) ([]dockerd.Setting, error) {
+	const unit = "docker.service"
+	var files []dockerd.UnitFile
+	dropIns := map[string]dockerd.UnitFile{}
+	for _, folder := range unitFolders {
+		if name := path.Join(folder, unit); len(files) == 0 {
+			if data, err := root.read(name); err == nil && data != nil {
+				files = append(files, dockerd.UnitFile{Name: name, Data: data})
+			}
+		}
+		names, err := root.list(path.Join(folder, unit+".d"))
+		if err != nil {
+			return nil, fmt.Errorf("the units of the daemon cannot be read: %w", err)
+		}
+		for _, name := range names {
+			if _, before := dropIns[name]; before || path.Ext(name) != ".conf" {
+				continue
+			}
+			own := path.Join(folder, unit+".d", name)
+			data, err := root.read(own)
+			if err != nil {
+				return nil, fmt.Errorf("%s cannot be read: %w", own, err)
+			}
+			dropIns[name] = dockerd.UnitFile{Name: own, Data: data}
+		}
+	}
+	if len(files) == 0 {
+		return nil, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(dropIns)) {
+		files = append(files, dropIns[name])
+	}
+	u, err := dockerd.ParseUnits(files)
+	if err != nil {
+		return nil, fmt.Errorf("the units of the daemon cannot be read: %w", err)
+	}
+	environment := map[string][]byte{}
+	for _, name := range u.EnvironmentFiles {
+		if environment[name], err = root.read(name); err != nil {
+			return nil, fmt.Errorf("%s cannot be read: %w", name, err)
+		}
+	}
+	words, err := u.Command(environment)
+	if err != nil || len(words) == 0 || path.Base(words[0]) != "dockerd" {
+		return nil, err
+	}
+	flags, err := dockerd.ParseCommandLine(words, u.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", u.Origin, err)
+	}
+	return append([]dockerd.Setting{}, flags...), nil
 }
 
 // daemonOfSystemd is the daemon's process where systemd made its socket, by the
@@ -94,9 +180,9 @@ func (c *collector) daemonOfSystemd() int {
 	return pid
 }
 
-// rootlessFile is where a rootless daemon looks for its file: in the folder for
+// fileOfUser is where a rootless daemon looks for its file: in the folder for
 // configuration of the user that it runs as.
-func rootlessFile(proc string) string {
+func fileOfUser(proc string) string {
 	data, err := readBounded(unix.AT_FDCWD, filepath.Join(proc, "environ"), nil)
 	if err != nil {
 		return ""
@@ -113,33 +199,50 @@ func rootlessFile(proc string) string {
 	return home
 }
 
-// fileOf reads a regular file as a process sees it, links followed in its own tree;
-// nil is none.
-func (c *collector) fileOf(proc, name string) ([]byte, error) {
-	root, err := openTree(filepath.Join(proc, "root"))
-	if err != nil {
-		return nil, errors.New("the engine's process may not be looked at by this user")
-	}
-	defer root.close()
-	resolved, at, err := root.follow(name, nil)
-	switch {
-	case err != nil || at == nil:
-		return nil, err
-	case at.Mode&unix.S_IFMT != unix.S_IFREG:
-		return nil, errors.New("it is no regular file")
-	}
-	// What was a link is none now; one that came since leads nowhere.
-	fd, err := unix.Openat2(root.root, "."+resolved, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
-	if err != nil {
+// read reads a regular file of the tree, links followed in it; nil is none.
+func (t *tree) read(name string) ([]byte, error) {
+	f, err := t.open(name, unix.S_IFREG, "it is no regular file")
+	if f == nil || err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigurationBytes+1))
 	if err == nil && len(data) > maxConfigurationBytes {
 		err = fmt.Errorf("it has more than %d bytes", maxConfigurationBytes)
 	}
 	return data, err
+}
+
+// list gives the names in a folder of the tree; one that is not there has none.
+func (t *tree) list(name string) ([]string, error) {
+	f, err := t.open(name, unix.S_IFDIR, "it is no folder")
+	if f == nil || err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(maxFiles)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// open opens what is of the kind there; nil is nothing.
+func (t *tree) open(name string, kind uint32, other string) (*os.File, error) {
+	resolved, at, err := t.follow(name, nil)
+	switch {
+	case err != nil || at == nil:
+		return nil, err
+	case at.Mode&unix.S_IFMT != kind:
+		return nil, errors.New(other)
+	}
+	// What was a link is none now; one that came since leads nowhere.
+	fd, err := unix.Openat2(t.root, "."+resolved, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // configFacts makes facts of the configuration.

@@ -41,6 +41,8 @@ func rootOf(t *testing.T, files map[string]string) string {
 // line is a command line as /proc has it.
 func line(words ...string) string { return strings.Join(words, "\x00") + "\x00" }
 
+const unit = "[Service]\nEnvironmentFile=-/etc/default/docker\nExecStart=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS\n"
+
 func TestConfiguration(t *testing.T) {
 	const file = "proc/7/root/etc/docker/daemon.json"
 	plain := map[string]string{"proc/7/comm": "dockerd\n", "proc/7/cmdline": line("/usr/bin/dockerd", "-H", "fd://", "--icc=false"), file: `{"live-restore": true, "log-opts": {"token": "x", "tag": "y"}}`}
@@ -65,6 +67,18 @@ func TestConfiguration(t *testing.T) {
 		"rootless, moved": {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless"), "proc/7/environ": line("HOME=/home/ana", "XDG_CONFIG_HOME=/c"), "proc/7/root/c/docker/daemon.json": `{"icc": false}`}, want: func(c *facts.DaemonConfig) bool { return !c.ICC && c.File == "/c/docker/daemon.json" }},
 		"behind systemd":  {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (do (c) kerd) S 1 7 7 0"}, want: func(c *facts.DaemonConfig) bool { return !c.ICC }},
 
+		"units where the process is hidden": {change: map[string]string{"proc/7/cmdline": "", "lib/systemd/system/docker.service": unit, "etc/systemd/system/docker.service.d/b.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --userland-proxy=false $DOCKER_OPTS\n",
+			"usr/lib/systemd/system/docker.service.d/b.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --icc=false\n", "etc/default/docker": "DOCKER_OPTS='--log-level warn'\n", "etc/docker/daemon.json": `{"live-restore": true}`},
+			want: func(c *facts.DaemonConfig) bool {
+				return c.ICC && !c.UserlandProxy && c.LogLevel == "warn" && c.Origins["userland-proxy"] == "--userland-proxy in /etc/systemd/system/docker.service.d/b.conf" && c.Origins["live-restore"] == "/etc/docker/daemon.json"
+			}},
+		"units where the daemon was not found": {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": "-> /opt/docker.service", "opt/docker.service": unit}, want: func(c *facts.DaemonConfig) bool { return c.ICC && slices.Equal(c.Hosts, []string{"fd://"}) }},
+		"a unit of something else":             {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/podman system service\n"}, reason: "the engine's process is not on this machine, or hidden"},
+		"a unit that is masked":                {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": "[Service]\n", "lib/systemd/system/docker.service": unit}, reason: "the engine's process is not on this machine, or hidden"},
+		"a unit with open quotes":              {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd \"x\n"}, reason: "the units of the daemon cannot be read: /lib/systemd/system/docker.service line 2: the quote"},
+		"a unit with wrong flags":              {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd --icc=x\n"}, reason: "/lib/systemd/system/docker.service: the daemon's flag --icc is"},
+		"a drop-in that is a pipe":             {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": unit, "etc/systemd/system/docker.service.d/a.conf": "|"}, reason: "/etc/systemd/system/docker.service.d/a.conf cannot be read: it is no regular file"},
+
 		"a pipe":                 {change: map[string]string{file: "|"}, reason: "/etc/docker/daemon.json cannot be read: it is no regular file"},
 		"malformed":              {change: map[string]string{file: "{\n\"icc\": false,,\n}"}, reason: "/etc/docker/daemon.json line 2: "},
 		"of the wrong kind":      {change: map[string]string{file: `{"hosts": "fd://"}`}, reason: "/etc/docker/daemon.json line 1, column 11: hosts is no list"},
@@ -72,8 +86,8 @@ func TestConfiguration(t *testing.T) {
 		"a wrong flag":           {change: map[string]string{"proc/7/cmdline": line("dockerd", "--icc=perhaps")}, reason: "the daemon's command line cannot be read: the daemon's flag --icc is "},
 		"another program":        {change: map[string]string{"proc/7/comm": "socat\n"}, reason: "what listens on the engine's socket is not the engine"},
 		"on another machine":     {pid: -1, reason: "the engine's process is not on this machine, or hidden"},
-		"systemd alone":          {pid: 1, reason: "systemd listens for the engine, and its daemon was not found"},
-		"systemd and a stranger": {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (dockerd) S 5 7 7 0"}, reason: "systemd listens for the engine, and its daemon was not found"},
+		"systemd alone":          {pid: 1, reason: "the engine's process is not on this machine, or hidden"},
+		"systemd and a stranger": {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (dockerd) S 5 7 7 0"}, reason: "the engine's process is not on this machine, or hidden"},
 		"rootless, hidden":       {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless")}, reason: "where the daemon's file is may not be looked at by this user"},
 	} {
 		t.Run(name, func(t *testing.T) {
