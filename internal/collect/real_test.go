@@ -220,8 +220,9 @@ func TestRealDaemon(t *testing.T) {
 	if said := fmt.Sprintf("%s|%s|%s|%d|%d|%s|%s|%v|%s|%d", h.Name, h.OS, h.Kernel, h.CPUs, h.MemoryBytes, d.Version, d.LogDriver, d.LiveRestore, d.DataRoot, h.CgroupVersion); said != want {
 		t.Errorf("got  %s\nwant %s", said, want)
 	}
-	if d.NoNewPrivileges || reasonFor(got.Unseen, "daemon.no_new_privileges") == "" {
-		t.Error("an engine of 20.10 does not say its default for no_new_privileges, and it is seen")
+	// An engine of 20.10 does not say its default, but its file does.
+	if !d.NoNewPrivileges || reasonFor(got.Unseen, "daemon.no_new_privileges") != "" || d.Config.ICC || d.Config.Origins["icc"] != d.Config.File {
+		t.Errorf("no new privileges %v, configuration %+v", d.NoNewPrivileges, d.Config)
 	}
 	if i := slices.IndexFunc(got.Networks, func(n facts.Network) bool { return n.Name == "bridge" }); i < 0 || got.Networks[i].ICC {
 		t.Errorf("icc is off, and the networks are %+v", got.Networks)
