@@ -239,7 +239,7 @@ func (a *app) lookInside(l *looking, key []byte) (*facts.Facts, error) {
 	}
 	const reason = "it cannot be seen from inside"
 	f := &facts.Facts{Schema: facts.Schema, Collected: a.world.Now().UTC().Truncate(time.Microsecond), Containers: []workload.Spec{spec}}
-	for _, path := range []string{"host", "daemon", "networks", "volumes"} {
+	for _, path := range []string{"host", "daemon", "files", "images", "networks", "volumes", "swarm"} {
 		f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: reason})
 	}
 	return f, nil

@@ -63,7 +63,7 @@ func (a *app) check(ctx context.Context, j *judging, args []string) error {
 		return err
 	}
 	f := &facts.Facts{Schema: facts.Schema, Collected: started.UTC(), Containers: []workload.Spec{spec}}
-	for _, path := range []string{"host", "daemon", "networks", "volumes"} {
+	for _, path := range []string{"host", "daemon", "files", "images", "networks", "volumes", "swarm"} {
 		f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "no engine was asked"})
 	}
 	if by.set, err = by.set.Select(rule.Selection{Subject: "container"}); err != nil {

@@ -128,6 +128,10 @@ type collector struct {
 	around workload.Surroundings
 	// noFiles is why a mount's links were not followed.
 	noFiles string
+	// host has the files of the engine's host; nil where they may not be looked at,
+	// and then noHost says why.
+	host   *tree
+	noHost string
 	// sandboxes are the names of runtimes whose processes are not the host's.
 	sandboxes map[string]bool
 	// initName is the name of the program that --init starts.
@@ -161,6 +165,8 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	peer := c.peer(ctx)
+	c.host, c.noHost = c.openHost(peer)
+	defer c.host.close()
 
 	var root *tree
 	defer func() { root.close() }() // once no worker follows links in it
@@ -214,6 +220,8 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	c.configFacts(started)
+	c.files()
+	c.images()
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {

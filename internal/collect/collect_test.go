@@ -34,7 +34,8 @@ func TestFactsOfARecordedEngine(t *testing.T) {
 	if diff := cmp.Diff(want, got.Host); diff != "" {
 		t.Errorf("host (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]workload.Unseen{{Path: "daemon.config", Reason: "the engine's process is not on this machine, or hidden"}, {Path: "daemon.no_new_privileges", Reason: "engines before 24.0 do not say it"}}, got.Unseen); diff != "" {
+	if diff := cmp.Diff([]workload.Unseen{{Path: "daemon.config", Reason: "the engine's process is not on this machine, or hidden"}, {Path: "daemon.no_new_privileges", Reason: "engines before 24.0 do not say it"},
+		{Path: "files", Reason: "the host's files were not looked at"}, {Path: "images", Reason: reasonSilent}}, got.Unseen); diff != "" {
 		t.Errorf("unseen (-want +got):\n%s", diff)
 	}
 	web := spec(t, got, "web")
@@ -224,7 +225,7 @@ func TestRefusedCallsLeavePartsUnseen(t *testing.T) {
 	f := (&fake{containers: many(1), before: refusing(http.StatusForbidden, "/info", "/networks", "/volumes")}).start(t)
 	got := f.collect(t)
 	for _, path := range []string{"networks", "volumes", "host.name", "host.cgroup_version", "daemon.seccomp", "daemon.rootless",
-		"daemon.no_new_privileges", "daemon.runtimes", "daemon.warnings", "daemon.swarm_active", "daemon.data_root"} {
+		"daemon.no_new_privileges", "daemon.runtimes", "daemon.warnings", "swarm", "daemon.data_root"} {
 		if r := reasonFor(got.Unseen, path); r != reasonRefused {
 			t.Errorf("%s is unseen for %q, want %q", path, r, reasonRefused)
 		}

@@ -38,8 +38,11 @@ type infoBody struct {
 	SwapLimit          *bool
 	PidsLimit          *bool
 	CPUCfsQuota        *bool `json:"CpuCfsQuota"`
-	Swarm              *struct{ LocalNodeState string }
-	Runtimes           map[string]struct {
+	Swarm              *struct {
+		LocalNodeState   string
+		ControlAvailable bool
+	}
+	Runtimes map[string]struct {
 		Path        string `json:"path"`
 		RuntimeType string `json:"runtimeType"`
 	}
@@ -84,6 +87,7 @@ func (c *collector) describe(api string, version, info json.RawMessage, reason s
 	}
 	d.host()
 	d.daemon()
+	d.swarm()
 	c.around.DataRoot = c.facts.Daemon.DataRoot
 	c.facts.Daemon.Version, c.facts.Daemon.APIVersion = said.Version, api
 	if reason == "" {
@@ -108,6 +112,17 @@ type description struct {
 	server string        // the newest API version of the engine
 	// noNewPrivilegesSeen is set by daemon.
 	noNewPrivilegesSeen bool
+}
+
+func (d *description) swarm() {
+	said := d.info.Swarm
+	if said == nil {
+		d.hide("swarm", d.reason)
+		return
+	}
+	// A node that is locked, pending or in error has a swarm's state too.
+	d.facts.Swarm.Active = said.LocalNodeState != "" && said.LocalNodeState != "inactive"
+	d.facts.Swarm.Manager = said.ControlAvailable
 }
 
 // take is the value of a field, or nothing and an entry in what is unseen.
@@ -173,12 +188,6 @@ func (d *description) daemon() {
 	}
 	if d.tree.Get("Warnings") == nil {
 		d.hide("daemon.warnings", d.reason)
-	}
-	if i.Swarm == nil {
-		d.hide("daemon.swarm_active", d.reason)
-	} else {
-		// A node that is locked, pending or in error has a swarm's state too.
-		out.SwarmActive = i.Swarm.LocalNodeState != "" && i.Swarm.LocalNodeState != "inactive"
 	}
 	out.Experimental = take(d, i.Experimental, "daemon.experimental")
 	out.AuthorizationPlugins, out.InsecureRegistries = []string{}, []string{}

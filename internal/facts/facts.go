@@ -1,5 +1,5 @@
 // Package facts has what was observed of a host: the engine's daemon, its
-// containers, networks and volumes, and what could not be observed and why.
+// files, images, containers, networks, volumes and swarm, and what could not be observed and why.
 //
 // Facts are plain data. Encode writes them as one JSON document and Decode
 // reads it back to the same value, so that a host can be judged elsewhere and
@@ -25,26 +25,15 @@ type Facts struct {
 	Collected  time.Time       `json:"collected"`
 	Host       Host            `json:"host"`
 	Daemon     Daemon          `json:"daemon"`
+	Files      []File          `json:"files"`
+	Images     []Image         `json:"images"`
 	Containers []workload.Spec `json:"containers"`
 	Networks   []Network       `json:"networks"`
 	Volumes    []Volume        `json:"volumes"`
+	Swarm      Swarm           `json:"swarm"`
 	// Unseen lists what could not be observed, with paths below the document:
 	// "daemon.sockets", "containers[3].mounts[0].resolved".
 	Unseen []workload.Unseen `json:"unseen"`
-}
-
-// Host is the machine that the engine runs on, as the engine describes it and,
-// where the engine is local, as its kernel does.
-type Host struct {
-	Name   string `json:"name"`
-	OS     string `json:"os"`
-	Kernel string `json:"kernel"`
-	// Architecture is the engine's word for it, for example x86_64.
-	Architecture string `json:"architecture"`
-	CPUs         int64  `json:"cpus"`
-	MemoryBytes  int64  `json:"memory_bytes"`
-	// CgroupVersion is 1 or 2.
-	CgroupVersion int64 `json:"cgroup_version"`
 }
 
 // Daemon is the engine.
@@ -81,8 +70,6 @@ type Daemon struct {
 	SwapLimit   bool `json:"swap_limit"`
 	PidsLimit   bool `json:"pids_limit"`
 	CPUQuota    bool `json:"cpu_quota"`
-	// SwarmActive is true when the engine is part of a swarm.
-	SwarmActive bool `json:"swarm_active"`
 	// Warnings are the engine's own words about its host.
 	Warnings []string `json:"warnings"`
 	// InsecureRegistries are those that are asked without TLS, or with a certificate
@@ -143,6 +130,8 @@ type Network struct {
 	// ICC is true when containers of the network reach one another.
 	ICC     bool              `json:"icc"`
 	Options map[string]string `json:"options"`
+	// Unseen is what of it was not observed.
+	Unseen []workload.Unseen `json:"-"`
 }
 
 // Volume is a volume of the engine.

@@ -21,9 +21,11 @@ import (
 func Encode(f *Facts) ([]byte, error) {
 	doc := *f
 	doc.Unseen = slices.Clone(f.Unseen)
-	for i, c := range f.Containers {
-		for _, u := range c.Unseen {
-			doc.Unseen = append(doc.Unseen, workload.Unseen{Path: fmt.Sprintf("containers[%d].%s", i, u.Path), Reason: u.Reason})
+	for _, of := range f.Listed() {
+		for i := range of.Len {
+			for _, u := range *of.At(i).Unseen {
+				doc.Unseen = append(doc.Unseen, workload.Unseen{Path: fmt.Sprintf("%s[%d].%s", of.Path, i, u.Path), Reason: u.Reason})
+			}
 		}
 	}
 	slices.SortStableFunc(doc.Unseen, func(a, b workload.Unseen) int { return strings.Compare(a.Path, b.Path) })
@@ -207,28 +209,31 @@ func absent(v *strict.Value, t reflect.Type, path string) []string {
 	return missing
 }
 
-// share gives each container the part of Unseen that is about it.
+// share gives each subject the part of Unseen that is about it.
 func (f *Facts) share() {
+	listed := f.Listed()
 	var rest []workload.Unseen
 	for _, u := range f.Unseen {
-		i, below, ok := containerPath(u.Path)
-		if !ok || i >= len(f.Containers) {
+		list, i, below := splitPosition(u.Path)
+		at := slices.IndexFunc(listed, func(s Subjects) bool { return s.Path == list })
+		if at < 0 || below == "" || i >= listed[at].Len {
 			rest = append(rest, u)
 			continue
 		}
-		c := &f.Containers[i]
-		c.Unseen = append(c.Unseen, workload.Unseen{Path: below, Reason: u.Reason})
+		own := listed[at].At(i).Unseen
+		*own = append(*own, workload.Unseen{Path: below, Reason: u.Reason})
 	}
 	f.Unseen = rest
 }
 
-// containerPath splits "containers[3].mounts" into 3 and "mounts".
-func containerPath(path string) (int, string, bool) {
-	rest, found := strings.CutPrefix(path, "containers[")
+// splitPosition splits "containers[3].mounts" into containers, 3 and "mounts". A
+// path of another form has no list.
+func splitPosition(path string) (list string, i int, below string) {
+	list, rest, found := strings.Cut(path, "[")
 	index, below, closed := strings.Cut(rest, "].")
-	if !found || !closed {
-		return 0, "", false
-	}
 	i, err := strconv.Atoi(index)
-	return i, below, err == nil && i >= 0
+	if !found || !closed || err != nil || i < 0 || strings.Contains(list, ".") {
+		return "", 0, ""
+	}
+	return list, i, below
 }

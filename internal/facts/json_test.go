@@ -113,9 +113,9 @@ func TestNullInAMap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := slices.ContainsFunc(f.Unseen, func(u workload.Unseen) bool { return u.Path == "networks[0].options" })
+		got := slices.ContainsFunc(f.Networks[0].Unseen, func(u workload.Unseen) bool { return u.Path == "options" })
 		if got != unseen {
-			t.Errorf("%s: unseen are %v", value, f.Unseen)
+			t.Errorf("%s: unseen are %v", value, f.Networks[0].Unseen)
 		}
 	}
 }

@@ -95,16 +95,22 @@ func (n namer) fieldsOf(t reflect.Type) map[string]int {
 	return known
 }
 
-// spread puts in the place of an entry that is about several containers, or about
-// a whole one, an entry for each fact of each.
+// spread puts in the place of an entry that is about several subjects of a kind, or
+// about a whole one, an entry for each fact of each.
 func (f *Facts) spread(list []workload.Unseen) []workload.Unseen {
+	listed := f.Listed()
 	out := make([]workload.Unseen, 0, len(list))
 	for _, u := range list {
-		rest, found := strings.CutPrefix(u.Path, "containers")
-		if !found || rest == "" || rest == workload.Open || len(f.Containers) == 0 {
+		at := slices.IndexFunc(listed, func(s Subjects) bool {
+			rest, found := strings.CutPrefix(u.Path, s.Path)
+			return found && rest != "" && rest != workload.Open && s.Len > 0
+		})
+		if at < 0 {
 			out = append(out, u)
 			continue
 		}
+		of := listed[at]
+		rest := u.Path[len(of.Path):]
 		position, below := "*", rest
 		if rest[0] == '[' {
 			position, below, _ = strings.Cut(rest[1:], "]")
@@ -115,24 +121,24 @@ func (f *Facts) spread(list []workload.Unseen) []workload.Unseen {
 		}
 		paths := []string{below}
 		if below == "" {
-			paths = wholeContainer()
+			paths = wholeSubject(reflect.TypeOf(of.At(0).Value).Elem())
 		}
-		for i := range f.Containers {
+		for i := range of.Len {
 			if number, err := strconv.Atoi(position); err == nil && number != i {
 				continue
 			}
 			for _, p := range paths {
-				out = append(out, workload.Unseen{Path: fmt.Sprintf("containers[%d]%s", i, p), Reason: u.Reason})
+				out = append(out, workload.Unseen{Path: fmt.Sprintf("%s[%d]%s", of.Path, i, p), Reason: u.Reason})
 			}
 		}
 	}
 	return out
 }
 
-// wholeContainer are the paths of all that there is to know of a container.
-func wholeContainer() []string {
+// wholeSubject are the paths of all that there is to know of one.
+func wholeSubject(t reflect.Type) []string {
 	var paths []string
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[workload.Spec]()) {
+	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("json"); name != "-" {
 			paths = append(paths, "."+name)
 		}

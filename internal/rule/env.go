@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,15 +14,22 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
+// single are the subjects that there is one of: every rule may ask them.
+var single = []string{"host", "daemon", "swarm"}
+
 // Subjects are what a rule may look at. Each gives the variable of its name.
-var Subjects = []string{"container", "daemon", "host"}
+var Subjects = slices.Sorted(slices.Values(slices.Concat(single, facts.Kinds)))
 
 // reserved are names that a rule cannot give to anything else.
-var reserved = []string{"container", "daemon", "host", "it", "now", "params", "subject"}
+var reserved = append([]string{"it", "now", "params", "subject"}, Subjects...)
 
 // base is the environment that all rules share.
 var base = cel.NewEnv(helpers()...).
+	With("file", cel.TypeOf(reflect.TypeFor[*facts.File]())).
+	With("image", cel.TypeOf(reflect.TypeFor[*facts.Image]())).
 	With("container", cel.TypeOf(reflect.TypeFor[*workload.Spec]())).
+	With("network", cel.TypeOf(reflect.TypeFor[*facts.Network]())).
+	With("swarm", cel.TypeOf(reflect.TypeFor[*facts.Swarm]())).
 	With("host", cel.TypeOf(reflect.TypeFor[*facts.Host]())).
 	With("daemon", cel.TypeOf(reflect.TypeFor[*facts.Daemon]())).
 	With("now", cel.TimestampType)

@@ -90,13 +90,13 @@ func (r *Rule) finding(subject *finding.Subject) finding.Finding {
 // section is the part of the report that a kind of subject belongs to.
 func section(kind string) string {
 	switch kind {
-	case "container":
-		return "Containers"
-	case "daemon":
-		return "Daemon"
+	case "host", "daemon", "swarm": // there is one
+		return upperFirst(kind)
 	}
-	return "Host"
+	return upperFirst(kind) + "s"
 }
+
+func upperFirst(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 // lowerFirst makes a title into the end of a sentence. A first word that has
 // capitals inside, or is one letter, is a name and stays.

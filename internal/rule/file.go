@@ -72,10 +72,11 @@ type Test struct {
 	// Facts are fields of the subject; what is not named is as the engine's
 	// defaults have it.
 	Facts yaml.Node `yaml:"facts"`
-	// Daemon, Host and Image are fields of what surrounds the container. Given,
+	// Daemon, Host, Swarm and Image are fields of what surrounds the subject. Given,
 	// even as {}, it was seen; absent, it was not.
 	Daemon yaml.Node `yaml:"daemon"`
 	Host   yaml.Node `yaml:"host"`
+	Swarm  yaml.Node `yaml:"swarm"`
 	Image  yaml.Node `yaml:"image"`
 	// Unseen are paths that shall not have been observed.
 	Unseen []string `yaml:"unseen"`
@@ -262,8 +263,9 @@ func (r *Rule) checkNames() error {
 			return r.fail(list.field, fmt.Sprintf("%d names are too many", list.names), fmt.Sprintf("make do with %d", maxNames))
 		}
 	}
-	for _, b := range slices.Concat(r.Let, r.Evidence) {
-		if !isIdentifier(b.Name) || slices.Contains(reserved, b.Name) {
+	for i, b := range slices.Concat(r.Let, r.Evidence) {
+		// Evidence has no names that an expression could mean.
+		if !isIdentifier(b.Name) || b.Name == "subject" || i < len(r.Let) && slices.Contains(reserved, b.Name) {
 			return r.failAt(b.Expression, "", fmt.Sprintf("%.100q cannot be a name here", b.Name), "use small letters, digits and underscores")
 		}
 		if err := cel.CheckName(b.Name); err != nil {

@@ -93,7 +93,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"each of no list", "pass: big", "each: container.name\npass: big", 12, "each is not a list"},
 		{"remedy missing", "remedy:\n  run: add --memory {memory}\n", "", 0, "remedy is missing"},
 		{"another name than the file's", "rule: sample", "rule: other", 2, `its file "sample"`},
-		{"an adapter that does not exist", "run: docker run nginx", "swarm: {}", 20, "swarm"},
+		{"an adapter that does not exist", "run: docker run nginx", "service: {}", 20, "service"},
 		{"benchmark key", "cis-1.8", "cis", 18, "is not a benchmark"},
 		{"parameter without a default", "most: 5", "most:", 8, "without a default"},
 		{"reserved name", "big: container", "it: container", 11, "cannot be a name here"},

@@ -19,28 +19,33 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	if err := s.Compile(); err != nil {
 		return nil, err
 	}
-	shared := []named{{"host", cel.ValueOf(&f.Host)}, {"daemon", cel.ValueOf(&f.Daemon)}, {"now", cel.ValueOf(f.Collected)}}
+	shared := []named{{"host", cel.ValueOf(&f.Host)}, {"daemon", cel.ValueOf(&f.Daemon)}, {"swarm", cel.ValueOf(&f.Swarm)}, {"now", cel.ValueOf(f.Collected)}}
 	everywhere := (&hiding{known: map[workload.Unseen]hiddenFact{}}).facts(nil, f.Unseen)
-	inContainers := &hiding{prefix: "container.", known: map[workload.Unseen]hiddenFact{}}
-	containers := make([]view, len(f.Containers))
-	for i := range containers {
-		c := &f.Containers[i]
-		containers[i] = view{subject: &finding.Subject{Kind: "container", ID: c.ID, Name: c.DisplayName()},
-			known: append([]named{{"container", cel.ValueOf(c)}}, shared...), hidden: append(inContainers.facts(make([]hiddenFact, 0, len(c.Unseen)+len(everywhere)), c.Unseen), everywhere...)}
-	}
-	subjects := map[string][]view{"container": containers}
-	for _, kind := range []string{"host", "daemon"} {
+	subjects, rest := map[string][]view{}, map[string][]finding.Missing{}
+	for _, kind := range single {
 		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, known: shared, hidden: everywhere}}
+	}
+	for _, of := range f.Listed() {
+		inside := &hiding{prefix: of.Kind + ".", known: map[workload.Unseen]hiddenFact{}}
+		views := make([]view, of.Len)
+		for i := range views {
+			x := of.At(i)
+			views[i] = view{subject: &finding.Subject{Kind: of.Kind, ID: x.ID, Name: x.Name}, known: append([]named{{of.Kind, cel.ValueOf(x.Value)}}, shared...),
+				hidden: append(inside.facts(make([]hiddenFact, 0, len(*x.Unseen)+len(everywhere)), *x.Unseen), everywhere...)}
+		}
+		subjects[of.Kind] = views
+		if u, more := f.Rest(of.Path); more {
+			rest[of.Kind] = hidden(u.Path, u.Reason).missing
+		}
 	}
 	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
-	rest := slices.IndexFunc(everywhere, func(h hiddenFact) bool { return len(h.chain) == 1 && h.chain[0] == "containers" })
 	gives := func(i int) int {
 		r := rules[i]
 		switch {
 		case r.code.each != nil:
 			return -1
-		case rest >= 0 && r.Subject == "container":
+		case rest[r.Subject] != nil:
 			return len(subjects[r.Subject]) + 1
 		}
 		return len(subjects[r.Subject])
@@ -51,15 +56,15 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 			found = slices.Grow(found, len(subjects[r.Subject])+1) // or more
 		}
 		if m != nil && m.reads[i] != nil {
-			found = m.judge(found, i, r, containers)
+			found = m.judge(found, i, r, subjects["container"])
 		} else {
 			for k := range subjects[r.Subject] {
 				found = r.judge(found, &subjects[r.Subject][k])
 			}
 		}
-		if rest >= 0 && r.Subject == "container" {
-			found = append(found, r.finding(&finding.Subject{Kind: "container", Name: finding.NotListed}))
-			unknown(&found[len(found)-1], everywhere[rest].missing)
+		if missing := rest[r.Subject]; missing != nil {
+			found = append(found, r.finding(&finding.Subject{Kind: r.Subject, Name: finding.NotListed}))
+			unknown(&found[len(found)-1], missing)
 		}
 		return found
 	}

@@ -186,13 +186,13 @@ func (o outcome) differs(t *rule.Test) string {
 
 // testFacts makes the facts that a test describes.
 func testFacts(r *rule.Rule, t *rule.Test) (*facts.Facts, error) {
-	f := &facts.Facts{Schema: facts.Schema, Collected: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Host: ordinaryHost(), Daemon: ordinaryDaemon()}
+	f := &facts.Facts{Schema: facts.Schema, Collected: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Host: ordinaryHost(), Daemon: ordinaryDaemon(), Swarm: ordinarySwarm()}
 	var around workload.Surroundings
 	for _, part := range []struct {
 		name string
 		node *yaml.Node
 		into any
-	}{{"host", &t.Host, &f.Host}, {"daemon", &t.Daemon, &f.Daemon}} {
+	}{{"host", &t.Host, &f.Host}, {"daemon", &t.Daemon, &f.Daemon}, {"swarm", &t.Swarm, &f.Swarm}} {
 		switch {
 		case part.name == r.Subject:
 			if err := overlay("facts", &t.Facts, part.into); err != nil {
@@ -215,17 +215,35 @@ func testFacts(r *rule.Rule, t *rule.Test) (*facts.Facts, error) {
 			return nil, err
 		}
 	}
-	if r.Subject == "container" {
+	switch r.Subject {
+	case "container":
 		spec, err := container(t, around)
 		if err != nil {
 			return nil, err
 		}
 		f.Containers = []workload.Spec{spec}
+	case "file":
+		f.Files = []facts.File{ordinaryFile()}
+	case "image":
+		f.Images = []facts.Image{ordinaryImageFacts()}
+	case "network":
+		f.Networks = []facts.Network{ordinaryNetwork()}
+	}
+	var own *[]workload.Unseen
+	for _, of := range f.Listed() {
+		if of.Kind != r.Subject {
+			continue
+		}
+		own = of.At(0).Unseen
+		if of.Kind != "container" {
+			if err := overlay("facts", &t.Facts, of.At(0).Value); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for _, path := range t.Unseen {
-		below, isContainer := strings.CutPrefix(path, "container.")
-		if isContainer && len(f.Containers) == 1 {
-			f.Containers[0].Hide(below, "the test hides it")
+		if below, found := strings.CutPrefix(path, r.Subject+"."); found && own != nil {
+			*own = append(*own, workload.Unseen{Path: below, Reason: "the test hides it"})
 			continue
 		}
 		f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "the test hides it"})
@@ -325,37 +343,4 @@ func toJSON(n *yaml.Node) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(v)
-}
-
-// ordinaryHost, ordinaryDaemon and ordinaryImage are what a test's {} means: a
-// Debian machine with an engine as it comes, and an image that asks for nothing.
-func ordinaryHost() facts.Host {
-	return facts.Host{Name: "host", OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.1.0", Architecture: "x86_64", CPUs: 4,
-		MemoryBytes: 8 << 30, CgroupVersion: 2}
-}
-
-func ordinaryDaemon() facts.Daemon {
-	return facts.Daemon{Version: "29.1.0", APIVersion: "1.52", Seccomp: "default", AppArmor: true, PrivateCgroupns: true,
-		DefaultRuntime: "runc", Runtimes: []string{"runc"}, LogDriver: "json-file", CgroupDriver: "systemd", StorageDriver: "overlay2",
-		DataRoot: "/var/lib/docker", MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{},
-		InsecureRegistries: []string{}, AuthorizationPlugins: []string{}, Config: ordinaryConfig()}
-}
-
-// ordinaryConfig is that of a daemon of which nothing is set.
-func ordinaryConfig() facts.DaemonConfig {
-	c := facts.DaemonConfig{File: "/etc/docker/daemon.json", Hosts: []string{}, Group: "docker", ICC: true, IPTables: true, UserlandProxy: true, LogLevel: "info",
-		LogOptions: map[string]string{}, StorageOptions: []string{}, DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
-	for _, key := range []string{"cgroup-parent", "default-ulimits", "hosts", "icc", "iptables", "log-driver", "log-level", "metrics-addr", "seccomp-profile", "storage-driver", "storage-opts", "tls", "tlsverify", "userland-proxy", "userns-remap"} {
-		c.Origins[key] = "default"
-	}
-	return c
-}
-
-func ordinaryDaemonDefaults() *workload.Daemon {
-	d := ordinaryDaemon()
-	return d.Defaults(ordinaryHost().CgroupVersion)
-}
-
-func ordinaryImage() *workload.ImageConfig {
-	return &workload.ImageConfig{ID: "sha256:" + strings.Repeat("1", 64), Created: "2026-01-01T00:00:00Z"}
 }

@@ -1,0 +1,9 @@
+package collect
+
+import "github.com/plimsoll/plimsoll/internal/facts"
+
+// files makes facts of the host's files.
+func (c *collector) files() {
+	c.facts.Files = []facts.File{}
+	c.unseen("files", c.noHost)
+}
