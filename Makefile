@@ -31,8 +31,8 @@ soak: $(LAB) ## what takes longer than make test allows; needs root
 rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test
 
-bench: $(LAB) ## measure beside a minimal client; needs root
-	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md
+bench: $(LAB) ## measure beside a minimal client, and docker-bench-security (DOCKER_BENCH=DIR); needs root
+	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH)))
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \

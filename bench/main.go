@@ -154,6 +154,11 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	if err := b.fill.begin(ctx); err != nil {
 		return nil, err
 	}
+	if b.peer != "" {
+		if p.peer, err = b.besidePeer(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for _, n := range populations {
 		b.say("making %d containers", n.containers)
 		if err := b.fill.grow(ctx, n.containers, n.running); err != nil {
