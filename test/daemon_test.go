@@ -18,6 +18,7 @@ import (
 type daemonTable struct {
 	Rows []struct {
 		Settings map[string]any            `yaml:"settings"`
+		Rootless bool                      `yaml:"rootless"`
 		File     map[string]any            `yaml:"file"`
 		Flips    map[string]finding.Status `yaml:"flips"`
 	} `yaml:"rows"`
@@ -58,11 +59,16 @@ func TestDaemonVerdicts(t *testing.T) {
 	}
 	before := status(factsOf(t, clientOf(t, lab.Private(t, nil))))
 	for _, r := range tab.Rows {
-		engine := lab.Private(t, r.Settings)
-		if r.File != nil {
-			putInto(t, filepath.Join(filepath.Dir(engine.Socket()), "daemon.json"), r.File)
+		var now *facts.Facts
+		if r.Rootless {
+			now = factsOf(t, rootlessEngine(t))
+		} else {
+			engine := lab.Private(t, r.Settings)
+			if r.File != nil {
+				putInto(t, filepath.Join(filepath.Dir(engine.Socket()), "daemon.json"), r.File)
+			}
+			now = factsOf(t, clientOf(t, engine))
 		}
-		now := factsOf(t, clientOf(t, engine))
 		got := map[string]finding.Status{}
 		for name, is := range status(now) {
 			if is != before[name] {
