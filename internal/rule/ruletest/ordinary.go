@@ -25,8 +25,8 @@ func ordinaryDaemon() facts.Daemon {
 // ordinaryConfig is that of a daemon of which nothing is set.
 func ordinaryConfig() facts.DaemonConfig {
 	c := facts.DaemonConfig{File: "/etc/docker/daemon.json", Hosts: []string{}, Group: "docker", ICC: true, IPTables: true, UserlandProxy: true, LogLevel: "info",
-		LogOptions: map[string]string{}, StorageOptions: []string{}, DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
-	for _, key := range []string{"cgroup-parent", "default-ulimits", "hosts", "icc", "iptables", "log-driver", "log-level", "metrics-addr", "seccomp-profile", "storage-driver", "storage-opts", "tls", "tlsverify", "userland-proxy", "userns-remap"} {
+		BuilderEntitlements: []string{"network.host"}, LogOptions: map[string]string{}, StorageOptions: []string{}, DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
+	for _, key := range []string{"cgroup-parent", "default-ulimits", "hosts", "builder", "debug", "icc", "iptables", "log-driver", "log-level", "metrics-addr", "seccomp-profile", "storage-driver", "storage-opts", "tls", "tlsverify", "userland-proxy", "userns-remap"} {
 		c.Origins[key] = "default"
 	}
 	return c
