@@ -57,8 +57,10 @@ type Rule struct {
 	File string `yaml:"-"`
 	Ours bool   `yaml:"-"`
 
-	doc  *strict.Document // nil for one that was packed
-	code code
+	doc *strict.Document // nil for one that was packed
+	// evidenceReads are the facts that the evidence of a packed rule reads.
+	evidenceReads [][]string
+	code          code
 }
 
 // Test is one input with the verdict that it must get. Exactly one of Run,
