@@ -80,6 +80,8 @@ type Daemon struct {
 	Experimental         bool     `json:"experimental"`
 	// Config is how the daemon was started. It is seen where its process is.
 	Config DaemonConfig `json:"config"`
+	// Inventory is how much the engine holds.
+	Inventory Inventory `json:"inventory"`
 }
 
 // DaemonConfig is the configuration as the daemon made it of its command line and

@@ -12,4 +12,6 @@ type Host struct {
 	MemoryBytes  int64  `json:"memory_bytes"`
 	// CgroupVersion is 1 or 2.
 	CgroupVersion int64 `json:"cgroup_version"`
+	// ContentTrust is every use of Docker Content Trust that was found.
+	ContentTrust []ContentTrustUse `json:"content_trust"`
 }

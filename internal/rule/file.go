@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -82,6 +83,8 @@ type Test struct {
 	Image  yaml.Node `yaml:"image"`
 	// Unseen are paths that shall not have been observed.
 	Unseen []string `yaml:"unseen"`
+	// Now is the time of observation; absent, it is the beginning of 2026.
+	Now time.Time `yaml:"now"`
 	// Want is the status; of several elements the gravest counts.
 	Want finding.Status `yaml:"want"`
 	// Message and Reason, when given, must be equal to the finding's.
