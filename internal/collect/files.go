@@ -256,13 +256,13 @@ func (f *finder) configured(role, p string) {
 // and the drop-ins beside it.
 func (f *finder) unit(name string, folders []string) {
 	var list []facts.File
-	var missing []string // folders that are not mounted into this container
+	var missing []string // mounts, for folders that are not in this container
 	note := func(one facts.File, err error) {
 		var not *notMounted
 		if !errors.As(err, &not) {
 			list = append(list, one)
-		} else if !slices.Contains(missing, not.folder) {
-			missing = append(missing, not.folder)
+		} else if !slices.Contains(missing, not.option) {
+			missing = append(missing, not.option)
 		}
 	}
 	found, dropIns := false, map[string]bool{}
@@ -290,11 +290,7 @@ func (f *finder) unit(name string, folders []string) {
 		}
 	}
 	if len(missing) > 0 {
-		var mounts []string
-		for _, folder := range missing {
-			mounts = append(mounts, "-v "+folder+":"+folder+":ro")
-		}
-		list = append(list, unseenFile(name, path.Join(folders[0], name), "not all of systemd's folders are mounted into this container: add "+strings.Join(mounts, " ")))
+		list = append(list, unseenFile(name, path.Join(folders[0], name), "not all of systemd's folders are mounted into this container: add "+strings.Join(missing, " ")))
 	}
 	if len(list) == 0 {
 		list = append(list, absentFile(name, path.Join(folders[0], name)))

@@ -48,16 +48,17 @@ func (s *sight) missing(p string) error {
 		return errors.New("it is not among the files that this program sees")
 	}
 	top, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
-	return &notMounted{"/" + top}
+	if top == "" {
+		return &notMounted{"-v /:/host:ro"}
+	}
+	return &notMounted{"-v /" + top + ":/" + top + ":ro"}
 }
 
 // notMounted is a file of the host that no mount brings into this container. Those
 // who look for a file in several folders name all mounts that are missing.
-type notMounted struct{ folder string }
+type notMounted struct{ option string }
 
-func (e *notMounted) Error() string {
-	return "it is not mounted into this container: add -v " + e.folder + ":" + e.folder + ":ro"
-}
+func (e *notMounted) Error() string { return "it is not mounted into this container: add " + e.option }
 
 // newSight compares this program's mounts with those of the engine's process.
 func (c *collector) newSight(pid int) *sight {

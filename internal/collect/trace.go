@@ -66,7 +66,8 @@ func (r *tracer) trace(p string) (*trace, error) {
 	t := &trace{}
 	for links := 0; len(w.rest) > 0; {
 		name, above := w.rest[0], w.here()
-		if err := r.pass(t, w, name, above); err != nil {
+		owner, err := r.pass(t, w, name, above)
+		if err != nil {
 			return nil, fmt.Errorf("following %s: %w", p, err)
 		}
 		link, err := w.step()
@@ -83,7 +84,7 @@ func (r *tracer) trace(p string) (*trace, error) {
 		if links++; links > maxLinks {
 			return nil, fmt.Errorf("following %s: %w", p, unix.ELOOP)
 		}
-		t.links = append(t.links, tracedLink{strings.TrimSuffix(above, "/") + "/" + name, t.folders[len(t.folders)-1].owner})
+		t.links = append(t.links, tracedLink{strings.TrimSuffix(above, "/") + "/" + name, owner})
 		if strings.HasPrefix(link, "/") {
 			w.up(0)
 		}
@@ -105,34 +106,31 @@ func (r *tracer) trace(p string) (*trace, error) {
 	return t, nil
 }
 
-// pass notes the folder that the next element is in.
-func (r *tracer) pass(t *trace, w *walk, name, above string) error {
+// pass notes the folder that the next element is in, and gives the owner of that.
+func (r *tracer) pass(t *trace, w *walk, name, above string) (owner uint32, err error) {
 	if name == ".." || len(w.done) >= len(w.fds) {
-		return nil
+		return 0, nil
 	}
 	fd := w.fds[len(w.fds)-1]
 	if fd == outOfSight {
 		if t.hidden == nil {
 			t.hidden = r.tree.sight.missing(above)
 		}
-		// A link is only ever met in a folder that is in sight.
-		return nil
+		return 0, nil
 	}
 	f := r.folders[above]
 	if f == nil {
-		var err error
 		if f, err = lookAt(fd); err != nil {
-			return err
+			return 0, err
 		}
 		r.folders[above] = f
 	}
-	next := tracedFolder{path: above, lookedAt: f}
 	var at unix.Stat_t
 	if unix.Fstatat(fd, name, &at, unix.AT_SYMLINK_NOFOLLOW) == nil {
-		next.owner = at.Uid
+		owner = at.Uid
 	}
-	t.folders = append(t.folders, next)
-	return nil
+	t.folders = append(t.folders, tracedFolder{above, owner, f})
+	return owner, nil
 }
 
 // may lists who has permissions on a file beside its owner: everybody, or the group
