@@ -85,6 +85,9 @@ type Config struct {
 	// CI are files and folders of this machine that are searched for uses of Content
 	// Trust by files of continuous integration; they are below Root.
 	CI []string
+	// Home is the container that this program runs in, if any. It is left out of the
+	// facts.
+	Home workload.Home
 	// Progress is told how many of total subjects, "images" or "containers",
 	// are done; it is not called from two goroutines at once. May be nil.
 	Progress func(done, total int, what string)
@@ -199,7 +202,7 @@ func (c *collector) collect(ctx context.Context) error {
 	var trust contentTrust
 	readings := []func(){
 		func() { mounts = c.mountsOf(peer.PID) },
-		func() { started = c.configuration(peer.PID) },
+		func() { started = c.startedAs(peer.PID) },
 		func() { trust = c.findContentTrust(peer.PID) },
 	}
 	reading := calls.submit(len(readings), func(_ context.Context, i int) error {
@@ -236,7 +239,7 @@ func (c *collector) collect(ctx context.Context) error {
 	}
 	c.configFacts(started)
 	c.trustFacts(trust)
-	c.files()
+	c.files(started, peer)
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {
