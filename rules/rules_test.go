@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,60 @@ func TestEveryRecommendationHasARule(t *testing.T) {
 				t.Errorf("no rule answers %s %s", benchmark, id)
 			}
 		}
+	}
+}
+
+// TestEverySwarmRecommendationHasARule: also those that the first benchmark has
+// beside the daemon's.
+func TestEverySwarmRecommendationHasARule(t *testing.T) {
+	answered := map[string][]string{}
+	for _, r := range load(t) {
+		for benchmark, ids := range r.Refs {
+			answered[benchmark] = append(answered[benchmark], ids...)
+		}
+	}
+	want := map[string][]string{"cis-1.8": {"5.1"}, "cis-1.6": {"5.1"}}
+	for n := 1; n <= 9; n++ {
+		id := fmt.Sprintf("7.%d", n)
+		want["cis-1.8"], want["cis-1.6"] = append(want["cis-1.8"], id), append(want["cis-1.6"], id)
+	}
+	for n := 1; n <= 24; n++ {
+		want["cis-1.13"] = append(want["cis-1.13"], fmt.Sprintf("2.%d", n))
+	}
+	for benchmark, ids := range want {
+		for _, id := range ids {
+			if !slices.Contains(answered[benchmark], id) {
+				t.Errorf("no rule answers %s %s", benchmark, id)
+			}
+		}
+	}
+}
+
+// TestSecretsAreNamedAlike: what is a secret in a container's environment is one in
+// a service's.
+func TestSecretsAreNamedAlike(t *testing.T) {
+	patterns := regexp.MustCompile(`r'[^']*'`)
+	type meaning struct {
+		params   map[string]any
+		patterns []string
+	}
+	meanings := map[string]meaning{}
+	for _, r := range load(t) {
+		m := meaning{params: map[string]any{}}
+		for _, p := range r.Params {
+			m.params[p.Name] = p.Value
+		}
+		for _, l := range r.Let {
+			m.patterns = append(m.patterns, patterns.FindAllString(l.Text, -1)...)
+		}
+		meanings[r.Name] = m
+	}
+	of := meanings["secret-in-environment"]
+	if len(of.params) != 3 || len(of.patterns) < 4 {
+		t.Fatalf("got %v", of)
+	}
+	if diff := cmp.Diff(of, meanings["service-secret-in-environment"], cmp.AllowUnexported(meaning{})); diff != "" {
+		t.Errorf("(-container +service)\n%s", diff)
 	}
 }
 

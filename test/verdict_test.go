@@ -341,7 +341,7 @@ func testTable(t *testing.T, w *world) {
 	known := map[string]bool{}
 	for _, r := range ourRules(t).Rules() {
 		known[r.Name] = true
-		if !named[r.Name] {
+		if !named[r.Name] && r.Subject != "swarm" && r.Subject != "network" { // those flip in TestSwarm
 			t.Errorf("the rule %s has no row in %s", r.Name, path.Join(verdictDir, "table.yaml"))
 		}
 	}

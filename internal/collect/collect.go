@@ -3,11 +3,11 @@
 //
 // In order of use: [Config] says what to look at and with which means, [Client]
 // is what it needs of an engine, and [Engine] makes [facts.Facts] of the engine,
-// its containers, images in use, networks and volumes.
+// its containers, images in use, networks, volumes and swarm.
 //
 // An engine answers one list, one inspect a container, one inspect a distinct
-// image, one a running exec session, and five calls more, however many
-// containers there are. Processes come from the host's /proc and links from the
+// image, one a running exec session, and five calls more, or seven where it manages
+// a swarm, however many containers there are. Processes come from the host's /proc and links from the
 // host's files, and both only where the engine provably runs on this machine.
 //
 // What cannot be seen is listed as unseen, with the reason. The package makes
@@ -52,6 +52,9 @@ type Client interface {
 	NetworkList(context.Context) ([]json.RawMessage, error)
 	// VolumeList gives warnings when volumes may be missing from the list.
 	VolumeList(context.Context) (volumes []json.RawMessage, warnings []string, err error)
+	// NodeList and ServiceList have those of the swarm that the engine manages.
+	NodeList(context.Context) ([]json.RawMessage, error)
+	ServiceList(context.Context) ([]json.RawMessage, error)
 	// Peer tells of who listens on the engine's unix socket, process 0 for
 	// one in another pid namespace, and an error for any other way to an engine.
 	Peer(context.Context) (engine.Peer, error)
@@ -222,6 +225,7 @@ func (c *collector) collect(ctx context.Context) error {
 	c.configFacts(started)
 	c.files()
 	c.images()
+	c.swarmNode()
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {
