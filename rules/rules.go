@@ -25,6 +25,7 @@ type Rule struct {
 	Params                                           []Param
 	Let, Evidence                                    []Binding
 	Remedy                                           finding.Remedy
+	Fix                                              finding.Fix
 	Refs                                             []Ref
 }
 

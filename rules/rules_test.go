@@ -139,6 +139,33 @@ func TestWording(t *testing.T) {
 	}
 }
 
+// TestFixIsTheRemedy: what a script does to a container is what the remedy tells a
+// person to do.
+func TestFixIsTheRemedy(t *testing.T) {
+	updates, daemons := 0, 0
+	for _, r := range load(t) {
+		if len(r.Fix.Update) > 0 {
+			updates++
+			command := "docker update"
+			for _, s := range r.Fix.Update {
+				command += " --" + s.Name + " " + s.Value
+			}
+			if command += " {subject}"; command != r.Remedy.Update {
+				t.Errorf("%s: the fix is %s, and the remedy %s", r.Name, command, r.Remedy.Update)
+			}
+		}
+		for _, s := range r.Fix.Daemon {
+			daemons++
+			if text := strings.ReplaceAll(r.Remedy.Daemon, " ", ""); s.Value != "" && !strings.Contains(text, `"`+s.Name+`":`) || s.Value == "" && !strings.HasPrefix(r.Remedy.Daemon, "take  "+s.Name+"  out of ") {
+				t.Errorf("%s: the fix sets %s to %q, and the remedy is %s", r.Name, s.Name, s.Value, r.Remedy.Daemon)
+			}
+		}
+	}
+	if updates < 8 || daemons < 9 {
+		t.Errorf("%d rules update containers, and %d change daemon.json", updates, daemons)
+	}
+}
+
 // TestPackedIsFresh: packed.go is what the rules give now.
 func TestPackedIsFresh(t *testing.T) {
 	want, err := rule.Pack(rules.Files)

@@ -2,7 +2,6 @@ package test
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,7 +11,6 @@ import (
 	"fmt"
 	"math/big"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -165,7 +163,7 @@ func careful(t *testing.T, e *lab.Engine) {
 	})
 	for i, role := range []string{"manager", "manager", "worker"} {
 		address := fmt.Sprintf("127.0.0.%d", i+2)
-		other := beside(t, e, address)
+		other := beside(t, e, address, "", "--bridge=none", "--iptables=false")
 		token := docker(t, e, "swarm", "join-token", "--quiet", role)
 		again(t, func() error {
 			_, err := other.docker("swarm", "join", "--token", token, "--listen-addr", address, "--advertise-addr", address, "127.0.0.1:2377")
@@ -220,53 +218,6 @@ func oldAuthority(t *testing.T) (certificate, key string) {
 		return file
 	}
 	return write("ca.pem", "CERTIFICATE", public), write("ca.key", "PRIVATE KEY", private)
-}
-
-// second is another daemon in the namespaces of an engine, for what one alone cannot
-// be: it runs nothing, and is there to be a node.
-type second struct{ socket string }
-
-func (s *second) docker(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "docker", append([]string{"-H", "unix://" + s.socket}, args...)...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, out)
-	}
-	return string(out), nil
-}
-
-func beside(t *testing.T, e *lab.Engine, name string) *second {
-	t.Helper()
-	s := &second{socket: filepath.Join(filepath.Dir(e.Socket()), name+".sock")}
-	dir := "/run/" + name // the engine's own, in memory
-	file := filepath.Join(t.TempDir(), "daemon.json")
-	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	cmd := e.Enter(ctx, "dockerd", "--config-file", file, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid", "-H", "unix://"+s.socket,
-		"--containerd", "/run/containerd/containerd.sock", "--containerd-namespace", "at-"+name, "--containerd-plugins-namespace", "plugins-at-"+name,
-		"--bridge=none", "--iptables=false")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
-		stop()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stop() // nsenter became the daemon
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the daemon %s said:\n%s", name, log.String())
-		}
-	})
-	again(t, func() error {
-		_, err := s.docker("info")
-		return err
-	})
-	return s
 }
 
 // workerKnows: a worker gives no verdict on what only managers know, and what it is

@@ -84,6 +84,10 @@ type Config struct {
 	// collection that the facts do not say. Names in it are as the engine gave
 	// them and may hold anything. May be nil.
 	Warn func(string)
+	// DaemonFile is told where the engine's daemon.json is, what it holds, nil where
+	// there is no such file, and where the engine writes its process id, if all are
+	// known: the file may hold secrets, which facts do not. May be nil.
+	DaemonFile func(path string, data []byte, pidFile string)
 	// Concurrency is how many calls are made side by side; 0 is
 	// DefaultConcurrency.
 	Concurrency int
