@@ -13,7 +13,7 @@ import (
 
 // Files are the rules.
 //
-//go:embed container daemon file host image swarm
+//go:embed container daemon file host image network swarm
 var Files embed.FS
 
 // Rule is what judging needs of a rule: no tests, and nothing that a program
@@ -28,6 +28,7 @@ type Rule struct {
 	// compiled only once something fails.
 	EvidenceReads [][]string
 	Remedy        finding.Remedy
+	Fix           finding.Fix
 	Refs          []Ref
 }
 

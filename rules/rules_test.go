@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,34 @@ func TestEveryRecommendationHasARule(t *testing.T) {
 	}
 }
 
+// TestSecretsAreNamedAlike: what is a secret in a container's environment is one in
+// a service's.
+func TestSecretsAreNamedAlike(t *testing.T) {
+	patterns := regexp.MustCompile(`r'[^']*'`)
+	type meaning struct {
+		params   map[string]any
+		patterns []string
+	}
+	meanings := map[string]meaning{}
+	for _, r := range load(t) {
+		m := meaning{params: map[string]any{}}
+		for _, p := range r.Params {
+			m.params[p.Name] = p.Value
+		}
+		for _, l := range r.Let {
+			m.patterns = append(m.patterns, patterns.FindAllString(l.Text, -1)...)
+		}
+		meanings[r.Name] = m
+	}
+	of := meanings["secret-in-environment"]
+	if len(of.params) != 3 || len(of.patterns) < 4 {
+		t.Fatalf("got %v", of)
+	}
+	if diff := cmp.Diff(of, meanings["service-secret-in-environment"], cmp.AllowUnexported(meaning{})); diff != "" {
+		t.Errorf("(-container +service)\n%s", diff)
+	}
+}
+
 // TestWording holds titles and remedies to the style that reports rely on.
 func TestWording(t *testing.T) {
 	blamed := []string{"ensure", "danger", "warning", "insecure", "failed to", "!"}
@@ -60,6 +89,33 @@ func TestWording(t *testing.T) {
 		if strings.HasSuffix(strings.TrimSpace(r.Message), ".") {
 			t.Errorf("%s: the message ends with a full stop: %s", r.Name, r.Message)
 		}
+	}
+}
+
+// TestFixIsTheRemedy: what a script does to a container is what the remedy tells a
+// person to do.
+func TestFixIsTheRemedy(t *testing.T) {
+	updates, daemons := 0, 0
+	for _, r := range load(t) {
+		if len(r.Fix.Update) > 0 {
+			updates++
+			command := "docker update"
+			for _, s := range r.Fix.Update {
+				command += " --" + s.Name + " " + s.Value
+			}
+			if command += " {subject}"; command != r.Remedy.Update {
+				t.Errorf("%s: the fix is %s, and the remedy %s", r.Name, command, r.Remedy.Update)
+			}
+		}
+		for _, s := range r.Fix.Daemon {
+			daemons++
+			if text := strings.ReplaceAll(r.Remedy.Daemon, " ", ""); s.Value != "" && !strings.Contains(text, `"`+s.Name+`":`) || s.Value == "" && !strings.HasPrefix(r.Remedy.Daemon, "take  "+s.Name+"  out") {
+				t.Errorf("%s: the fix sets %s to %q, and the remedy is %s", r.Name, s.Name, s.Value, r.Remedy.Daemon)
+			}
+		}
+	}
+	if updates < 8 || daemons < 9 {
+		t.Errorf("%d rules update containers, and %d change daemon.json", updates, daemons)
 	}
 }
 

@@ -3,12 +3,13 @@
 //
 // In order of use: [Config] says what to look at and with which means, [Client]
 // is what it needs of an engine, and [Engine] makes [facts.Facts] of the engine,
-// its containers, images, networks and volumes.
+// its containers, images, networks, volumes and swarm.
 //
 // An engine answers one list, one inspect a container, one inspect a distinct
-// image, one a running exec session, and six calls more, however many
-// containers there are. The history of images and their layers come from its own
-// store, where that is on this machine. Processes come from the host's /proc and links from the
+// image, one a running exec session, and six calls more, or eight where it manages
+// a swarm, however many containers there are. The history of images and their layers
+// come from its own store, where that is on this machine. Processes come from the
+// host's /proc and links from the
 // host's files, and both only where the engine provably runs on this machine.
 //
 // What cannot be seen is listed as unseen, with the reason. The package makes
@@ -57,6 +58,9 @@ type Client interface {
 	NetworkList(context.Context) ([]json.RawMessage, error)
 	// VolumeList gives warnings when volumes may be missing from the list.
 	VolumeList(context.Context) (volumes []json.RawMessage, warnings []string, err error)
+	// NodeList and ServiceList have those of the swarm that the engine manages.
+	NodeList(context.Context) ([]json.RawMessage, error)
+	ServiceList(context.Context) ([]json.RawMessage, error)
 	// Peer tells of who listens on the engine's unix socket, process 0 for
 	// one in another pid namespace, and an error for any other way to an engine.
 	Peer(context.Context) (engine.Peer, error)
@@ -95,6 +99,10 @@ type Config struct {
 	// collection that the facts do not say. Names in it are as the engine gave
 	// them and may hold anything. May be nil.
 	Warn func(string)
+	// DaemonFile is told where the engine's daemon.json is, what it holds, nil where
+	// there is no such file, and where the engine writes its process id, if all are
+	// known: the file may hold secrets, which facts do not. May be nil.
+	DaemonFile func(path string, data []byte, pidFile string)
 	// Concurrency is how many calls are made side by side; 0 is
 	// DefaultConcurrency.
 	Concurrency int
@@ -240,6 +248,7 @@ func (c *collector) collect(ctx context.Context) error {
 	c.configFacts(started)
 	c.trustFacts(trust)
 	c.files(started, peer)
+	c.swarmNode()
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
 		if path.IsAbs(peer.Path) {

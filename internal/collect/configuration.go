@@ -27,6 +27,7 @@ const maxConfigurationBytes = 1 << 20
 type configured struct {
 	config *dockerd.Config
 	file   string
+	data   []byte // what the file holds; nil is no file
 	reason string
 	// runsAs is who its process is, or noAccount is why that is not known.
 	runsAs    facts.Account
@@ -87,7 +88,7 @@ func (c *collector) configuration(pid int) configured {
 	if err != nil {
 		return configured{file: out.file, reason: err.Error()}
 	}
-	out.config = dockerd.Merge(flags, file)
+	out.config, out.data = dockerd.Merge(flags, file), data
 	return out
 }
 
@@ -305,6 +306,9 @@ func (c *collector) configFacts(read configured) {
 		return
 	}
 	from := read.config
+	if c.DaemonFile != nil {
+		c.DaemonFile(read.file, read.data, from.Text("pidfile"))
+	}
 	out.Hosts, out.StorageOptions = from.List("hosts"), from.List("storage-opts")
 	out.TLS, out.TLSVerify = from.Bool("tls") || from.Bool("tlsverify"), from.Bool("tlsverify")
 	out.TLSCACert, out.TLSCert, out.TLSKey = from.Text("tlscacert"), from.Text("tlscert"), from.Text("tlskey")

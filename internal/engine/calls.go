@@ -104,6 +104,18 @@ func (c *Client) SwarmInspect(ctx context.Context) (json.RawMessage, error) {
 	return c.one(ctx, request{path: "/swarm"})
 }
 
+// NodeList is every node of the swarm that this engine manages. An engine that
+// manages none refuses with status 503.
+func (c *Client) NodeList(ctx context.Context) ([]json.RawMessage, error) {
+	return c.many(ctx, request{path: "/nodes"})
+}
+
+// ServiceList is every service of the swarm that this engine manages. An engine
+// that manages none refuses with status 503.
+func (c *Client) ServiceList(ctx context.Context) ([]json.RawMessage, error) {
+	return c.many(ctx, request{path: "/services"})
+}
+
 func (c *Client) one(ctx context.Context, r request) (json.RawMessage, error) {
 	r, err := c.versioned(ctx, r)
 	if err != nil {

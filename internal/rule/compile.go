@@ -36,6 +36,8 @@ type parts struct {
 	// say nothing of their own: the title as the end of a sentence.
 	about *finding.About
 	plain *finding.Detail
+	// fix is what a program can do, with evidence still to be filled in; or nil.
+	fix *finding.Fix
 	// namesSubject is true when two subjects alike in all that the rule reads
 	// still get different words.
 	namesSubject bool
@@ -73,6 +75,7 @@ func (r *Rule) compile() error {
 		r.code.plain = &finding.Detail{Message: lowerFirst(r.Title)}
 		r.code.about = &finding.About{Rule: r.Name, Title: r.Title, Severity: r.Severity, Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
 		r.code.namesSubject = r.namesSubject()
+		r.code.fix = r.Fix.given()
 		r.code.err = r.code.compile(r)
 		for _, e := range r.code.all() {
 			r.code.paths = append(r.code.paths, e.program.Paths()...)

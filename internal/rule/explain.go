@@ -28,6 +28,7 @@ func (r *Rule) explain(s *scope, f *finding.Finding) {
 			}
 		}
 	}
+	d.Fix = r.fixBy(d.Evidence, s.budget)
 	f.Detail = d
 	r.tell(f, r.Remedy, s.budget, func(string) bool { return true })
 }

@@ -50,6 +50,8 @@ type Rule struct {
 	// Message is the state of one subject in a sentence; absent, it is Title.
 	Message string         `yaml:"message"`
 	Remedy  finding.Remedy `yaml:"remedy"`
+	// Fix is what a program can do about it.
+	Fix Fix `yaml:"fix"`
 	// Refs names the recommendations that the rule answers, by benchmark.
 	Refs  map[string][]string `yaml:"refs"`
 	Tests []Test              `yaml:"tests"`
@@ -251,6 +253,9 @@ func (r *Rule) check() error {
 	if err := r.checkNames(); err != nil {
 		return err
 	}
+	if err := r.checkFix(); err != nil {
+		return err
+	}
 	return r.checkPlaceholders()
 }
 
@@ -310,7 +315,8 @@ func (r *Rule) checkPlaceholders() error {
 		texts = append(texts, [2]string{"remedy." + remedyNames[i], *text})
 	}
 	var err error
-	for _, t := range texts {
+	for i, t := range slices.Concat(texts, r.Fix.texts()) {
+		known := known[min(i/len(texts), 1):] // a fix knows its subject
 		fillIn(t[1], func(name string) string {
 			if err == nil && !slices.Contains(known, name) {
 				err = r.fail(t[0], fmt.Sprintf("{%.100s} is not in evidence", name), suggest(name, known))

@@ -43,7 +43,9 @@ func ordinaryImage() *workload.ImageConfig {
 	return &workload.ImageConfig{ID: "sha256:" + strings.Repeat("1", 64), Created: "2026-01-01T00:00:00Z"}
 }
 
-func ordinarySwarm() facts.Swarm { return facts.Swarm{} }
+func ordinarySwarm() facts.Swarm {
+	return facts.Swarm{AddressPools: []string{}, Nodes: []facts.SwarmNode{}, Services: []facts.SwarmService{}}
+}
 
 func ordinaryFile() facts.File {
 	const path = "/etc/docker/daemon.json"
