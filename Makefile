@@ -7,7 +7,7 @@ LAB         := out/lab
 # What tests start beside an engine.
 TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static openssh-client unpack:openssh-server
 
-.PHONY: help audit build test unit soak rules bench fuzz check deps clean
+.PHONY: help audit build image test unit soak rules bench fuzz check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ audit: build $(LAB) ## audit this machine's engine, or a throwaway one where the
 
 build: ## build bin/plimsoll
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+
+image: build ## build the container image plimsoll
+	docker build -t plimsoll .
 
 test: $(LAB) ## everything that must hold; needs root
 	$(GO) vet ./...

@@ -203,7 +203,9 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
 	var warnings []string
 	meanwhile()
-	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root,
+	// What cannot be told of a container around is taken for none.
+	home, _ := workload.FindHome("/")
+	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root, Home: home,
 		Progress: func(done, total int, what string) {
 			if done == 0 {
 				a.room(total)

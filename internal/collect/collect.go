@@ -74,6 +74,9 @@ type Config struct {
 	// that of the pid namespace that the engine counts in. Empty: the
 	// machine's files and processes are not looked at.
 	Root string
+	// Home is the container that this program runs in, if any. It is left out of the
+	// facts.
+	Home workload.Home
 	// Progress is told how many of total subjects, "images" or "containers",
 	// are done; it is not called from two goroutines at once. May be nil.
 	Progress func(done, total int, what string)
@@ -187,7 +190,7 @@ func (c *collector) collect(ctx context.Context) error {
 		if i == 0 {
 			mounts = c.mountsOf(peer.PID)
 		} else {
-			started = c.configuration(peer.PID)
+			started = c.startedAs(peer.PID)
 		}
 		return nil
 	})
@@ -220,7 +223,7 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	c.configFacts(started)
-	c.files()
+	c.files(started, peer)
 	c.images()
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes

@@ -35,6 +35,7 @@ func TestFactsOfARecordedEngine(t *testing.T) {
 		t.Errorf("host (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]workload.Unseen{{Path: "daemon.config", Reason: "the engine's process is not on this machine, or hidden"}, {Path: "daemon.no_new_privileges", Reason: "engines before 24.0 do not say it"},
+		{Path: "daemon.runs_as", Reason: "the engine's process is not on this machine, or hidden"},
 		{Path: "files", Reason: "the host's files were not looked at"}, {Path: "images", Reason: reasonSilent}}, got.Unseen); diff != "" {
 		t.Errorf("unseen (-want +got):\n%s", diff)
 	}

@@ -102,7 +102,7 @@ func TestConfiguration(t *testing.T) {
 				pid = 7
 			}
 			c := &collector{Config: Config{Root: rootOf(t, files)}, facts: &facts.Facts{}}
-			c.configFacts(c.configuration(pid))
+			c.configFacts(c.startedAs(pid))
 			reason := reasonFor(c.facts.Unseen, "daemon.config")
 			if (test.want == nil) != (reason != "") || !strings.HasPrefix(reason, test.reason) {
 				t.Fatalf("unseen: %q, want %q", reason, test.reason)

@@ -51,8 +51,10 @@ type Daemon struct {
 	// the daemon's userns-remap.
 	UsernsRemap bool `json:"userns_remap"`
 	// Rootless is true when the engine itself does not run as root.
-	Rootless        bool `json:"rootless"`
-	NoNewPrivileges bool `json:"no_new_privileges"`
+	Rootless bool `json:"rootless"`
+	// RunsAs is who the engine's process is on the host.
+	RunsAs          Account `json:"runs_as"`
+	NoNewPrivileges bool    `json:"no_new_privileges"`
 	// PrivateCgroupns is true when containers get a cgroup namespace by default.
 	PrivateCgroupns bool   `json:"private_cgroupns"`
 	LiveRestore     bool   `json:"live_restore"`
@@ -80,6 +82,12 @@ type Daemon struct {
 	Experimental         bool     `json:"experimental"`
 	// Config is how the daemon was started. It is seen where its process is.
 	Config DaemonConfig `json:"config"`
+}
+
+// Account is a user and a group, by their numbers.
+type Account struct {
+	UID int64 `json:"uid"`
+	GID int64 `json:"gid"`
 }
 
 // DaemonConfig is the configuration as the daemon made it of its command line and

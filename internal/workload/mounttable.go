@@ -56,6 +56,27 @@ func (t *MountTable) Also(p string) []string {
 	return slices.DeleteFunc(sortedUnique(also), func(other string) bool { return within(other, p) })
 }
 
+// Find is where the file is seen here that another mount namespace has at p, p being
+// absolute and without links there; it need not exist. It is false where no mount
+// shows that part of its file system here.
+func (t *MountTable) Find(there *MountTable, p string) (string, bool) {
+	in := there.covering(p)
+	if in == nil {
+		return "", false
+	}
+	part, found := path.Join(in.root, strings.TrimPrefix(p, in.target)), ""
+	for _, e := range t.byDevice[in.device] {
+		if !within(part, e.root) {
+			continue
+		}
+		own := path.Join(e.target, strings.TrimPrefix(part, e.root))
+		if t.covering(own) == e && (found == "" || own == p || found != p && own < found) {
+			found = own
+		}
+	}
+	return found, found != ""
+}
+
 // covering is the mount that the file at p is in.
 func (t *MountTable) covering(p string) *mountEntry {
 	for dir := p; ; dir = path.Dir(dir) {

@@ -44,7 +44,9 @@ func ordinaryImage() *workload.ImageConfig {
 func ordinarySwarm() facts.Swarm { return facts.Swarm{} }
 
 func ordinaryFile() facts.File {
-	return facts.File{Role: "daemon.json", Path: "/etc/docker/daemon.json", Exists: true}
+	const path = "/etc/docker/daemon.json"
+	return facts.File{Role: "daemon.json", Path: path, Exists: true, Resolved: path, Kind: "regular", User: "root", Group: "root", Mode: "0644",
+		ACL: []string{}, Readers: []string{}, Writers: []string{}, Links: []facts.FileLink{}, Folders: []facts.FileFolder{}}
 }
 
 func ordinaryImageFacts() facts.Image {
