@@ -110,3 +110,23 @@ func (b branch) release(behind bool) Release {
 	ended, _ := time.Parse(time.DateOnly, b.ended) // zero for ""; a test holds the rest
 	return Release{Branch: b.name, Newest: b.newest, Ended: ended, Behind: behind}
 }
+
+// Update is the first version of a component that has none of the flaws; "" for no
+// flaws.
+func Update(c Component, of []Flaw) string {
+	newest := ""
+	for _, f := range of {
+		later := newest == ""
+		if !later && c.PackageVersion != "" {
+			later = ComparePackages(f.Fixed, newest) > 0
+		} else if !later {
+			a, _ := readRelease(f.Fixed)
+			b, _ := readRelease(newest)
+			later = a.compare(b) > 0
+		}
+		if later {
+			newest = f.Fixed
+		}
+	}
+	return newest
+}

@@ -10,14 +10,14 @@ type Path string
 
 // The paths.
 const (
-	Always            Path = ""                     // any container, image, build or local user will do
-	HostNetwork       Path = "host network"         // a container in the host's network namespace
-	Authorization     Path = "authorization plugin" // who may ask the engine is decided by a plugin
-	MandatoryAccess   Path = "AppArmor or SELinux"  // what is got round is there
-	KubernetesRuntime Path = "Kubernetes"           // something speaks CRI to containerd, which the engine does not
-	UserNamespace     Path = "userns-remap"         // root in containers is another user
-	Firewalld         Path = "firewalld"            // it runs on the host
-	InternalNetwork   Path = "an internal network"  // one without a way out
+	Always            Path = ""                                  // any container, image, build or local user will do
+	HostNetwork       Path = "a container in the host's network" // a container in the host's network namespace
+	Authorization     Path = "an authorization plugin"           // who may ask the engine is decided by a plugin
+	MandatoryAccess   Path = "AppArmor or SELinux"               // what is got round is there
+	KubernetesRuntime Path = "Kubernetes"                        // something speaks CRI to containerd, which the engine does not
+	UserNamespace     Path = "userns-remap"                      // root in containers is another user
+	Firewalld         Path = "firewalld"                         // it runs on the host
+	InternalNetwork   Path = "an internal network"               // one without a way out
 )
 
 // between is the versions of a component that have a flaw: from the first on, and
