@@ -13,7 +13,7 @@ import (
 
 // Files are the rules.
 //
-//go:embed container daemon file host swarm
+//go:embed container daemon file host image swarm
 var Files embed.FS
 
 // Rule is what judging needs of a rule: no tests, and nothing that a program
@@ -24,8 +24,11 @@ type Rule struct {
 	When, Each, Element, Pass                        string // expressions; "" for none
 	Params                                           []Param
 	Let, Evidence                                    []Binding
-	Remedy                                           finding.Remedy
-	Refs                                             []Ref
+	// EvidenceReads are the facts that Evidence reads, as chains of names: it is
+	// compiled only once something fails.
+	EvidenceReads [][]string
+	Remedy        finding.Remedy
+	Refs          []Ref
 }
 
 // Param is a parameter with its default.

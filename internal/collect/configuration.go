@@ -307,7 +307,7 @@ func (c *collector) configFacts(read configured) {
 		c.unseen("daemon.runs_as", read.noAccount)
 	}
 	out := &c.facts.Daemon.Config
-	*out = facts.DaemonConfig{File: read.file, Hosts: []string{}, LogOptions: map[string]string{}, StorageOptions: []string{},
+	*out = facts.DaemonConfig{File: read.file, Hosts: []string{}, BuilderEntitlements: []string{}, LogOptions: map[string]string{}, StorageOptions: []string{},
 		DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
 	if read.config == nil {
 		c.unseen("daemon.config", read.reason)
@@ -321,7 +321,12 @@ func (c *collector) configFacts(read configured) {
 	out.ICC, out.IPTables, out.UserlandProxy = from.Bool("icc"), from.Bool("iptables"), from.Bool("userland-proxy")
 	out.LogOptions, out.DefaultUlimits = withoutSecrets(from.Map("log-opts")), from.Map("default-ulimits")
 	out.SeccompProfile, out.UsernsRemap = from.Text("seccomp-profile"), from.Text("userns-remap")
-	out.MetricsAddress = from.Text("metrics-addr")
+	out.MetricsAddress, out.Debug = from.Text("metrics-addr"), from.Bool("debug")
+	if granted, err := dockerd.BuilderEntitlements(from.Text("builder")); err != nil {
+		c.unseen("daemon.config.builder_entitlements", err.Error())
+	} else {
+		out.BuilderEntitlements = granted
+	}
 	out.Conflicts, out.Unknown = append(out.Conflicts, from.Conflicts...), append(out.Unknown, from.Unknown...)
 	const unsaid = "daemon.no_new_privileges" // by engines before 24.0
 	if i := slices.IndexFunc(c.facts.Unseen, func(u workload.Unseen) bool { return u.Path == unsaid }); i >= 0 {

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -57,8 +58,10 @@ type Rule struct {
 	File string `yaml:"-"`
 	Ours bool   `yaml:"-"`
 
-	doc  *strict.Document // nil for one that was packed
-	code code
+	doc *strict.Document // nil for one that was packed
+	// evidenceReads are the facts that the evidence of a packed rule reads.
+	evidenceReads [][]string
+	code          code
 }
 
 // Test is one input with the verdict that it must get. Exactly one of Run,
@@ -80,6 +83,8 @@ type Test struct {
 	Image  yaml.Node `yaml:"image"`
 	// Unseen are paths that shall not have been observed.
 	Unseen []string `yaml:"unseen"`
+	// Now is the time of observation; absent, it is the beginning of 2026.
+	Now time.Time `yaml:"now"`
 	// Want is the status; of several elements the gravest counts.
 	Want finding.Status `yaml:"want"`
 	// Message and Reason, when given, must be equal to the finding's.
