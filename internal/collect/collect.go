@@ -207,10 +207,12 @@ func (c *collector) collect(ctx context.Context) error {
 	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
 	var mounts *workload.MountTable
 	var started configured
+	var host hostSeen
 	var trust contentTrust
 	readings := []func(){
 		func() { mounts = c.mountsOf(peer.PID) },
 		func() { started = c.startedAs(peer.PID) },
+		func() { host = c.lookAtHost(peer) },
 		func() { trust = c.findContentTrust(peer.PID) },
 	}
 	reading := calls.submit(len(readings), func(_ context.Context, i int) error {
@@ -246,6 +248,7 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	c.configFacts(started)
+	c.hostFacts(host, started, peer, mounts)
 	c.trustFacts(trust)
 	c.files(started, peer)
 	c.swarmNode()
@@ -289,6 +292,7 @@ func (c *collector) collect(ctx context.Context) error {
 	c.addProcesses(seenThere)
 	c.images(known, listed)
 	c.inventory(known)
+	c.versions(c.components(said.version, host.enginePackage, host.noEnginePackage))
 	return nil
 }
 
