@@ -19,6 +19,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/rules"
 	"github.com/plimsoll/plimsoll/test/lab"
@@ -331,3 +332,32 @@ func statusesOf(t *testing.T, set *rule.Set, client *engine.Client, root string)
 }
 
 var hostTreeTime = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+// TestBrokenConfiguration: a daemon.json that was broken since the engine started ends
+// nothing, and what cannot be told by it says so.
+func TestBrokenConfiguration(t *testing.T) {
+	e := lab.Private(t, map[string]any{"icc": false})
+	client := clientOf(t, e)
+	before := factsOf(t, client)
+	if before.Daemon.Config.ICC || before.Daemon.Config.File == "" {
+		t.Fatalf("the configuration is %+v", before.Daemon.Config)
+	}
+	if err := os.WriteFile(before.Daemon.Config.File, []byte("{\n\"icc\": false,,\n}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found, err := ourRules(t).Judge(factsOf(t, client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[string]string{}
+	for i := range found {
+		if f := &found[i]; f.Status == finding.Unknown {
+			reasons[f.Rule] = f.Reason
+		}
+	}
+	for _, name := range []string{"configuration-refused", "default-bridge-open", "tls-key-mode"} {
+		if !strings.Contains(reasons[name], before.Daemon.Config.File+" line 2") {
+			t.Errorf("%s is unknown for %q", name, reasons[name])
+		}
+	}
+}

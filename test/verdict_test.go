@@ -341,6 +341,9 @@ func testTable(t *testing.T, w *world) {
 	known := map[string]bool{}
 	for _, r := range ourRules(t).Rules() {
 		known[r.Name] = true
+		if r.Subject == "file" || r.Subject == "host" {
+			continue // TestHostTree
+		}
 		if !named[r.Name] {
 			t.Errorf("the rule %s has no row in %s", r.Name, path.Join(verdictDir, "table.yaml"))
 		}
