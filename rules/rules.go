@@ -13,7 +13,7 @@ import (
 
 // Files are the rules.
 //
-//go:embed container daemon file swarm
+//go:embed container daemon file host swarm
 var Files embed.FS
 
 // Rule is what judging needs of a rule: no tests, and nothing that a program

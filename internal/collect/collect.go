@@ -186,11 +186,15 @@ func (c *collector) collect(ctx context.Context) error {
 	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
 	var mounts *workload.MountTable
 	var started configured
-	reading := calls.submit(2, func(_ context.Context, i int) error {
-		if i == 0 {
+	var host hostSeen
+	reading := calls.submit(3, func(_ context.Context, i int) error {
+		switch i {
+		case 0:
 			mounts = c.mountsOf(peer.PID)
-		} else {
+		case 1:
 			started = c.startedAs(peer.PID)
+		default:
+			host = c.lookAtHost(peer)
 		}
 		return nil
 	})
@@ -223,6 +227,7 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	c.configFacts(started)
+	c.hostFacts(host, started, peer, mounts)
 	c.files(started, peer)
 	c.images()
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
@@ -246,6 +251,7 @@ func (c *collector) collect(ctx context.Context) error {
 	}
 	c.finish(all)
 	c.addProcesses(seenThere)
+	c.versions(c.components(said.version, host.enginePackage, host.noEnginePackage))
 	return nil
 }
 

@@ -140,19 +140,18 @@ func (c *collector) commandLine(pid int) (flags []dockerd.Setting, rootlessFile,
 // unitFolders are where systemd looks for units, the first first (systemd.unit(5)).
 var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// unitFlags reads the flags that systemd starts the daemon with; nil without a unit
-// that starts one.
-func unitFlags(root *tree) ([]dockerd.Setting, error) {
-	const unit = "docker.service"
+// unitFiles reads a unit and then its drop-ins by name, as systemd does; none where
+// there is no such unit.
+func (t *tree) unitFiles(unit string) ([]dockerd.UnitFile, error) {
 	var files []dockerd.UnitFile
 	dropIns := map[string]dockerd.UnitFile{}
 	for _, folder := range unitFolders {
 		if name := path.Join(folder, unit); len(files) == 0 {
-			if data, err := root.read(name); err == nil && data != nil {
+			if data, err := t.read(name); err == nil && data != nil {
 				files = append(files, dockerd.UnitFile{Name: name, Data: data})
 			}
 		}
-		names, err := root.list(path.Join(folder, unit+".d"))
+		names, err := t.list(path.Join(folder, unit+".d"))
 		if err != nil {
 			return nil, fmt.Errorf("the units of the daemon cannot be read: %w", err)
 		}
@@ -161,7 +160,7 @@ func unitFlags(root *tree) ([]dockerd.Setting, error) {
 				continue
 			}
 			own := path.Join(folder, unit+".d", name)
-			data, err := root.read(own)
+			data, err := t.read(own)
 			if err != nil {
 				return nil, fmt.Errorf("%s cannot be read: %w", own, err)
 			}
@@ -173,6 +172,16 @@ func unitFlags(root *tree) ([]dockerd.Setting, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(dropIns)) {
 		files = append(files, dropIns[name])
+	}
+	return files, nil
+}
+
+// unitFlags reads the flags that systemd starts the daemon with; nil without a unit
+// that starts one.
+func unitFlags(root *tree) ([]dockerd.Setting, error) {
+	files, err := root.unitFiles("docker.service")
+	if err != nil || files == nil {
+		return nil, err
 	}
 	u, err := dockerd.ParseUnits(files)
 	if err != nil {

@@ -12,7 +12,28 @@ import (
 
 func ordinaryHost() facts.Host {
 	return facts.Host{Name: "host", OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.1.0", Architecture: "x86_64", CPUs: 4,
-		MemoryBytes: 8 << 30, CgroupVersion: 2}
+		MemoryBytes: 8 << 30, CgroupVersion: 2, Kernels: []string{"6.1.0"},
+		Security:      facts.Security{Modules: []string{"lockdown", "capability", "landlock", "yama", "apparmor"}, AppArmor: true, SELinux: "disabled", Landlock: true, Yama: true, Lockdown: "none"},
+		Settings:      facts.Settings{RandomizeVASpace: 2, KptrRestrict: 1, DmesgRestrict: 1, UnprivilegedBPFDisabled: 2, PtraceScope: 1, ProtectedHardlinks: 1, ProtectedSymlinks: 1},
+		DataPartition: facts.Partition{MountPoint: "/", Device: "/dev/sda1", FileSystem: "ext4"},
+		Sockets:       []facts.EngineSocket{{Path: "/run/docker.sock", Exists: true, Owner: "root", Group: "docker", Mode: "0660", ACL: []string{}}},
+		Controllers:   []facts.Controller{}, Audit: facts.Audit{Source: "the kernel", Enabled: true, Daemon: true, NotLoaded: []string{}}, Audited: ordinaryAudited(),
+		Components: []facts.Component{
+			{Name: "engine", Version: "29.1.0", Escapes: []string{}, Flaws: []string{}, OutOfReach: []string{}, EscapesKnown: true, FlawsKnown: true},
+		},
+		Release: facts.Release{Branch: "29", Newest: "29.1.0", Maintained: true, Table: "2025-12-01"}, Listeners: []facts.Listener{}}
+}
+
+// ordinaryAudited is a host whose audit records nothing of the engine.
+func ordinaryAudited() facts.Audited {
+	at := func(path string) facts.Watched {
+		return facts.Watched{Path: path, Exists: true, Rules: []string{}}
+	}
+	return facts.Audited{Dockerd: at("/usr/bin/dockerd"), RunContainerd: at("/run/containerd"), DataRoot: at("/var/lib/docker"), EtcDocker: at("/etc/docker"),
+		DockerService: at("/usr/lib/systemd/system/docker.service"), DockerSocketUnit: at("/usr/lib/systemd/system/docker.socket"), ContainerdSocket: at("/run/containerd/containerd.sock"),
+		DockerSocket: at("/run/docker.sock"), DefaultDocker: at("/etc/default/docker"), DaemonJSON: at("/etc/docker/daemon.json"), ContainerdConfig: at("/etc/containerd/config.toml"),
+		SysconfigDocker: at("/etc/sysconfig/docker"), Containerd: at("/usr/bin/containerd"), Shim: at("/usr/bin/containerd-shim"), ShimRuncV1: at("/usr/bin/containerd-shim-runc-v1"),
+		ShimRuncV2: at("/usr/bin/containerd-shim-runc-v2"), Runc: at("/usr/bin/runc")}
 }
 
 func ordinaryDaemon() facts.Daemon {
