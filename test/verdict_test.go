@@ -550,7 +550,7 @@ func testDaemon(t *testing.T, w *world) {
 		}
 		of := map[string]finding.Status{}
 		for _, x := range found {
-			if w.table.Elsewhere[x.Rule] == "" && (x.Subject.Kind == "daemon" || x.Subject.Kind == "host") {
+			if w.table.Elsewhere[x.Rule] == "" && slices.Contains([]string{"daemon", "host", "swarm"}, x.Subject.Kind) {
 				of[x.Rule] = graver(of[x.Rule], x.Status)
 			}
 		}
