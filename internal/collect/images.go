@@ -179,9 +179,7 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 			out.Environment = append(out.Environment, name)
 		}
 		out.Environment = unique(out.Environment)
-		if i.config.Labels != nil {
-			out.Labels = i.config.Labels
-		}
+		out.Labels = withoutSecretsIn(i.config.Labels)
 		out.ExposedPorts, out.Volumes = append(out.ExposedPorts, i.config.ExposedPorts...), append(out.Volumes, i.config.Volumes...)
 	}
 	i.stepFacts(out, reader)

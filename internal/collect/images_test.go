@@ -249,3 +249,19 @@ func put(t testing.TB, name string, data []byte) {
 		t.Fatal(err)
 	}
 }
+
+// TestProgressOfImagesThatNobodyRuns: they are counted behind the containers,
+// however early they are done.
+func TestProgressOfImagesThatNobodyRuns(t *testing.T) {
+	f := (&fake{containers: many(2), answers: map[string][]byte{"/images/json": listed(t, recordedImage, layerID(1), layerID(2))}}).start(t)
+	cfg := f.config()
+	var steps []string
+	cfg.Progress = func(done, total int, what string) { steps = append(steps, fmt.Sprintf("%d/%d %s", done, total, what)) }
+	if got := collect(t, cfg); len(got.Images) != 3 {
+		t.Errorf("%d images", len(got.Images))
+	}
+	want := []string{"0/1 images", "1/1 images", "0/2 containers", "1/2 containers", "2/2 containers", "0/2 images", "1/2 images", "2/2 images"}
+	if diff := cmp.Diff(want, steps); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+}
