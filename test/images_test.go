@@ -296,22 +296,31 @@ func testAskedHistory(t *testing.T, w *imageWorld, f *facts.Facts) {
 func testHidingAnImageFact(t *testing.T, w *imageWorld, f *facts.Facts) {
 	set := ourRules(t)
 	tried := 0
-	for i := range f.Images {
-		some := *f
-		some.Images = f.Images[i : i+1]
-		d := newDocument(t, set, &some)
-		image, _ := d.value(key{"images", 0})
-		for _, k := range keys(image, reflect.TypeFor[facts.Image](), key{"images", 0}) {
+	hide := func(d *document, of reflect.Type, at key) {
+		value, _ := d.value(at)
+		for _, k := range keys(value, of, at) {
 			tried++
 			wrong, err := d.without(set, k, false)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, text := range wrong {
-				t.Errorf("%s without %s: %s", f.Images[i].Name(), k, text)
+				t.Errorf("without %s: %s", k, text)
 			}
 		}
 	}
+	for i := range f.Images {
+		some := *f
+		some.Images = f.Images[i : i+1]
+		hide(newDocument(t, set, &some), reflect.TypeFor[facts.Image](), key{"images", 0})
+	}
+	some := *f
+	some.Images = nil
+	some.Host.ContentTrust = []facts.ContentTrustUse{{Kind: "profile", Path: "/etc/profile", Line: 1, Setting: "on"}, {Kind: "unit", Path: "/u", Line: 2, Server: "notary.example"},
+		{Kind: "folder", Path: "/root/.docker/trust", Keys: 1}, {Kind: "ci", Path: "/c", Line: 3, Setting: "off"}}
+	d := newDocument(t, set, &some)
+	hide(d, reflect.TypeFor[facts.Host](), key{"host"})
+	hide(d, reflect.TypeFor[facts.Inventory](), key{"daemon", "inventory"})
 	if tried < 1000 {
 		t.Errorf("%d keys", tried)
 	}
