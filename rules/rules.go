@@ -20,6 +20,7 @@ var Files embed.FS
 // has to read first.
 type Rule struct {
 	File, Name, Subject, Title, Why, Message, Manual string
+	Roles                                            []string
 	Severity                                         finding.Severity
 	When, Each, Element, Pass                        string // expressions; "" for none
 	Params                                           []Param

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/rules"
 	"github.com/plimsoll/plimsoll/test/lab"
@@ -235,17 +238,14 @@ func TestHostTree(t *testing.T) {
 	if err := set.Compile(); err != nil {
 		t.Fatal(err)
 	}
-	client := clientOf(t, e)
+	client := askedOnce(t, clientOf(t, e))
 	said, err := e.Docker("info", "--format", "{{.DockerRootDir}} {{.KernelVersion}}")
 	if err != nil {
 		t.Fatal(err)
 	}
 	data, kernel, _ := strings.Cut(strings.TrimSpace(said), " ")
 	names := strings.NewReplacer("ENGINE", strconv.Itoa(e.Pid), "/DATA", data, "KERNEL", kernel)
-	judge := func(t *testing.T, files map[string]hostFile) map[string]string {
-		return statusesOf(t, set, client, writeHostTree(t, files, names))
-	}
-	before := judge(t, base.Files)
+	before := statusesOf(judgeHostTree(t, set, client, writeHostTree(t, base.Files, names)))
 	seen := map[string]map[string]bool{}
 	note := func(statuses map[string]string) {
 		for name, status := range statuses {
@@ -277,7 +277,9 @@ func TestHostTree(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			after := judge(t, files)
+			root := writeHostTree(t, files, names)
+			found := judgeHostTree(t, set, client, root)
+			after := statusesOf(found)
 			note(after)
 			for name, got := range after {
 				want, named := r.Want[name]
@@ -291,6 +293,16 @@ func TestHostTree(t *testing.T) {
 			for name, want := range r.Want {
 				if _, there := after[name]; !there || before[name] == want {
 					t.Errorf("%s does not become %s by this: it is %s before", name, want, before[name])
+				}
+			}
+			mended := mendHostTree(t, root, found)
+			if len(mended) == 0 {
+				return
+			}
+			again := statusesOf(judgeHostTree(t, set, client, root))
+			for _, name := range mended {
+				if again[name] == "fail" {
+					t.Errorf("%s still fails after its own remedy", name)
 				}
 			}
 		})
@@ -314,9 +326,30 @@ func TestHostTree(t *testing.T) {
 	}
 }
 
-// statusesOf judges the tree at root by all rules about the host and its files, and
-// gives the gravest status of each.
-func statusesOf(t *testing.T, set *rule.Set, client *engine.Client, root string) map[string]string {
+// sameAnswers is an engine that need not say again what takes it longest.
+type sameAnswers struct {
+	*engine.Client
+	version, info json.RawMessage
+}
+
+func (s *sameAnswers) Version(context.Context) (json.RawMessage, error) { return s.version, nil }
+func (s *sameAnswers) Info(context.Context) (json.RawMessage, error)    { return s.info, nil }
+
+func askedOnce(t *testing.T, client *engine.Client) *sameAnswers {
+	t.Helper()
+	version, err := client.Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := client.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sameAnswers{client, version, info}
+}
+
+// judgeHostTree judges the tree at root by all rules.
+func judgeHostTree(t *testing.T, set *rule.Set, client collect.Client, root string) []finding.Finding {
 	t.Helper()
 	f, err := collect.Engine(context.Background(), collect.Config{Client: client, Now: func() time.Time { return hostTreeTime }, Root: root})
 	if err != nil {
@@ -326,6 +359,11 @@ func statusesOf(t *testing.T, set *rule.Set, client *engine.Client, root string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return found
+}
+
+// statusesOf are the gravest status of each rule about the host and its files.
+func statusesOf(found []finding.Finding) map[string]string {
 	gravest := []string{"not_applicable", "pass", "manual", "unknown", "fail"}
 	statuses := map[string]string{}
 	for i := range found {
@@ -341,4 +379,58 @@ func statusesOf(t *testing.T, set *rule.Set, client *engine.Client, root string)
 	return statuses
 }
 
+// mendHostTree does to the tree what remedies say, as far as that is a command about
+// a file and needs no name of the tree's own, and gives the rules of those.
+func mendHostTree(t *testing.T, root string, found []finding.Finding) (mended []string) {
+	t.Helper()
+	for i := range found {
+		f := &found[i]
+		if f.Subject.Kind != "file" || f.Status != finding.Fail || f.Rule == "docker-socket-group" {
+			continue
+		}
+		command, _, _ := strings.Cut(f.Remedy.Shell, "\n")
+		if strings.HasPrefix(command, "setfacl ") { // which is not everywhere
+			if strings.Contains(f.Message, "the user ") {
+				continue
+			}
+			_, command, _ = strings.Cut(command, "; ")
+		}
+		out, err := exec.Command("sh", "-c", strings.ReplaceAll(command, " /", " "+root+"/")).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %s: %v\n%s", f.Rule, command, err, out)
+		}
+		mended = append(mended, f.Rule)
+	}
+	return mended
+}
+
 var hostTreeTime = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+// TestBrokenConfiguration: a daemon.json that was broken since the engine started ends
+// nothing, and what cannot be told by it says so.
+func TestBrokenConfiguration(t *testing.T) {
+	e := lab.Private(t, map[string]any{"icc": false})
+	client := clientOf(t, e)
+	before := factsOf(t, client)
+	if before.Daemon.Config.ICC || before.Daemon.Config.File == "" {
+		t.Fatalf("the configuration is %+v", before.Daemon.Config)
+	}
+	if err := os.WriteFile(before.Daemon.Config.File, []byte("{\n\"icc\": false,,\n}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found, err := ourRules(t).Judge(factsOf(t, client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := map[string]string{}
+	for i := range found {
+		if f := &found[i]; f.Status == finding.Unknown {
+			reasons[f.Rule] = f.Reason
+		}
+	}
+	for _, name := range []string{"configuration-refused", "default-bridge-open", "tls-key-mode"} {
+		if !strings.Contains(reasons[name], before.Daemon.Config.File+" line 2") {
+			t.Errorf("%s is unknown for %q", name, reasons[name])
+		}
+	}
+}

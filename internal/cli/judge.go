@@ -170,7 +170,6 @@ func (a *app) judge(m *measure, f *facts.Facts, j *judging, mark int, started ti
 	if err != nil {
 		return finding.Report{}, err
 	}
-	found = m.set.Concerned(found)
 	var applied *finding.Waivers
 	if m.waivers != nil {
 		applied = m.apply(found, started)

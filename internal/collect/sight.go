@@ -21,16 +21,35 @@ const outOfSight = -1
 type sight struct {
 	engine, own *workload.MountTable
 	container   bool // this program runs in one
+	processes   bool // it counts processes as the host does
 }
 
 // open opens what the engine has at p, p being without links but for the last
 // element; outOfSight is what is not seen here.
 func (s *sight) open(root int, p string) (int, error) {
 	own, seen := s.own.Find(s.engine, p)
+	if !seen && s.kernel(p) {
+		own, seen = p, true
+	}
 	if !seen {
 		return outOfSight, nil
 	}
 	return unix.Openat2(root, "."+own, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+}
+
+// kernel is true for what one kernel tells all alike, whichever mount shows it: /proc,
+// for those who count processes alike (pid_namespaces(7)), and of /sys what is not
+// about networks (network_namespaces(7)).
+func (s *sight) kernel(p string) bool {
+	switch kind := s.own.Type(p); {
+	case kind != s.engine.Type(p):
+		return false
+	case kind == "proc":
+		return s.processes
+	case kind == "sysfs":
+		return p == "/sys" || strings.HasPrefix(p, "/sys/module") || strings.HasPrefix(p, "/sys/kernel")
+	}
+	return false
 }
 
 // openRoot is open for the engine's root.
@@ -70,5 +89,11 @@ func (c *collector) newSight(pid int) *sight {
 	if s.own, err = workload.ReadMountTable(data); err != nil {
 		return nil
 	}
+	space, err := os.Readlink(filepath.Join(c.Root, "proc/self/ns/pid"))
+	s.processes = err == nil && space == hostProcesses
 	return s
 }
+
+// hostProcesses is the pid namespace that the kernel starts with, in the words of
+// /proc/PID/ns/pid (PROC_PID_INIT_INO of include/uapi/linux/nsfs.h).
+const hostProcesses = "pid:[4026531836]"

@@ -15,7 +15,13 @@ func mounts(t *testing.T, lines ...string) *workload.MountTable {
 	t.Helper()
 	text := ""
 	for _, line := range lines {
-		text += "1 1 " + line + " rw - ext4 /dev/x rw\n"
+		kind := "ext4"
+		for _, own := range []string{"proc", "sys"} {
+			if _, target, _ := strings.Cut(line, "/ /"); target == own {
+				kind = map[string]string{"proc": "proc", "sys": "sysfs"}[own]
+			}
+		}
+		text += "1 1 " + line + " rw - " + kind + " /dev/x rw\n"
 	}
 	table, err := workload.ReadMountTable([]byte(text))
 	if err != nil {
@@ -111,5 +117,24 @@ func TestSightOfAUser(t *testing.T) {
 	}
 	if _, err := at.read("/run/x"); err == nil || err.Error() != "it is not among the files that this program sees" {
 		t.Errorf("of another file system: %v", err)
+	}
+}
+
+// TestSightOfTheKernel: what one kernel tells all alike is seen through another mount
+// of it, but processes only by who counts them alike.
+func TestSightOfTheKernel(t *testing.T) {
+	root := rootOf(t, map[string]string{"proc/1/mountinfo": "m", "proc/sys/kernel/x": "1", "proc/acpi/x": "hidden", "sys/module/m/x": "y", "sys/class/net/eth0": "the container's"})
+	at, err := openTree(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.close()
+	for _, processes := range []bool{true, false} {
+		at.sight = &sight{processes: processes, engine: mounts(t, "8:1 / /", "0:4 / /proc", "0:5 / /sys"), own: mounts(t, "0:50 / /", "0:41 / /proc", "0:42 / /sys", "0:43 / /proc/acpi")}
+		for p, want := range map[string]bool{"/proc/1/mountinfo": processes, "/proc/sys/kernel/x": processes, "/proc/acpi/x": false, "/sys/module/m/x": true, "/sys/class/net/eth0": false} {
+			if data, err := at.read(p); (err == nil && data != nil) != want {
+				t.Errorf("%s, alike %v: %q, %v", p, processes, data, err)
+			}
+		}
 	}
 }

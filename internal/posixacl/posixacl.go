@@ -59,8 +59,12 @@ const (
 func Of(fd int) ([]Entry, error) {
 	// fgetxattr(2) refuses a descriptor that is a path only.
 	name := "/proc/self/fd/" + strconv.Itoa(fd)
-	buf := make([]byte, maxBytes)
+	buf := make([]byte, 512) // of most lists
 	n, err := unix.Getxattr(name, attribute, buf)
+	if errors.Is(err, unix.ERANGE) {
+		buf = make([]byte, maxBytes)
+		n, err = unix.Getxattr(name, attribute, buf)
+	}
 	switch {
 	case errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP):
 		return nil, nil

@@ -24,7 +24,10 @@ type Rule struct {
 	// Name is the rule's name for ever, and its file's: words and hyphens.
 	Name string `yaml:"rule"`
 	// Subject is what it looks at: container, daemon or host.
-	Subject  string           `yaml:"subject"`
+	Subject string `yaml:"subject"`
+	// Roles are, of a rule about files, what the files that it looks at are for;
+	// none is any.
+	Roles    []string         `yaml:"roles"`
 	Severity finding.Severity `yaml:"severity"`
 	// Title is the state that fails, without its subject and without a full
 	// stop: "memory is unlimited".
@@ -234,6 +237,10 @@ func (r *Rule) check() error {
 		return r.fail("rule", fmt.Sprintf("%.100q is not a rule's name", r.Name), "use small letters, digits and hyphens")
 	case !slices.Contains(Subjects, r.Subject):
 		return r.fail("subject", fmt.Sprintf("%.100q is not a subject", r.Subject), "use one of "+strings.Join(Subjects, ", "))
+	case r.Subject != "file" && len(r.Roles) > 0:
+		return r.fail("roles", "only files have roles, and the subject is "+r.Subject, "leave it out")
+	case slices.Contains(r.Roles, ""):
+		return r.fail("roles", "a role has no name", "see the roles of files in  plimsoll facts")
 	case !slices.Contains(finding.Severities, r.Severity):
 		return r.fail("severity", fmt.Sprintf("%.100q is not a severity", r.Severity), "use critical, high, medium, low or info")
 	case strings.TrimSpace(r.Title) == "" || strings.HasSuffix(r.Title, "."):

@@ -67,6 +67,12 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %q, want %q", p, got, want)
 		}
 	}
+	if got := here.Type("/etc/docker/x"); got != "ext4" {
+		t.Errorf("the type is %q", got)
+	}
+	if got := table("8:1 /x /x").Type("/y"); got != "" {
+		t.Errorf("the type of nothing is %q", got)
+	}
 	if got, found := there.Find(there, "/etc/x"); got != "/etc/x" || !found {
 		t.Errorf("its own: %q", got)
 	}

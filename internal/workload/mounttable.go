@@ -93,6 +93,14 @@ func (t *MountTable) Find(there *MountTable, p string) (string, bool) {
 	return found, found != ""
 }
 
+// Type is the type of the file system that is seen at p, "" where nothing is mounted.
+func (t *MountTable) Type(p string) string {
+	if e := t.covering(p); e != nil {
+		return e.fstype
+	}
+	return ""
+}
+
 // covering is the mount that the file at p is in.
 func (t *MountTable) covering(p string) *mountEntry {
 	for dir := p; ; dir = path.Dir(dir) {
