@@ -7,10 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/plimsoll/plimsoll/internal/engine"
-	"github.com/plimsoll/plimsoll/internal/facts"
 )
 
 // TestListenersOfThisHost: a socket that other machines reach is found, with who has
@@ -55,21 +51,6 @@ func TestListenersOfThisHost(t *testing.T) {
 	}
 	if _, err := tree.listeners(); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestLookingAtThisHost tells how long it takes to look at this machine.
-func TestLookingAtThisHost(t *testing.T) {
-	tree, err := openTree("/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tree.close()
-	c := &collector{Config: Config{Root: "/"}, facts: &facts.Facts{}, host: tree}
-	for range 3 {
-		began := time.Now()
-		seen := c.lookAtHost(engine.Peer{})
-		t.Logf("%v; %d sockets", time.Since(began), len(seen.listeners))
 	}
 }
 

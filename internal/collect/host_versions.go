@@ -108,7 +108,7 @@ func (c *collector) components(version json.RawMessage, engine string, noEngine 
 		switch {
 		case one.Name == "Engine":
 			e.Name = "engine"
-			e.Upstream = said.Platform != nil && strings.HasPrefix(said.Platform.Name, "Docker Engine")
+			e.Upstream = said.Platform != nil && strings.HasPrefix(said.Platform.Name, "Docker ")
 			if !e.Upstream && noEngine == "" && engine != "" {
 				e.Package, e.PackageVersion = "docker.io", engine
 			}
