@@ -1,10 +1,14 @@
 package collect
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,11 +33,12 @@ type waiting struct{ address, inode string }
 func (t *tree) listeners() ([]facts.Listener, error) {
 	var all []waiting
 	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
-		data, err := t.read("/proc/1/net/" + table)
+		protocol := strings.TrimSuffix(table, "6")
+		data, err := t.waitingTable("/proc/1/net/"+table, protocol)
 		if err != nil || data == nil && table == "tcp" {
 			return nil, fmt.Errorf("/proc/1/net/%s cannot be read", table)
 		}
-		all = append(all, readSockets(data, strings.TrimSuffix(table, "6"))...)
+		all = append(all, readSockets(data, protocol)...)
 	}
 	programs := t.programsOf(all)
 	out := []facts.Listener{}
@@ -50,15 +55,60 @@ func (t *tree) listeners() ([]facts.Listener, error) {
 	return out, nil
 }
 
+// waitingTable reads a table of sockets as far as those that wait go: of TCP's they
+// are the first, and there may be very many others.
+func (t *tree) waitingTable(name, protocol string) ([]byte, error) {
+	f, err := t.open(name, unix.S_IFREG, "it is no regular file")
+	if f == nil || err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, buf, begin := []byte{}, make([]byte, 4<<10), 0
+	for {
+		n, err := f.Read(buf)
+		data = append(data, buf[:n]...)
+		end := bytes.LastIndexByte(data, '\n') + 1 // the last line may go on
+		others := protocol == "tcp" && end > begin && hasOthers(data[begin:end])
+		begin = max(begin, end)
+		switch {
+		case errors.Is(err, io.EOF) || others:
+			return data, nil
+		case err != nil:
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		case len(data) > maxConfigurationBytes:
+			return nil, fmt.Errorf("reading %s: it has more than %d bytes", name, maxConfigurationBytes)
+		}
+	}
+}
+
+// hasOthers reports whether a socket of TCP is among the lines that does not wait. The
+// names of the columns are no socket.
+func hasOthers(lines []byte) bool {
+	for line := range bytes.Lines(lines) {
+		f := bytes.Fields(line)
+		if len(f) > stateColumn && string(f[stateColumn]) != listening && string(f[stateColumn]) != "st" {
+			return true
+		}
+	}
+	return false
+}
+
+// stateColumn has the state of a socket: listening is TCP_LISTEN, and unconnected one
+// of UDP that is bound and not connected (linux/tcp_states.h).
+const (
+	stateColumn = 3
+	listening   = "0A"
+	unconnected = "07"
+)
+
 // readSockets reads a table of sockets for those that wait at an address that is not
 // the machine's own alone.
 func readSockets(data []byte, protocol string) []waiting {
 	var out []waiting
 	for line := range strings.SplitSeq(string(data), "\n") {
-		const local, remote, state, inode = 1, 2, 3, 9
+		const local, inode = 1, 9
 		f := strings.Fields(line)
-		// 0A is TCP_LISTEN; 07 is a UDP socket that is bound and not connected.
-		if len(f) <= inode || f[state] != map[string]string{"tcp": "0A", "udp": "07"}[protocol] {
+		if len(f) <= inode || f[stateColumn] != map[string]string{"tcp": listening, "udp": unconnected}[protocol] {
 			continue
 		}
 		at, ok := readAddress(f[local])
@@ -95,24 +145,31 @@ func (t *tree) programsOf(all []waiting) map[string]string {
 	if len(wanted) == 0 {
 		return found
 	}
-	pids, err := t.list("/proc")
-	if err != nil {
+	proc, err := t.open("/proc", unix.S_IFDIR, "it is no folder")
+	if err != nil || proc == nil {
 		return found
 	}
-	left := maxDescriptors
+	defer proc.Close()
+	pids, _ := proc.Readdirnames(maxFiles) // those that it gave before an error are good
+	// Nothing in a tree that somebody made leads out of it.
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	left, buf := maxDescriptors, make([]byte, 64)
 	for _, pid := range pids {
-		if _, err := strconv.Atoi(pid); err != nil || len(found) == len(wanted) || left <= 0 {
+		if len(found) == len(wanted) || left <= 0 {
+			break
+		}
+		if _, err := strconv.Atoi(pid); err != nil {
 			continue
 		}
-		folder, err := t.open("/proc/"+pid+"/fd", unix.S_IFDIR, "it is no folder")
-		if err != nil || folder == nil {
+		fd, err := unix.Openat2(int(proc.Fd()), pid+"/fd", &how)
+		if err != nil {
 			continue
 		}
-		names, _ := folder.Readdirnames(left) // those that it gave before an error are good
+		folder := os.NewFile(uintptr(fd), pid)
+		names, _ := folder.Readdirnames(left)
 		left -= len(names)
 		for _, name := range names {
-			buf := make([]byte, 64)
-			n, err := unix.Readlinkat(int(folder.Fd()), name, buf)
+			n, err := unix.Readlinkat(fd, name, buf)
 			if err != nil || n == len(buf) {
 				continue
 			}

@@ -200,6 +200,11 @@ func TestHostChanges(t *testing.T) {
 		"switched off in files": {change: map[string]string{"etc/audit/rules.d/b.rules": "-e 0\n"}, want: func(h *facts.Host) bool { return !h.Audit.Enabled }},
 		"no table of sockets":   {change: map[string]string{"proc/1/net/tcp": ""}, unseen: "host.listeners /proc/1/net/tcp cannot be read"},
 		"only its own address":  {change: map[string]string{"proc/1/net/tcp": "x\n   1: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 0 0 78 1\n"}, want: func(h *facts.Host) bool { return len(h.Listeners) == 0 }},
+		"very many connections": {change: map[string]string{"proc/1/net/tcp": "  sl  local_address rem_address   st tx_queue\n   1: 00000000:0016 00000000:0000 0A 0:0 0:0 0 0 0 78 1\n" + strings.Repeat("   2: 0100000A:0016 0200000A:1000 01 0:0 0:0 0 0 0 79 1\n", 1<<15)},
+			want: func(h *facts.Host) bool {
+				return slices.Equal(h.Listeners, []facts.Listener{{Address: "0.0.0.0:22/tcp"}})
+			}},
+		"very many that wait": {change: map[string]string{"proc/1/net/udp": "x\n" + strings.Repeat("   2: 0100000A:0016 00000000:0000 07 0:0 0:0 0 0 0 79 1\n", 1<<15)}, unseen: "host.listeners /proc/1/net/udp cannot be read"},
 		"version 6 of a protocol": {change: map[string]string{"proc/1/net/tcp": "x\n", "proc/1/net/udp6": "x\n 1: 00000000000000000000000000000000:0202 0:0 07 0:0 0:0 0 0 0 78 1\n"},
 			want: func(h *facts.Host) bool {
 				return slices.Equal(h.Listeners, []facts.Listener{{Address: "[::]:514/udp"}})

@@ -50,16 +50,29 @@ func (t *tree) installed(name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxPackagesBytes+1))
-	if err == nil && len(data) > maxPackagesBytes {
+	var data strings.Builder
+	if at, err := f.Stat(); err == nil {
+		data.Grow(int(min(at.Size(), maxPackagesBytes)) + 1)
+	}
+	n, err := io.Copy(&data, io.LimitReader(f, maxPackagesBytes+1))
+	if err == nil && n > maxPackagesBytes {
 		err = fmt.Errorf("it has more than %d bytes", maxPackagesBytes)
 	}
 	if err != nil {
 		return "", err
 	}
-	_, paragraph, found := strings.Cut("\n"+string(data), "\nPackage: "+name+"\n")
+	return packageVersion(data.String(), name), nil
+}
+
+// packageVersion finds an installed package in dpkg's list, paragraphs as in
+// deb-control(5).
+func packageVersion(list, name string) string {
+	head := "Package: " + name + "\n"
+	paragraph, found := strings.CutPrefix(list, head)
 	if !found {
-		return "", nil
+		if _, paragraph, found = strings.Cut(list, "\n"+head); !found {
+			return ""
+		}
 	}
 	paragraph, _, _ = strings.Cut(paragraph, "\n\n")
 	version, there := "", false
@@ -72,9 +85,9 @@ func (t *tree) installed(name string) (string, error) {
 		}
 	}
 	if !there {
-		return "", nil
+		return ""
 	}
-	return version, nil
+	return version
 }
 
 // components reads the programs that the engine names in its version, and what they
@@ -95,7 +108,7 @@ func (c *collector) components(version json.RawMessage, engine string, noEngine 
 		switch {
 		case one.Name == "Engine":
 			e.Name = "engine"
-			e.Upstream = said.Platform != nil && strings.HasPrefix(said.Platform.Name, "Docker Engine")
+			e.Upstream = said.Platform != nil && strings.HasPrefix(said.Platform.Name, "Docker ")
 			if !e.Upstream && noEngine == "" && engine != "" {
 				e.Package, e.PackageVersion = "docker.io", engine
 			}
