@@ -20,7 +20,7 @@ import (
 // document is a facts document as a tree that keys can be taken out of.
 type document struct {
 	tree   map[string]any
-	before []finding.Finding
+	before judged
 }
 
 // key is the way to a value in a document: names and positions.
@@ -59,12 +59,27 @@ func newDocument(t *testing.T, set *rule.Set, f *facts.Facts, containers ...work
 	return d
 }
 
-func judgeDocument(set *rule.Set, data []byte) ([]finding.Finding, error) {
+// judged are the findings of a document, and where each subject is in it among its
+// kind: its name may be what was hidden.
+type judged struct {
+	found []finding.Finding
+	place map[finding.Subject]int
+}
+
+func judgeDocument(set *rule.Set, data []byte) (judged, error) {
 	f, err := facts.Decode("facts.json", data)
 	if err != nil {
-		return nil, err
+		return judged{}, err
 	}
-	return set.Judge(f)
+	place := map[finding.Subject]int{}
+	for _, of := range f.Listed() {
+		for i := range of.Len {
+			x := of.At(i)
+			place[finding.Subject{Kind: of.Kind, ID: x.ID, Name: x.Name}] = i
+		}
+	}
+	found, err := set.Judge(f)
+	return judged{found, place}, err
 }
 
 // keys are all keys that a document of type t has below at, at every depth.
@@ -147,25 +162,20 @@ func (d *document) without(set *rule.Set, k key, null bool) ([]string, error) {
 var bad = []finding.Status{finding.Fail, finding.Waived, finding.Unknown, finding.Manual}
 
 // better compares what one document was judged to be with what it was judged to
-// be when a fact of it was hidden. A subject goes by its place among its kind,
-// for its name may be what was hidden.
-func better(before, after []finding.Finding) []string {
+// be when a fact of it was hidden.
+func better(before, after judged) []string {
 	type place struct {
 		rule string
 		at   int
 	}
-	group := func(found []finding.Finding) map[place][]finding.Finding {
-		of, seen := map[place][]finding.Finding{}, map[string]map[finding.Subject]int{}
-		for _, x := range found {
-			kind := x.Subject.Kind
-			if seen[kind] == nil {
-				seen[kind] = map[finding.Subject]int{}
+	group := func(j judged) map[place][]finding.Finding {
+		of := map[place][]finding.Finding{}
+		for _, x := range j.found {
+			at, known := j.place[*x.Subject]
+			if !known {
+				at = -1 // there is one of it, or none
 			}
-			if _, known := seen[kind][*x.Subject]; !known {
-				seen[kind][*x.Subject] = len(seen[kind])
-			}
-			p := place{x.Rule, seen[kind][*x.Subject]}
-			of[p] = append(of[p], x)
+			of[place{x.Rule, at}] = append(of[place{x.Rule, at}], x)
 		}
 		return of
 	}
@@ -183,7 +193,7 @@ func better(before, after []finding.Finding) []string {
 	}
 	// Of a list that was hidden nobody knows what is on it: one finding is about all.
 	notListed := map[string]bool{}
-	for _, x := range after {
+	for _, x := range after.found {
 		if x.Subject.Name == finding.NotListed && x.Status == finding.Unknown {
 			notListed[x.Rule] = true
 		}
@@ -339,12 +349,23 @@ func manyContainers(t *testing.T, set *rule.Set, w *world) (*document, int) {
 	}
 	d := newDocument(t, set, w.facts, some...)
 	failures := 0
-	for _, x := range d.before {
+	for _, x := range d.before.found {
 		if x.Status == finding.Fail {
 			failures++
 		}
 	}
 	return d, failures
+}
+
+// inOrder places subjects in the order in which they come.
+func inOrder(found []finding.Finding) judged {
+	j := judged{found, map[finding.Subject]int{}}
+	for _, x := range found {
+		if _, known := j.place[*x.Subject]; !known {
+			j.place[*x.Subject] = len(j.place)
+		}
+	}
+	return j
 }
 
 // TestBetter: what the comparison is for is noticed, and what may happen is
@@ -379,7 +400,7 @@ func TestBetter(t *testing.T) {
 		{"nothing happens", []finding.Finding{one("a", "x", finding.Fail), one("a", "y", finding.NotApplicable)},
 			[]finding.Finding{one("a", "x", finding.Fail), one("a", "y", finding.NotApplicable)}, 0},
 	} {
-		if got := better(tc.before, tc.after); len(got) != tc.want {
+		if got := better(inOrder(tc.before), inOrder(tc.after)); len(got) != tc.want {
 			t.Errorf("%s: %q, want %d", tc.name, got, tc.want)
 		}
 	}
