@@ -1,9 +1,8 @@
 package rules_test
 
 import (
-	"fmt"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -13,50 +12,60 @@ import (
 	"github.com/plimsoll/plimsoll/rules"
 )
 
-// aboutContainers are the recommendations of each benchmark about running
-// containers: all of section 5, and of section 4 the image's user and health
-// check, which a running container shows. The last number of section 5 is the
-// benchmark's own.
-var aboutContainers = map[string]int{"cis-1.8": 32, "cis-1.6": 32, "cis-1.13": 31}
-
-// sections are the highest recommendation of each section that a rule may name.
-var sections = map[string]map[string]int{
-	"cis-1.8":  {"1.1": 18, "1.2": 2, "2": 19, "3": 24, "4": 12, "5": 32, "6": 2, "7": 9},
-	"cis-1.6":  {"1.1": 18, "1.2": 2, "2": 18, "3": 24, "4": 12, "5": 32, "6": 2, "7": 9},
-	"cis-1.13": {"1": 15, "2": 24, "3": 20, "4": 11, "5": 31, "6": 5},
-}
-
+// TestEveryRecommendationHasARule: and no rule names one that there is not.
 func TestEveryRecommendationHasARule(t *testing.T) {
-	answered := map[string][]string{}
+	answered := map[string]map[string]bool{}
 	for _, r := range load(t) {
 		for benchmark, ids := range r.Refs {
-			answered[benchmark] = append(answered[benchmark], ids...)
+			if answered[benchmark] == nil {
+				answered[benchmark] = map[string]bool{}
+			}
+			for _, id := range ids {
+				answered[benchmark][id] = true
+				if !slices.Contains(rules.Recommendations(benchmark), id) {
+					t.Errorf("%s names %s %s, which there is not", r.Name, benchmark, id)
+				}
+			}
 		}
 	}
-	for benchmark, last := range aboutContainers {
-		want := []string{"4.1", "4.6"}
-		for n := 1; n <= last; n++ {
-			want = append(want, fmt.Sprintf("5.%d", n))
+	for benchmark, count := range map[string]int{"cis-1.8": 118, "cis-1.6": 117, "cis-1.13": 106} {
+		all := rules.Recommendations(benchmark)
+		if len(all) != count {
+			t.Errorf("%s has %d recommendations, not %d", benchmark, len(all), count)
 		}
-		for _, id := range want {
-			if !slices.Contains(answered[benchmark], id) {
+		for _, id := range all {
+			if !answered[benchmark][id] {
 				t.Errorf("no rule answers %s %s", benchmark, id)
 			}
 		}
 	}
 }
 
-func TestReferencesExist(t *testing.T) {
+// TestSecretsAreNamedAlike: what is a secret in a container's environment is one in
+// a service's.
+func TestSecretsAreNamedAlike(t *testing.T) {
+	patterns := regexp.MustCompile(`r'[^']*'`)
+	type meaning struct {
+		params   map[string]any
+		patterns []string
+	}
+	meanings := map[string]meaning{}
 	for _, r := range load(t) {
-		for benchmark, ids := range r.Refs {
-			for _, id := range ids {
-				dot := max(0, strings.LastIndexByte(id, '.'))
-				n, err := strconv.Atoi(strings.TrimPrefix(id[dot:], "."))
-				if err != nil || n < 1 || n > sections[benchmark][id[:dot]] {
-					t.Errorf("%s names %s %s, which there is not", r.Name, benchmark, id)
-				}
-			}
+		m := meaning{params: map[string]any{}}
+		for _, p := range r.Params {
+			m.params[p.Name] = p.Value
 		}
+		for _, l := range r.Let {
+			m.patterns = append(m.patterns, patterns.FindAllString(l.Text, -1)...)
+		}
+		meanings[r.Name] = m
+	}
+	of := meanings["secret-in-environment"]
+	if len(of.params) != 3 || len(of.patterns) < 4 {
+		t.Fatalf("got %v", of)
+	}
+	if diff := cmp.Diff(of, meanings["service-secret-in-environment"], cmp.AllowUnexported(meaning{})); diff != "" {
+		t.Errorf("(-container +service)\n%s", diff)
 	}
 }
 
@@ -80,6 +89,33 @@ func TestWording(t *testing.T) {
 		if strings.HasSuffix(strings.TrimSpace(r.Message), ".") {
 			t.Errorf("%s: the message ends with a full stop: %s", r.Name, r.Message)
 		}
+	}
+}
+
+// TestFixIsTheRemedy: what a script does to a container is what the remedy tells a
+// person to do.
+func TestFixIsTheRemedy(t *testing.T) {
+	updates, daemons := 0, 0
+	for _, r := range load(t) {
+		if len(r.Fix.Update) > 0 {
+			updates++
+			command := "docker update"
+			for _, s := range r.Fix.Update {
+				command += " --" + s.Name + " " + s.Value
+			}
+			if command += " {subject}"; command != r.Remedy.Update {
+				t.Errorf("%s: the fix is %s, and the remedy %s", r.Name, command, r.Remedy.Update)
+			}
+		}
+		for _, s := range r.Fix.Daemon {
+			daemons++
+			if text := strings.ReplaceAll(r.Remedy.Daemon, " ", ""); s.Value != "" && !strings.Contains(text, `"`+s.Name+`":`) || s.Value == "" && !strings.HasPrefix(r.Remedy.Daemon, "take  "+s.Name+"  out") {
+				t.Errorf("%s: the fix sets %s to %q, and the remedy is %s", r.Name, s.Name, s.Value, r.Remedy.Daemon)
+			}
+		}
+	}
+	if updates < 8 || daemons < 9 {
+		t.Errorf("%d rules update containers, and %d change daemon.json", updates, daemons)
 	}
 }
 

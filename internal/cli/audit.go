@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/fix"
 	"github.com/plimsoll/plimsoll/internal/reach"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
@@ -26,11 +28,16 @@ func (a *app) auditCommand() *cobra.Command {
 	var j judging
 	var look looking
 	var file string
+	var fixing bool
 	c := &cobra.Command{
 		Use:   "audit",
 		Short: "Judge the engine and its containers",
 		Long: `audit looks at the engine and its containers, judges what it finds, and prints
-what to mend, worst first. It changes nothing.`,
+what to mend, worst first. It changes nothing.
+
+With --fix it prints a shell script instead, which mends what a program can: it
+tells each step, does each once, and takes all of it back with "undo". plimsoll
+does not run it: read it, then run it as root. The exit code is 0 then.`,
 		Example: `  plimsoll audit
   plimsoll audit --host ssh://harbour-1 --fail-on critical
   plimsoll audit --benchmark cis-1.8 --format json -o report.json
@@ -38,6 +45,7 @@ what to mend, worst first. It changes nothing.`,
   plimsoll audit --skip 5.28,cis-1.13:5.27
   plimsoll audit --waivers waivers.yaml
   plimsoll audit --format json -o base.json; plimsoll audit --baseline base.json
+  plimsoll audit --fix --only memory-unlimited -o fix.sh; sh fix.sh --dry-run
   plimsoll audit --inside`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -50,11 +58,19 @@ what to mend, worst first. It changes nothing.`,
 			if err := look.check(a.host); err != nil {
 				return err
 			}
+			if fixing && look.inside {
+				return &failure{code: exitUsage, message: "--fix changes the host, and --inside looks at a container from within", hint: "Leave one of them out."}
+			}
+			if fixing && c.Flags().Changed("format") {
+				return &failure{code: exitUsage, message: "--fix prints a script, so --format has no report to form", hint: "Leave one of them out."}
+			}
+			j.fix = fixing
 			return a.audit(c.Context(), &j, &look, file)
 		},
 	}
 	j.flags(c)
 	look.flags(c)
+	c.Flags().BoolVar(&fixing, "fix", false, "print a shell script that mends what fails, where a program can")
 	c.Flags().StringVar(&file, "facts", "", "judge the facts in `FILE` (- for standard input) instead of looking")
 	return c
 }
@@ -110,6 +126,9 @@ func (a *app) audit(ctx context.Context, j *judging, look *looking, file string)
 		return err
 	}
 	report.Reach = append(report.Reach, <-reached...)
+	if j.fix {
+		return a.writeFix(ctx, report, f, j, look)
+	}
 	if err := a.write(ctx, report, j, ""); err != nil {
 		return err
 	}
@@ -151,19 +170,41 @@ func (a *app) readFacts(ctx context.Context, file string) (*facts.Facts, error) 
 
 // looking are the flags of commands that look.
 type looking struct {
-	inside bool
-	root   string
+	inside       bool
+	root         string
+	imageHistory bool
+	ci           []string
+
+	// engine is the address of what was looked at, and daemonFile what its daemon.json
+	// holds, where that is known.
+	engine     string
+	daemonFile *fix.DaemonFile
 }
 
 func (l *looking) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&l.inside, "inside", false, "look at the container that plimsoll runs in; no engine is asked")
 	c.Flags().StringVar(&l.root, "root", "/", "`DIR` where the host's files are, for a plimsoll that runs in a container")
+	c.Flags().BoolVar(&l.imageHistory, "image-history", false, "ask the engine for the history of each image, one call more for each, instead of reading its store")
+	c.Flags().StringArrayVar(&l.ci, "ci", nil, "look for uses of Docker Content Trust in the pipelines and scripts below `PATH` too (repeatable)")
 }
 
 // check refuses what flags alone can tell.
 func (l *looking) check(host string) error {
 	if l.inside && host != "" {
 		return &failure{code: exitUsage, message: "--inside asks no engine, so --host names one for nothing", hint: "Leave one of them out."}
+	}
+	if l.inside && (l.imageHistory || len(l.ci) > 0) {
+		return &failure{code: exitUsage, message: "--inside looks at one container, so --image-history and --ci have nothing to look at", hint: "Leave one of them out."}
+	}
+	for i, name := range l.ci {
+		at, err := filepath.Abs(name)
+		if err == nil {
+			_, err = os.Stat(filepath.Join(l.root, at))
+		}
+		if err != nil || name == "" {
+			return &failure{code: exitUsage, message: fmt.Sprintf("--ci %s is not there", name), err: err}
+		}
+		l.ci[i] = at
 	}
 	if info, err := os.Stat(l.root); err != nil || !info.IsDir() {
 		return &failure{code: exitUsage, message: fmt.Sprintf("--root %s is not a folder", l.root), err: err}
@@ -198,6 +239,7 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 	if a.quiet {
 		shown = term.New(term.Config{Writer: io.Discard})
 	}
+	l.engine = endpoint.Address
 	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
 	defer progress.Stop()
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
@@ -205,7 +247,7 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 	meanwhile()
 	// What cannot be told of a container around is taken for none.
 	home, _ := workload.FindHome("/")
-	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root, Home: home,
+	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root, Home: home, ImageHistory: l.imageHistory, CI: l.ci,
 		Progress: func(done, total int, what string) {
 			if done == 0 {
 				a.room(total)
@@ -215,6 +257,9 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 			progress.Done(1)
 		},
 		Warn: func(text string) { warnings = append(warnings, text) },
+		DaemonFile: func(path string, data []byte, pidFile string) {
+			l.daemonFile = &fix.DaemonFile{Path: path, Data: data, PidFile: pidFile}
+		},
 	})
 	progress.Stop()
 	for _, w := range warnings {

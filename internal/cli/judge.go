@@ -32,6 +32,7 @@ type judging struct {
 	rulesDir          string
 	waiversFile       string
 	baselineFile      string
+	fix               bool // a script is written, and no report
 }
 
 // formats are what --format takes.
@@ -169,7 +170,6 @@ func (a *app) judge(m *measure, f *facts.Facts, j *judging, mark int, started ti
 	if err != nil {
 		return finding.Report{}, err
 	}
-	found = m.set.Concerned(found)
 	var applied *finding.Waivers
 	if m.waivers != nil {
 		applied = m.apply(found, started)
@@ -218,6 +218,11 @@ func (a *app) write(ctx context.Context, r finding.Report, j *judging, form stri
 		}
 		return report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: fixHint(form)})
 	}
+	return a.output(ctx, j, "the report", write)
+}
+
+// output writes what was asked for, to standard output or to the file that was named.
+func (a *app) output(ctx context.Context, j *judging, what string, write func(*term.Printer) error) error {
 	var err error
 	if j.output == "" {
 		err = write(a.stdout)
@@ -227,7 +232,7 @@ func (a *app) write(ctx context.Context, r finding.Report, j *judging, form stri
 		})
 	}
 	if err != nil {
-		return &failure{code: exitUnable, message: "the report can't be written", err: err}
+		return &failure{code: exitUnable, message: what + " can't be written", err: err}
 	}
 	return nil
 }
@@ -245,10 +250,10 @@ func (a *app) verdict(r finding.Report, j *judging) error {
 	return nil
 }
 
-// fixHint is the command that shows the remedies of all subjects of a rule.
+// fixHint is the command that mends all subjects of a rule, or says how.
 func fixHint(form string) string {
 	if form == "" {
-		return "plimsoll audit -v --only"
+		return "plimsoll audit --fix --only"
 	}
 	return ""
 }

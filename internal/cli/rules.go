@@ -181,8 +181,11 @@ func (a *app) page(r *rule.Rule) string {
 			fmt.Fprintf(&out, "    %-12s %s\n", m.form, p.Escape(m.text))
 		}
 	}
+	for _, line := range fixLines(&r.Fix) {
+		fmt.Fprintf(&out, "    %-12s %s\n", "by --fix", p.Escape(line))
+	}
 	fmt.Fprintf(&out, "\n %s\n", p.Paint(term.Bold, "How it is judged"))
-	for _, e := range []struct{ name, text string }{{"when", r.When.Text}, {"each", r.Each.Text}} {
+	for _, e := range []struct{ name, text string }{{"files", strings.Join(r.Roles, ", ")}, {"when", r.When.Text}, {"each", r.Each.Text}} {
 		if e.text != "" {
 			fmt.Fprintf(&out, "    %-12s %s\n", e.name, p.Escape(e.text))
 		}
@@ -210,6 +213,36 @@ func (a *app) page(r *rule.Rule) string {
 		}
 	}
 	return out.String()
+}
+
+// fixLines are what a script of audit --fix does about a rule, in the words of what it
+// changes.
+func fixLines(f *rule.Fix) []string {
+	var lines []string
+	for _, s := range f.Daemon {
+		if s.Value == "" {
+			lines = append(lines, "takes "+s.Name+" out of daemon.json")
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("sets %q: %s in daemon.json", s.Name, s.Value))
+	}
+	update := "docker update"
+	for _, s := range f.Update {
+		update += " --" + s.Name + " " + s.Value
+	}
+	if len(f.Update) > 0 {
+		lines = append(lines, update)
+	}
+	if f.Owner != "" {
+		lines = append(lines, "chown "+f.Owner)
+	}
+	if f.Mode != "" {
+		lines = append(lines, "takes away permissions beyond "+f.Mode)
+	}
+	if f.Audit != "" {
+		lines = append(lines, "auditctl "+f.Audit)
+	}
+	return lines
 }
 
 func (a *app) rulesTestCommand() *cobra.Command {

@@ -27,6 +27,7 @@ const maxConfigurationBytes = 1 << 20
 type configured struct {
 	config *dockerd.Config
 	file   string
+	data   []byte // what the file holds; nil is no file
 	reason string
 	// runsAs is who its process is, or noAccount is why that is not known.
 	runsAs    facts.Account
@@ -87,7 +88,7 @@ func (c *collector) configuration(pid int) configured {
 	if err != nil {
 		return configured{file: out.file, reason: err.Error()}
 	}
-	out.config = dockerd.Merge(flags, file)
+	out.config, out.data = dockerd.Merge(flags, file), data
 	return out
 }
 
@@ -307,13 +308,16 @@ func (c *collector) configFacts(read configured) {
 		c.unseen("daemon.runs_as", read.noAccount)
 	}
 	out := &c.facts.Daemon.Config
-	*out = facts.DaemonConfig{File: read.file, Hosts: []string{}, LogOptions: map[string]string{}, StorageOptions: []string{},
+	*out = facts.DaemonConfig{File: read.file, Hosts: []string{}, BuilderEntitlements: []string{}, LogOptions: map[string]string{}, StorageOptions: []string{},
 		DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
 	if read.config == nil {
 		c.unseen("daemon.config", read.reason)
 		return
 	}
 	from := read.config
+	if c.DaemonFile != nil {
+		c.DaemonFile(read.file, read.data, from.Text("pidfile"))
+	}
 	out.Hosts, out.StorageOptions = from.List("hosts"), from.List("storage-opts")
 	out.TLS, out.TLSVerify = from.Bool("tls") || from.Bool("tlsverify"), from.Bool("tlsverify")
 	out.TLSCACert, out.TLSCert, out.TLSKey = from.Text("tlscacert"), from.Text("tlscert"), from.Text("tlskey")
@@ -321,7 +325,12 @@ func (c *collector) configFacts(read configured) {
 	out.ICC, out.IPTables, out.UserlandProxy = from.Bool("icc"), from.Bool("iptables"), from.Bool("userland-proxy")
 	out.LogOptions, out.DefaultUlimits = withoutSecrets(from.Map("log-opts")), from.Map("default-ulimits")
 	out.SeccompProfile, out.UsernsRemap = from.Text("seccomp-profile"), from.Text("userns-remap")
-	out.MetricsAddress = from.Text("metrics-addr")
+	out.MetricsAddress, out.Debug = from.Text("metrics-addr"), from.Bool("debug")
+	if granted, err := dockerd.BuilderEntitlements(from.Text("builder")); err != nil {
+		c.unseen("daemon.config.builder_entitlements", err.Error())
+	} else {
+		out.BuilderEntitlements = granted
+	}
 	out.Conflicts, out.Unknown = append(out.Conflicts, from.Conflicts...), append(out.Unknown, from.Unknown...)
 	const unsaid = "daemon.no_new_privileges" // by engines before 24.0
 	if i := slices.IndexFunc(c.facts.Unseen, func(u workload.Unseen) bool { return u.Path == unsaid }); i >= 0 {

@@ -101,9 +101,21 @@ func TestConfiguration(t *testing.T) {
 			if pid == 0 {
 				pid = 7
 			}
+			told := 0
 			c := &collector{Config: Config{Root: rootOf(t, files)}, facts: &facts.Facts{}}
+			c.DaemonFile = func(file string, data []byte, pidFile string) {
+				told++
+				// The process sees the one, and the units lead to the other.
+				texts := []string{files["proc/7/root"+file], files[strings.TrimPrefix(file, "/")]}
+				if !slices.Contains(texts, string(data)) && !strings.HasPrefix(texts[0], "-> ") || file == "" || pidFile != "/var/run/docker.pid" {
+					t.Errorf("told of %s, which holds %q, and %s", file, data, pidFile)
+				}
+			}
 			c.configFacts(c.startedAs(pid))
 			reason := reasonFor(c.facts.Unseen, "daemon.config")
+			if (told == 1) != (test.want != nil) {
+				t.Errorf("told %d times of the file", told)
+			}
 			if (test.want == nil) != (reason != "") || !strings.HasPrefix(reason, test.reason) {
 				t.Fatalf("unseen: %q, want %q", reason, test.reason)
 			}

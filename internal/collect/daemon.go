@@ -38,11 +38,8 @@ type infoBody struct {
 	SwapLimit          *bool
 	PidsLimit          *bool
 	CPUCfsQuota        *bool `json:"CpuCfsQuota"`
-	Swarm              *struct {
-		LocalNodeState   string
-		ControlAvailable bool
-	}
-	Runtimes map[string]struct {
+	Swarm              *swarmBody
+	Runtimes           map[string]struct {
 		Path        string `json:"path"`
 		RuntimeType string `json:"runtimeType"`
 	}
@@ -112,17 +109,6 @@ type description struct {
 	server string        // the newest API version of the engine
 	// noNewPrivilegesSeen is set by daemon.
 	noNewPrivilegesSeen bool
-}
-
-func (d *description) swarm() {
-	said := d.info.Swarm
-	if said == nil {
-		d.hide("swarm", d.reason)
-		return
-	}
-	// A node that is locked, pending or in error has a swarm's state too.
-	d.facts.Swarm.Active = said.LocalNodeState != "" && said.LocalNodeState != "inactive"
-	d.facts.Swarm.Manager = said.ControlAvailable
 }
 
 // take is the value of a field, or nothing and an entry in what is unseen.

@@ -35,9 +35,9 @@ var plainHost = map[string]string{
 	"var/lib/dpkg/status":       "Package: docker.io-doc\nStatus: install ok installed\nVersion: 1\n\nPackage: docker.io\nStatus: install ok installed\nVersion: 20.10.24+dfsg1-1+deb12u1\n\nPackage: z\n",
 }
 
-// hostOf are the facts of a host as files, changed: "" takes a file away. The daemon
+// hostIn are the facts of a host as files, changed: "" takes a file away. The daemon
 // is configured with hosts, unless that is hidden.
-func hostOf(t *testing.T, change map[string]string, prepare func(root string), hosts ...string) *facts.Facts {
+func hostIn(t *testing.T, change map[string]string, prepare func(root string), hosts ...string) *facts.Facts {
 	t.Helper()
 	files := maps.Clone(plainHost)
 	maps.Copy(files, change)
@@ -70,7 +70,7 @@ func hostOf(t *testing.T, change map[string]string, prepare func(root string), h
 }
 
 func TestHostOfFiles(t *testing.T) {
-	f := hostOf(t, nil, nil, "fd://")
+	f := hostIn(t, nil, nil, "fd://")
 	h := f.Host
 	want := facts.Host{Kernel: "6.1.0-9-amd64", Kernels: []string{},
 		Security:      facts.Security{Modules: []string{"lockdown", "capability", "landlock", "yama", "apparmor"}, AppArmor: true, SELinux: "disabled", Landlock: true, Yama: true, Lockdown: "integrity"},
@@ -211,7 +211,7 @@ func TestHostChanges(t *testing.T) {
 			if hosts == nil && !test.hidden {
 				hosts = []string{"fd://"}
 			}
-			f := hostOf(t, test.change, test.prepare, hosts...)
+			f := hostIn(t, test.change, test.prepare, hosts...)
 			if test.want != nil && !test.want(&f.Host) {
 				t.Errorf("got %+v", f.Host)
 			}

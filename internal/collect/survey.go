@@ -12,12 +12,15 @@ import (
 type survey struct {
 	version, info                 json.RawMessage
 	networks, volumes             []json.RawMessage
+	images                        []json.RawMessage
 	warnings                      []string // of volumes
 	noInfo, noNetworks, noVolumes string   // why one of them is missing
+	noImages                      string
+	swarm                         roster
 }
 
-// calls are what a survey is made by; none needs the answer of another. Those
-// that take an engine longest are first.
+// calls are what a survey is made by; none needs the answer of another, but for
+// those about a swarm. Those that take an engine longest are first.
 func (s *survey) calls(client Client) []func(context.Context) error {
 	return []func(context.Context) error{
 		func(ctx context.Context) (err error) {
@@ -26,8 +29,10 @@ func (s *survey) calls(client Client) []func(context.Context) error {
 		},
 		func(ctx context.Context) (err error) {
 			s.info, err = client.Info(ctx)
-			s.noInfo, err = refusal(err)
-			return err
+			if s.noInfo, err = refusal(err); err != nil || s.noInfo != "" {
+				return err
+			}
+			return s.swarm.ask(ctx, client, s.info)
 		},
 		func(ctx context.Context) (err error) {
 			s.networks, err = client.NetworkList(ctx)
@@ -37,6 +42,11 @@ func (s *survey) calls(client Client) []func(context.Context) error {
 		func(ctx context.Context) (err error) {
 			s.volumes, s.warnings, err = client.VolumeList(ctx)
 			s.noVolumes, err = refusal(err)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			s.images, err = client.ImageList(ctx)
+			s.noImages, err = refusal(err)
 			return err
 		},
 	}
@@ -49,6 +59,7 @@ func (c *collector) settle(api string, s *survey) error {
 	}
 	c.networks(s.networks, s.noNetworks)
 	c.volumes(s.volumes, s.warnings, s.noVolumes)
+	c.members(&s.swarm)
 	if len(c.EnvKey) > 0 {
 		c.around.EnvKey = c.EnvKey
 	}

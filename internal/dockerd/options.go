@@ -128,5 +128,16 @@ var index = sync.OnceValue(func() (by struct{ names, flags map[string]*Option })
 	return by
 })
 
+// Keys are the options that daemon.json may have.
+func Keys() []string {
+	var keys []string
+	for i := range Options {
+		if Options[i].Key != "" {
+			keys = append(keys, Options[i].Key)
+		}
+	}
+	return keys
+}
+
 // byName is the option with a name, or nil.
 func byName(name string) *Option { return index().names[name] }

@@ -318,6 +318,11 @@ func TestSwarm(t *testing.T) {
 	if e := wantError(t, err, "not a swarm manager", ""); e.Status != 503 || errors.Is(err, ErrNotFound) {
 		t.Errorf("got %v with status %d", err, e.Status)
 	}
+	for what, list := range map[string]func(context.Context) ([]json.RawMessage, error){"nodes": r.ours.NodeList, "services": r.ours.ServiceList} {
+		if _, err := list(t.Context()); wantError(t, err, "not a swarm manager", "").Status != 503 {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
 	r.docker(t, "swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
 	got, err := r.ours.SwarmInspect(t.Context())
 	if err != nil {
@@ -330,6 +335,12 @@ func TestSwarm(t *testing.T) {
 	var s struct{ ID string }
 	if err := json.Unmarshal(got, &s); err != nil || s.ID == "" || s.ID != official.Swarm.ID {
 		t.Errorf("got %q (%v), want %q", s.ID, err, official.Swarm.ID)
+	}
+	if nodes, err := r.ours.NodeList(t.Context()); err != nil || len(nodes) != 1 {
+		t.Errorf("got %d nodes (%v)", len(nodes), err)
+	}
+	if services, err := r.ours.ServiceList(t.Context()); err != nil || len(services) != 0 {
+		t.Errorf("got %d services (%v)", len(services), err)
 	}
 }
 

@@ -45,6 +45,8 @@ func TestCalls(t *testing.T) {
 		{"/v1.41/swarm", string(object), func(ctx context.Context, c *Client) (any, error) { return c.SwarmInspect(ctx) }, object},
 		{"/v1.41/containers/json?all=1", list, func(ctx context.Context, c *Client) (any, error) { return c.ContainerList(ctx) }, items},
 		{"/v1.41/images/json", list, func(ctx context.Context, c *Client) (any, error) { return c.ImageList(ctx) }, items},
+		{"/v1.41/nodes", list, func(ctx context.Context, c *Client) (any, error) { return c.NodeList(ctx) }, items},
+		{"/v1.41/services", list, func(ctx context.Context, c *Client) (any, error) { return c.ServiceList(ctx) }, items},
 		{"/v1.41/networks", list, func(ctx context.Context, c *Client) (any, error) { return c.NetworkList(ctx) }, items},
 		{"/v1.41/containers/json?all=1", " null\n", func(ctx context.Context, c *Client) (any, error) { return c.ContainerList(ctx) }, []json.RawMessage{}},
 		{"/v1.41/containers/a%3Fsize=1%25/json", string(object),

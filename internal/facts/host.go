@@ -33,6 +33,8 @@ type Host struct {
 	// Listeners are the sockets of the host that other machines reach, but for those
 	// that the engine opens for containers.
 	Listeners []Listener `json:"listeners"`
+	// ContentTrust is every use of Docker Content Trust that was found.
+	ContentTrust []ContentTrustUse `json:"content_trust"`
 }
 
 // Security is what security modules of the kernel are in force.

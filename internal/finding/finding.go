@@ -112,6 +112,23 @@ type Remedy struct {
 	Shell      string `json:"shell,omitempty" yaml:"shell"`
 }
 
+// Fix is what a program can do to mend a failure. A finding has it for who writes
+// such a program; it is no part of the report's JSON.
+type Fix struct {
+	// Daemon are keys of daemon.json with their values in JSON; "" takes a key out.
+	Daemon []Setting
+	// Update are options of docker update, by their long names.
+	Update []Setting
+	// Mode has the permissions that a file may have at most, such as 0644, and Owner
+	// who it is to belong to, as user:group.
+	Mode, Owner string
+	// Audit is a rule for the kernel's audit system, as auditctl takes it.
+	Audit string
+}
+
+// Setting is a name with its value.
+type Setting struct{ Name, Value string }
+
 // Waiver is an accepted failure, as a finding carries it.
 type Waiver struct {
 	Reason  string `json:"reason"`
@@ -143,6 +160,7 @@ type Detail struct {
 	Missing  []Missing
 	Evidence map[string]any
 	Remedy   *Remedy // nil when nothing is to be mended
+	Fix      *Fix    // nil where only a person can
 	Waiver   *Waiver
 }
 

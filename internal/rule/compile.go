@@ -27,13 +27,17 @@ type parts struct {
 	element  *expression
 	pass     *expression
 	evidence []*expression
-	params   []named
+	// evidenceLater compiles the evidence of a packed rule; nil for any other.
+	evidenceLater func() []*expression
+	params        []named
 	// list is the fact that each is, as a chain of names; nil when it is made.
 	list []string
 	// about is what all findings of the rule share, and plain what those do that
 	// say nothing of their own: the title as the end of a sentence.
 	about *finding.About
 	plain *finding.Detail
+	// fix is what a program can do, with evidence still to be filled in; or nil.
+	fix *finding.Fix
 	// namesSubject is true when two subjects alike in all that the rule reads
 	// still get different words.
 	namesSubject bool
@@ -71,10 +75,12 @@ func (r *Rule) compile() error {
 		r.code.plain = &finding.Detail{Message: lowerFirst(r.Title)}
 		r.code.about = &finding.About{Rule: r.Name, Title: r.Title, Severity: r.Severity, Why: strings.TrimSpace(r.Why), Section: section(r.Subject), Refs: r.Refs}
 		r.code.namesSubject = r.namesSubject()
+		r.code.fix = r.Fix.given()
 		r.code.err = r.code.compile(r)
 		for _, e := range r.code.all() {
 			r.code.paths = append(r.code.paths, e.program.Paths()...)
 		}
+		r.code.paths = append(r.code.paths, r.evidenceReads...)
 		r.code.reads, r.code.readsAll = r.code.factsRead()
 	})
 	return r.code.err
@@ -127,6 +133,20 @@ func (c *code) compile(r *Rule) (err error) {
 	if c.pass, err = r.expression(in, "pass", r.Pass, cel.BoolType); err != nil {
 		return err
 	}
+	if r.doc == nil { // it compiled when it was packed, and mostly nothing fails
+		c.evidenceLater = sync.OnceValue(func() []*expression {
+			var later parts
+			if err := later.compileEvidence(r, in); err != nil {
+				panic("rule: " + err.Error())
+			}
+			return later.evidence
+		})
+		return nil
+	}
+	return c.compileEvidence(r, in)
+}
+
+func (c *parts) compileEvidence(r *Rule, in environment) error {
 	for _, b := range r.Evidence {
 		e, err := r.expression(in, "evidence."+b.Name, b.Expression, nil)
 		if err != nil {

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -9,50 +10,54 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
+func ruleOfFiles(name, more string) *fstest.MapFile {
+	return &fstest.MapFile{Data: []byte("schema: plimsoll/rule/1\nrule: " + name + "\nsubject: file\n" + more + "severity: low\ntitle: T\nwhy: W\npass: file.uid == 0\nremedy: {shell: x}\n")}
+}
+
+// TestRoles: a rule about files of some roles tells of those, and of files of which
+// nobody knows what they are for; one about no role tells of all.
 func TestRoles(t *testing.T) {
-	for when, want := range map[string][]string{
-		"file.role == 'a'":                              {"a"},
-		"file.role == 'a' && file.exists":               {"a"},
-		"file.role in ['a', 'b'] && file.exists":        {"a", "b"},
-		"file.role in []":                               {},
-		"file.role == 'a' && file.exists || file.gid>0": nil,
-		"file.role == 'a' + 'b'":                        nil,
-		"file.role != 'a'":                              nil,
-		"file.exists && file.role == 'a'":               nil,
-		"":                                              nil,
-	} {
-		r := &Rule{Subject: "file", When: Expression{Text: when}}
-		if got := r.roles(); !slices.Equal(got, want) || (got == nil) != (want == nil) {
-			t.Errorf("%s: got %v, want %v", when, got, want)
+	set, err := Load(nil, fstest.MapFS{"a.yaml": ruleOfFiles("a", "roles: [x]\nwhen: file.exists\n"), "b.yaml": ruleOfFiles("b", "when: file.exists\n"),
+		"c.yaml": ruleOfFiles("c", "roles: [y, x]\n"), "d.yaml": ruleOfFiles("d", "roles: [none]\n")}, "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &facts.Facts{Files: []facts.File{{Role: "x", Path: "/x", Exists: true}, {Role: "x", Path: "/x2"}, {Role: "y", Path: "/y"}}}
+	got := func() []string {
+		found, err := set.Judge(f)
+		if err != nil {
+			t.Fatal(err)
 		}
+		var all []string
+		for _, one := range found {
+			all = append(all, one.Rule+" "+one.Subject.Name+" "+one.Status.String())
+		}
+		return all
+	}
+	want := []string{"a /x pass", "a /x2 not_applicable", "b /x pass", "b /x2 not_applicable", "b /y not_applicable", "c /y pass", "c /x pass", "c /x2 pass", "d * unknown"}
+	if list := got(); !slices.Equal(list, want) {
+		t.Errorf("got  %q\nwant %q", list, want)
+	}
+	f.Files = append(f.Files, facts.File{Path: "/z", Unseen: []workload.Unseen{{Path: "role", Reason: "it was dark"}}})
+	want = []string{"a /x pass", "a /x2 not_applicable", "a /z unknown", "b /x pass", "b /x2 not_applicable", "b /y not_applicable", "b /z not_applicable",
+		"c /y pass", "c /x pass", "c /x2 pass", "c /z unknown", "d /z unknown"}
+	if list := got(); !slices.Equal(list, want) {
+		t.Errorf("got  %q\nwant %q", list, want)
+	}
+	f.Files, f.Unseen = nil, []workload.Unseen{{Path: "files", Reason: "it was dark"}}
+	want = []string{"a * unknown", "b * unknown", "c * unknown", "d * unknown"}
+	if list := got(); !slices.Equal(list, want) {
+		t.Errorf("got  %q\nwant %q", list, want)
 	}
 }
 
-// TestConcerned: of a rule about some files, only those are told of, or whose role
-// nobody knows; of any other, all are.
-func TestConcerned(t *testing.T) {
-	text := func(name, when string) *fstest.MapFile {
-		return &fstest.MapFile{Data: []byte("schema: plimsoll/rule/1\nrule: " + name + "\nsubject: file\nseverity: low\ntitle: T\nwhy: W\nwhen: \"" + when + "\"\npass: file.uid == 0\nremedy: {shell: x}\n")}
-	}
-	set, err := Load(nil, fstest.MapFS{"a.yaml": text("a", "file.role == 'x' && file.exists"), "b.yaml": text("b", "file.exists"), "c.yaml": text("c", "file.role == 'none'")}, "mine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &facts.Facts{Files: []facts.File{
-		{Role: "x", Path: "/x", Exists: true}, {Role: "x", Path: "/x2"}, {Role: "y", Path: "/y"}, {Path: "/z", Unseen: []workload.Unseen{{Path: "role", Reason: "it was dark"}}},
-	}}
-	found, err := set.Judge(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, one := range set.Concerned(found) {
-		got = append(got, one.Rule+" "+one.Subject.Name+" "+one.Status.String())
-	}
-	want := []string{"a /x pass", "a /x2 not_applicable", "a /z not_applicable",
-		"b /x pass", "b /x2 not_applicable", "b /y not_applicable", "b /z not_applicable",
-		"c /z unknown"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
+func TestRolesAreOfFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Replace(string(ruleOfFiles("a", "roles: [x]\n").Data), "subject: file", "subject: host", 1): "only files have roles",
+		string(ruleOfFiles("a", "roles: ['']\n").Data):                                                      "a role has no name",
+	} {
+		if _, err := Load(nil, fstest.MapFS{"a.yaml": {Data: []byte(text)}}, "mine"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

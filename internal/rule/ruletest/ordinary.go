@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -12,7 +13,7 @@ import (
 
 func ordinaryHost() facts.Host {
 	return facts.Host{Name: "host", OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.1.0", Architecture: "x86_64", CPUs: 4,
-		MemoryBytes: 8 << 30, CgroupVersion: 2, Kernels: []string{"6.1.0"},
+		MemoryBytes: 8 << 30, CgroupVersion: 2, Kernels: []string{"6.1.0"}, ContentTrust: []facts.ContentTrustUse{},
 		Security:      facts.Security{Modules: []string{"lockdown", "capability", "landlock", "yama", "apparmor"}, AppArmor: true, SELinux: "disabled", Landlock: true, Yama: true, Lockdown: "none"},
 		Settings:      facts.Settings{RandomizeVASpace: 2, KptrRestrict: 1, DmesgRestrict: 1, UnprivilegedBPFDisabled: 2, PtraceScope: 1, ProtectedHardlinks: 1, ProtectedSymlinks: 1},
 		DataPartition: facts.Partition{MountPoint: "/", Device: "/dev/sda1", FileSystem: "ext4"},
@@ -40,14 +41,15 @@ func ordinaryDaemon() facts.Daemon {
 	return facts.Daemon{Version: "29.1.0", APIVersion: "1.52", Seccomp: "default", AppArmor: true, PrivateCgroupns: true,
 		DefaultRuntime: "runc", Runtimes: []string{"runc"}, LogDriver: "json-file", CgroupDriver: "systemd", StorageDriver: "overlay2",
 		DataRoot: "/var/lib/docker", MemoryLimit: true, SwapLimit: true, PidsLimit: true, CPUQuota: true, Warnings: []string{},
-		InsecureRegistries: []string{}, AuthorizationPlugins: []string{}, Config: ordinaryConfig()}
+		InsecureRegistries: []string{}, AuthorizationPlugins: []string{}, Config: ordinaryConfig(),
+		Inventory: facts.Inventory{ContainersUnchecked: []string{}, VolumesNamed: []string{}}}
 }
 
 // ordinaryConfig is that of a daemon of which nothing is set.
 func ordinaryConfig() facts.DaemonConfig {
 	c := facts.DaemonConfig{File: "/etc/docker/daemon.json", Hosts: []string{}, Group: "docker", ICC: true, IPTables: true, UserlandProxy: true, LogLevel: "info",
-		LogOptions: map[string]string{}, StorageOptions: []string{}, DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
-	for _, key := range []string{"cgroup-parent", "default-ulimits", "hosts", "icc", "iptables", "log-driver", "log-level", "metrics-addr", "seccomp-profile", "storage-driver", "storage-opts", "tls", "tlsverify", "userland-proxy", "userns-remap"} {
+		BuilderEntitlements: []string{"network.host"}, LogOptions: map[string]string{}, StorageOptions: []string{}, DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
+	for _, key := range []string{"cgroup-parent", "default-ulimits", "hosts", "builder", "debug", "icc", "iptables", "log-driver", "log-level", "metrics-addr", "seccomp-profile", "storage-driver", "storage-opts", "tls", "tlsverify", "userland-proxy", "userns-remap"} {
 		c.Origins[key] = "default"
 	}
 	return c
@@ -62,7 +64,9 @@ func ordinaryImage() *workload.ImageConfig {
 	return &workload.ImageConfig{ID: "sha256:" + strings.Repeat("1", 64), Created: "2026-01-01T00:00:00Z"}
 }
 
-func ordinarySwarm() facts.Swarm { return facts.Swarm{} }
+func ordinarySwarm() facts.Swarm {
+	return facts.Swarm{AddressPools: []string{}, Nodes: []facts.SwarmNode{}, Services: []facts.SwarmService{}}
+}
 
 func ordinaryFile() facts.File {
 	const path = "/etc/docker/daemon.json"
@@ -71,7 +75,9 @@ func ordinaryFile() facts.File {
 }
 
 func ordinaryImageFacts() facts.Image {
-	return facts.Image{ID: "sha256:" + strings.Repeat("1", 64), Tags: []string{"app:1"}}
+	return facts.Image{ID: "sha256:" + strings.Repeat("1", 64), Tags: []string{"app:1"}, Digests: []string{}, Created: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC),
+		SizeBytes: 80 << 20, UsedBy: []string{"app"}, User: "app", Healthcheck: true, Environment: []string{"PATH"}, Labels: map[string]string{}, ExposedPorts: []string{},
+		Volumes: []string{}, Layers: 1, History: []facts.ImageStep{}, Packages: []string{}, Setuid: []facts.SetuidFile{}}
 }
 
 func ordinaryNetwork() facts.Network {
