@@ -9,8 +9,9 @@
 // image, one a running exec session, and six calls more, or eight where it manages
 // a swarm, however many containers there are. The history of images and their layers
 // come from its own store, where that is on this machine. Processes come from the
-// host's /proc and links from the
-// host's files, and both only where the engine provably runs on this machine.
+// host's /proc, links from the host's files, and so does what is said of the files
+// that the engine depends on: all of it only where the engine provably runs on this
+// machine, and through a container's mounts only what they provably show of the host.
 //
 // What cannot be seen is listed as unseen, with the reason. The package makes
 // no change anywhere, does not read the environment or the clock, and reads no

@@ -163,6 +163,7 @@ func TestFilesAreWhereTheEngineHasThem(t *testing.T) {
 	rootless := func(c *collector, s *configured) {
 		c.facts.Daemon.Rootless, s.file, s.runsAs.UID = true, "/home/ana/.config/docker/daemon.json", 1000
 	}
+	// theFiles has the socket in /run, as if that were the user's folder.
 	for name, tc := range map[string]struct {
 		files  map[string]string
 		change func(*collector, *configured)
@@ -179,17 +180,18 @@ func TestFilesAreWhereTheEngineHasThem(t *testing.T) {
 		"masked unit": {map[string]string{"usr/lib/systemd/system/docker.socket": "", "etc/systemd/system/docker.socket": "-> /dev/null", "dev/null": ""}, nil, "docker.socket", nil},
 		"unit of a user": {map[string]string{"home/ana/.config/systemd/user/docker.service": "", "usr/lib/systemd/system/docker.service": ""}, rootless, "docker.service",
 			[]string{"/home/ana/.config/systemd/user/docker.service"}},
-		"folder of a user":       {map[string]string{"home/ana/.config/docker/certs.d/r/a.crt": ""}, rootless, "docker-folder", []string{"/home/ana/.config/docker"}},
-		"certificates":           {map[string]string{"etc/docker/certs.d/r:5000/ca.crt": "", "etc/docker/certs.d/r:5000/c.cert": "", "etc/docker/certs.d/r:5000/c.key": "", "etc/docker/certs.d/r:5000/README": "", "etc/docker/certs.d/x": ""}, nil, "registry-certificate", []string{"/etc/docker/certs.d/r:5000/c.cert", "/etc/docker/certs.d/r:5000/ca.crt"}},
-		"keys for registries":    {map[string]string{"etc/docker/certs.d/r:5000/ca.crt": "", "etc/docker/certs.d/r:5000/c.key": ""}, nil, "registry-key", []string{"/etc/docker/certs.d/r:5000/c.key"}},
-		"certificates of a user": {map[string]string{"home/ana/.config/docker/certs.d/r/a.crt": "", "etc/docker/certs.d/r/a.crt": ""}, rootless, "registry-certificate", []string{"/home/ana/.config/docker/certs.d/r/a.crt"}},
-		"key of the listener":    {map[string]string{"srv/k": "", "etc/docker/key.pem": ""}, flags("--tlsverify", "--tlskey", "/srv/k"), "tls-key", []string{"/srv/k"}},
-		"sockets":                {map[string]string{"srv/s": "", "run/docker.sock": ""}, flags("-H", "unix:///srv/s", "-H", "tcp://0.0.0.0:2376"), "docker-socket", []string{"/run/docker.sock", "/srv/s"}},
-		"socket of systemd":      {map[string]string{"run/docker.sock": "", "var/run": "-> ../run"}, flags("-H", "fd://", "-H", "unix:///var/run/docker.sock"), "docker-socket", []string{"/run/docker.sock"}},
-		"containerd of its own":  {map[string]string{"run/docker/containerd/containerd.sock": "", "var/run": "-> /run"}, nil, "containerd-socket", []string{"/var/run/docker/containerd/containerd.sock"}},
-		"containerd beside":      {map[string]string{"run/containerd/containerd.sock": ""}, nil, "containerd-socket", []string{"/run/containerd/containerd.sock"}},
-		"containerd elsewhere":   {map[string]string{"run/containerd/containerd.sock": "", "srv/c.sock": ""}, flags("--containerd", "/srv/c.sock"), "containerd-socket", []string{"/srv/c.sock"}},
-		"programs":               {map[string]string{"usr/local/bin/runc": "", "usr/bin/runc": "", "usr/bin/dockerd": ""}, nil, "program", []string{"/usr/bin/dockerd", "/usr/local/bin/runc"}},
+		"folder of a user":              {map[string]string{"home/ana/.config/docker/certs.d/r/a.crt": ""}, rootless, "docker-folder", []string{"/home/ana/.config/docker"}},
+		"certificates":                  {map[string]string{"etc/docker/certs.d/r:5000/ca.crt": "", "etc/docker/certs.d/r:5000/c.cert": "", "etc/docker/certs.d/r:5000/c.key": "", "etc/docker/certs.d/r:5000/README": "", "etc/docker/certs.d/x": ""}, nil, "registry-certificate", []string{"/etc/docker/certs.d/r:5000/c.cert", "/etc/docker/certs.d/r:5000/ca.crt"}},
+		"keys for registries":           {map[string]string{"etc/docker/certs.d/r:5000/ca.crt": "", "etc/docker/certs.d/r:5000/c.key": ""}, nil, "registry-key", []string{"/etc/docker/certs.d/r:5000/c.key"}},
+		"certificates of a user":        {map[string]string{"home/ana/.config/docker/certs.d/r/a.crt": "", "etc/docker/certs.d/r/a.crt": ""}, rootless, "registry-certificate", []string{"/home/ana/.config/docker/certs.d/r/a.crt"}},
+		"key of the listener":           {map[string]string{"srv/k": "", "etc/docker/key.pem": ""}, flags("--tlsverify", "--tlskey", "/srv/k"), "tls-key", []string{"/srv/k"}},
+		"sockets":                       {map[string]string{"srv/s": "", "run/docker.sock": ""}, flags("-H", "unix:///srv/s", "-H", "tcp://0.0.0.0:2376"), "docker-socket", []string{"/run/docker.sock", "/srv/s"}},
+		"socket of systemd":             {map[string]string{"run/docker.sock": "", "var/run": "-> ../run"}, flags("-H", "fd://", "-H", "unix:///var/run/docker.sock"), "docker-socket", []string{"/run/docker.sock"}},
+		"containerd of its own":         {map[string]string{"run/docker/containerd/containerd.sock": "", "var/run": "-> /run"}, nil, "containerd-socket", []string{"/var/run/docker/containerd/containerd.sock"}},
+		"containerd beside":             {map[string]string{"run/containerd/containerd.sock": ""}, nil, "containerd-socket", []string{"/run/containerd/containerd.sock"}},
+		"containerd of a user's engine": {map[string]string{"run/docker/containerd/containerd.sock": "", "var/run/docker/containerd/containerd.sock": ""}, rootless, "containerd-socket", []string{"/run/docker/containerd/containerd.sock"}},
+		"containerd elsewhere":          {map[string]string{"run/containerd/containerd.sock": "", "srv/c.sock": ""}, flags("--containerd", "/srv/c.sock"), "containerd-socket", []string{"/srv/c.sock"}},
+		"programs":                      {map[string]string{"usr/local/bin/runc": "", "usr/bin/runc": "", "usr/bin/dockerd": ""}, nil, "program", []string{"/usr/bin/dockerd", "/usr/local/bin/runc"}},
 	} {
 		var got []string
 		for _, f := range ofRole(theFiles(t, rootOf(t, tc.files), tc.change), tc.role) {
