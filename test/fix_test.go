@@ -220,6 +220,21 @@ func TestFix(t *testing.T) {
 		}
 	}
 
+	// A container that is gone since does not stop it, there or back.
+	if _, err := p.engine.docker("create", "--network", "none", "--name", "gone", "fix:1"); err != nil {
+		t.Fatal(err)
+	}
+	script = p.script(t, "--only", "pids-unlimited,restart-without-end")
+	if _, err := p.engine.docker("rm", "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if out := p.run(t, script); strings.Count(out, "Done:") != 2 || !strings.Contains(out, "Is so already: gone:") {
+		t.Errorf("without one container it says:\n%s", out)
+	}
+	if out := p.run(t, script, "undo"); strings.Count(out, "Taken back:") != 2 {
+		t.Errorf("without one container undo says:\n%s", out)
+	}
+
 	// Flags limit the script as they do the report.
 	only, err := os.ReadFile(p.script(t, "--only", "pids-unlimited"))
 	if err != nil {

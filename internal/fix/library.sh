@@ -25,9 +25,17 @@ store=${store:-/var/lib/plimsoll/fix}/$id
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "fix: $*" >&2; return 1; }
 
-engine() {
-  if [ -n "$engine" ]; then docker -H "$engine" "$@"; else docker "$@"; fi > /dev/null
+engine() { if [ -n "$engine" ]; then docker -H "$engine" "$@"; else docker "$@"; fi; }
+
+# update ID OPTION...: of a container that is gone there is nothing to change.
+update() {
+  is_gone "$1" && return 0
+  id_of_it=$1
+  shift
+  engine update "$@" "$id_of_it" > /dev/null
 }
+
+is_gone() { found=$(engine ps --all --quiet --no-trunc --filter "id=$1" 2> /dev/null) && [ -z "$found" ]; }
 
 was_done() { [ -e "$store/$n.done" ]; }
 

@@ -55,7 +55,7 @@ func TestUpdateAndBack(t *testing.T) {
 			found = append(found, x)
 		}
 		r := Script(Config{Facts: f, Findings: found})
-		for _, line := range []string{"do_1() { engine update " + test.do + " " + id + "; }\n", "undo_1() { engine update " + test.undo + " " + id + "; }\n"} {
+		for _, line := range []string{"do_1() { update " + id + " " + test.do + "; }\n", "undo_1() { update " + id + " " + test.undo + "; }\n"} {
 			if !strings.Contains(r.Text, line) {
 				t.Errorf("%s: no %sin\n%s", test.name, line, r.Text[:strings.Index(r.Text, "# == What the steps")])
 			}

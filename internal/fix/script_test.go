@@ -18,6 +18,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -286,21 +287,39 @@ func TestStopsAndTells(t *testing.T) {
 var hostile = []string{"$(touch PWNED)", "`touch PWNED`", "'; touch PWNED; '", "\"; touch PWNED; \"", "a\ntouch PWNED\n", "a\r\ntouch PWNED", "x' \\\n touch PWNED #",
 	"--help", "}; touch PWNED; {", "%s%n", "\\", "a\u2028touch PWNED", "\x1b]0;x\x07", "\xff\xfe", "PLIMSOLL\nEOF\ntouch PWNED", "!touch PWNED", "a\x00touch PWNED"}
 
+// tools is a PATH with what a script needs, and stand-ins for what is not to be met: a
+// docker that has every container, and neither a daemon nor an audit system.
+func tools(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"cat", "chmod", "chown", "cp", "cut", "grep", "id", "mkdir", "mv", "readlink", "rm", "rmdir", "sh", "sha256sum", "stat", "touch", "uname"} {
+		at, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(at, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "docker"), "#!/bin/sh\necho it is there\n", 0o755)
+	return "PATH=" + dir
+}
+
 // Whatever things are called, and whatever daemon.json holds, is words and comments.
 func TestHostileNames(t *testing.T) {
-	dir := t.TempDir()
+	dir, path := t.TempDir(), tools(t)
 	var found []finding.Finding
 	f := around(t, filepath.Join(dir, "daemon.json"))
 	for i, name := range hostile {
 		id := fmt.Sprintf("%064x", i+1)
 		f.Containers = append(f.Containers, workload.Spec{ID: id, Name: name})
-		path := "/" + name
+		file := "/" + name
 		for _, x := range []finding.Finding{
 			failing("update-"+name, "container", name, &finding.Fix{Update: []finding.Setting{{Name: "memory", Value: name}}}),
 			failing("run-"+name, "container", name, nil),
 			failing("left-"+name, "network", name, nil),
-			failing("audit-"+name, "file", path, &finding.Fix{Audit: "-w " + path + " -p rwxa -k docker"}),
-			failing("file-"+name, "file", path, &finding.Fix{Mode: "0644", Owner: name + ":" + name}),
+			failing("audit-"+name, "file", file, &finding.Fix{Audit: "-w " + file + " -p rwxa -k docker"}),
+			failing("file-"+name, "file", file, &finding.Fix{Mode: "0644", Owner: name + ":" + name}),
 			failing("daemon-"+name, "daemon", name, &finding.Fix{Daemon: []finding.Setting{{Name: "log-level", Value: `"` + strings.Trim(fmt.Sprintf("%q", name), `"`) + `"`}}}),
 		} {
 			x.Detail.Remedy = &finding.Remedy{Run: name, Shell: name}
@@ -328,7 +347,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		cmd := exec.Command("sh", append([]string{file, "--no-restart", "--store", filepath.Join(dir, "store")}, args...)...)
 		cmd.Dir = dir
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "DOCKER_HOST=unix:///nonexistent"}
+		cmd.Env = []string{path}
 		out, _ := cmd.CombinedOutput() // it stops at the first step that cannot be
 		if bytes.ContainsAny(out, "\x1b\r\x07") {
 			t.Errorf("%v: a terminal gets %q", args, out)
@@ -344,7 +363,7 @@ func TestHostileNames(t *testing.T) {
 		for _, args := range []string{"--no-restart", "undo"} {
 			cmd := exec.Command("sh", "-s", "--", args, "--no-restart", "--store", filepath.Join(dir, "store"))
 			cmd.Dir = dir
-			cmd.Env = []string{"PATH=/usr/bin:/bin", "DOCKER_HOST=unix:///nonexistent"} // where no auditctl is
+			cmd.Env = []string{path}
 			cmd.Stdin = strings.NewReader(text)
 			_, _ = cmd.CombinedOutput()
 			if _, err := os.Stat(filepath.Join(dir, "PWNED")); err == nil {
@@ -384,11 +403,12 @@ func TestAuditThereAndBack(t *testing.T) {
 			t.Errorf("%v says:\n%s", args, out)
 		}
 	}
-	sh("no auditctl is there", "/usr/bin:/bin")
+	without := strings.TrimPrefix(tools(t), "PATH=")
+	sh("no auditctl is there", without)
 	if lookAt(t, file).Text != "" {
 		t.Error("rules were written for nobody")
 	}
-	with := filepath.Join(dir, "bin") + ":/usr/bin:/bin"
+	with := filepath.Join(dir, "bin") + ":" + without
 	write(t, file, etc+"\n-w /x -p w\n", 0o640)
 	sh("1. Done", with)
 	if at := lookAt(t, file); at.Text != etc+"\n-w /x -p w\n"+docker+"\n" || at.Mode != 0o640 {
@@ -405,15 +425,17 @@ func TestAuditThereAndBack(t *testing.T) {
 	}
 }
 
-// FuzzScript: whatever a container is called, the shell takes the script, and its first
-// command is the name as a word.
+// FuzzScript: whatever a thing is called, it is one word to a shell, and lines of
+// visible comments.
 func FuzzScript(f *testing.F) {
 	for _, name := range hostile {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		if text := comment(name); strings.ContainsAny(strings.ReplaceAll(text, "\n# ", ""), "\n\r\x00") && strings.Count(text, "\n") != strings.Count(text, "\n#") {
-			t.Errorf("%q is the comment %q", name, text)
+		for line := range strings.SplitSeq(comment(name), "\n") {
+			if !strings.HasPrefix(line, "#") || term.Escape(line) != line {
+				t.Errorf("%q is the comment %q", name, line)
+			}
 		}
 		if strings.ContainsRune(name, 0) || len(name) > 10_000 {
 			return
