@@ -7,7 +7,7 @@ LAB         := out/lab
 # What tests start beside an engine.
 TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static openssh-client unpack:openssh-server
 
-.PHONY: help audit build test unit soak rules bench fuzz check deps clean
+.PHONY: help audit build image test unit soak rules bench differences fuzz check deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ audit: build $(LAB) ## audit this machine's engine, or a throwaway one where the
 
 build: ## build bin/plimsoll
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+
+image: build ## build the container image plimsoll
+	docker build -t plimsoll .
 
 test: $(LAB) ## everything that must hold; needs root
 	$(GO) vet ./...
@@ -31,8 +34,11 @@ soak: $(LAB) ## what takes longer than make test allows; needs root
 rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test
 
-bench: $(LAB) ## measure beside a minimal client; needs root
-	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md
+bench: $(LAB) ## measure beside a minimal client, and docker-bench-security (DOCKER_BENCH=DIR); needs root
+	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH)))
+
+differences: $(LAB) ## compare verdicts with docker-bench-security's (DOCKER_BENCH=DIR); needs root
+	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -docker-bench $(abspath $(DOCKER_BENCH)) -differences docs/docker-bench.md
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \

@@ -24,8 +24,6 @@ type audited struct {
 	// peakBytes is the largest audit's; ownBytes is this program's size, below
 	// which no child's can be measured.
 	peakBytes, ownBytes int64
-	// bench is docker-bench-security's beside plimsoll; nil when it was left out.
-	bench *comparison
 }
 
 // auditArgs ends in success whatever is found, and keeps the run from any key
@@ -74,10 +72,7 @@ func (b *bench) audits(p *page) (audited, error) {
 		return a, err
 	}
 	p.loads = append(p.loads, load)
-	if b.peer != "" && len(p.audits) == 0 {
-		a.bench, err = b.dockerBench(ours)
-	}
-	return a, err
+	return a, nil
 }
 
 // inOrder makes the minimal client's input of the paths that an audit asked for:
@@ -105,17 +100,6 @@ func inOrder(paths []string) string {
 		text[part].WriteString(p + "\n")
 	}
 	return text[ping].String() + "\n" + text[once].String() + text[list].String() + "\n" + text[inspect].String()
-}
-
-// dockerBench compares with a checkout of docker-bench-security, which is a
-// shell script around the docker command. Of its checks only those of running
-// containers are made (-c), without colours (-b), and with its log (-l) aside.
-func (b *bench) dockerBench(ours command) (*comparison, error) {
-	b.say("docker-bench-security, 3 pairs")
-	script := command{argv: []string{"bash", "docker-bench-security.sh", "-b", "-c", "container_runtime", "-l", filepath.Join(b.dir, "docker-bench.log")},
-		dir: b.peer, env: []string{"DOCKER_HOST=unix://" + b.socket}}
-	c, err := compare(script, ours, 3)
-	return &c, err
 }
 
 // total is all requests.

@@ -95,12 +95,12 @@ func (f *filler) grow(ctx context.Context, containers, running int) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("making containers: %w", context.Cause(ctx))
 	}
-	if f.have.execs == 0 {
+	if f.have.execs == 0 && running > 0 {
 		if err := f.exec(ctx, containerName(0)); err != nil {
 			return err
 		}
 	}
-	f.have = population{containers: containers, running: running, images: min(images, containers), execs: 1}
+	f.have = population{containers: containers, running: running, images: images, execs: min(1, running)}
 	return nil
 }
 
@@ -168,8 +168,8 @@ func (f *filler) version(ctx context.Context) (string, error) {
 	return fmt.Sprintf("Docker %s (API %s)", said.Version, said.APIVersion), nil
 }
 
-// end removes the containers and the images.
-func (f *filler) end(ctx context.Context) error {
+// clear removes the containers.
+func (f *filler) clear(ctx context.Context) error {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 8)
 	errs := make([]error, f.have.containers)
@@ -181,6 +181,13 @@ func (f *filler) end(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	f.have = population{}
+	return errors.Join(errs...)
+}
+
+// end removes the containers and the images.
+func (f *filler) end(ctx context.Context) error {
+	errs := []error{f.clear(ctx)}
 	for i := range images {
 		_, err := f.call(ctx, http.MethodDelete, "/images/"+imageName(i)+"?force=1", nil)
 		errs = append(errs, err)

@@ -14,7 +14,10 @@
 // sides run in turn, and the median of all pairs counts. A bar that is missed
 // ends the program with exit code 1, after the page is written.
 //
-// It starts no engine, and it measures no other program's verdicts.
+// With -differences it measures nothing, but compares the verdicts of
+// docker-bench-security and of an audit on a host with containers in many states.
+//
+// It starts no engine.
 package main
 
 import (
@@ -68,11 +71,12 @@ func run(args []string, stdout, stderr io.Writer) error {
 	pairs := flags.Int("pairs", 100, "how many pairs of audits are run")
 	starts := flags.Int("starts", 40, "how many pairs of starts are run")
 	peer := flags.String("docker-bench", "", "`DIR` of a checkout of docker-bench-security; without one it is left out")
+	differences := flags.String("differences", "", "measure nothing, but write to `FILE` what docker-bench-security judges differently")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 {
-		return fmt.Errorf("usage: bench [-o FILE] [-pairs N] [-starts N] [-docker-bench DIR]")
+	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" {
+		return fmt.Errorf("usage: bench [-o FILE] [-pairs N] [-starts N] [-docker-bench DIR [-differences FILE]]")
 	}
 	engine, err := sharedEngine()
 	if err != nil {
@@ -84,6 +88,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{dir: dir, socket: engine.Socket(), fill: newFiller(engine), pairs: *pairs, starts: *starts, peer: *peer, log: stderr}
+	if *differences != "" {
+		return b.differences(context.Background(), engine, *differences)
+	}
 	p, err := b.measureAll(context.Background())
 	if err != nil {
 		return err
@@ -153,6 +160,11 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	}
 	if err := b.fill.begin(ctx); err != nil {
 		return nil, err
+	}
+	if b.peer != "" {
+		if p.peer, err = b.besidePeer(ctx); err != nil {
+			return nil, err
+		}
 	}
 	for _, n := range populations {
 		b.say("making %d containers", n.containers)

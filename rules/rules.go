@@ -13,20 +13,24 @@ import (
 
 // Files are the rules.
 //
-//go:embed container daemon network swarm
+//go:embed container daemon file host image network swarm
 var Files embed.FS
 
 // Rule is what judging needs of a rule: no tests, and nothing that a program
 // has to read first.
 type Rule struct {
 	File, Name, Subject, Title, Why, Message, Manual string
+	Roles                                            []string
 	Severity                                         finding.Severity
 	When, Each, Element, Pass                        string // expressions; "" for none
 	Params                                           []Param
 	Let, Evidence                                    []Binding
-	Remedy                                           finding.Remedy
-	Fix                                              finding.Fix
-	Refs                                             []Ref
+	// EvidenceReads are the facts that Evidence reads, as chains of names: it is
+	// compiled only once something fails.
+	EvidenceReads [][]string
+	Remedy        finding.Remedy
+	Fix           finding.Fix
+	Refs          []Ref
 }
 
 // Param is a parameter with its default.

@@ -181,24 +181,26 @@ func better(before, after []finding.Finding) []string {
 		}
 		return n
 	}
-	// All of a kind that is unknown stands for each of them.
-	rest := map[string]bool{}
+	// Of a list that was hidden nobody knows what is on it: one finding is about all.
+	notListed := map[string]bool{}
 	for _, x := range after {
-		rest[x.Rule] = rest[x.Rule] || x.Subject.Name == finding.NotListed && x.Status == finding.Unknown
+		if x.Subject.Name == finding.NotListed && x.Status == finding.Unknown {
+			notListed[x.Rule] = true
+		}
 	}
 	var wrong []string
 	now := group(after)
 	for p, was := range group(before) {
 		are := now[p]
-		if len(are) == 0 && rest[p.rule] {
-			continue
-		}
 		say := func(format string, args ...any) {
 			wrong = append(wrong, p.rule+": "+fmt.Sprintf(format, args...))
 		}
 		// A whole list that is unknown stands for its elements; and an element
 		// whose own name is hidden is counted instead.
 		whole := slices.ContainsFunc(are, is("", finding.Unknown))
+		if len(are) == 0 && notListed[p.rule] {
+			continue
+		}
 		if len(are) == 0 {
 			say("has no finding any more")
 		}
@@ -369,8 +371,9 @@ func TestBetter(t *testing.T) {
 			[]finding.Finding{one("a", "1", finding.Fail), one("a", "y", finding.Pass)}, 0},
 		{"a subject loses its name", []finding.Finding{one("a", "", finding.Fail), one("b", "", finding.Pass)},
 			[]finding.Finding{one("0123", "", finding.Fail), one("b", "", finding.Pass)}, 0},
-		{"a kind becomes unknown", []finding.Finding{one("a", "", finding.Fail), one("b", "", finding.Pass)}, []finding.Finding{one(finding.NotListed, "", finding.Unknown)}, 0},
-		{"a kind becomes one that passes", []finding.Finding{one("a", "", finding.Fail), one("b", "", finding.Pass)}, []finding.Finding{one(finding.NotListed, "", finding.Pass)}, 3},
+		{"a list is hidden", []finding.Finding{one("a", "", finding.Fail), one("b", "", finding.Fail)}, []finding.Finding{one(finding.NotListed, "", finding.Unknown)}, 0},
+		{"a list of which the rest is hidden", []finding.Finding{one("a", "", finding.Fail), one("b", "", finding.Fail)},
+			[]finding.Finding{one("a", "", finding.Pass), one(finding.NotListed, "", finding.Unknown)}, 2},
 		{"nothing happens", []finding.Finding{one("a", "x", finding.Fail), one("a", "y", finding.NotApplicable)},
 			[]finding.Finding{one("a", "x", finding.Fail), one("a", "y", finding.NotApplicable)}, 0},
 	} {

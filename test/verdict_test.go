@@ -21,7 +21,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 	"github.com/plimsoll/plimsoll/internal/workload/runline"
 	"github.com/plimsoll/plimsoll/rules"
-	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // table is testdata/verdict/table.yaml; what each part means is said there.
@@ -29,10 +28,6 @@ type table struct {
 	Images   map[string][]string `yaml:"images"`
 	OldImage string              `yaml:"old_image"`
 	Rows     []row               `yaml:"rows"`
-	Daemon   []daemonRow         `yaml:"daemon"`
-	// Elsewhere says of rules about the daemon why they do not flip here; they do by
-	// facts, in their own tests.
-	Elsewhere map[string]string `yaml:"elsewhere"`
 	// Unknown has, by form and rule, the facts that the form lacks.
 	Unknown struct {
 		Asked  map[string][]string `yaml:"asked"`
@@ -64,14 +59,6 @@ type row struct {
 	Refusal string `yaml:"refusal"`
 
 	refused bool
-}
-
-// daemonRow is a change of the engine: by a command of docker's client, or by
-// settings of daemon.json, for which another engine is started.
-type daemonRow struct {
-	Docker   string                    `yaml:"docker"`
-	Settings map[string]any            `yaml:"settings"`
-	Flips    map[string]finding.Status `yaml:"flips"`
 }
 
 // exception is a rule that cannot come to a status on this engine.
@@ -306,11 +293,10 @@ func TestVerdicts(t *testing.T) {
 	t.Run("HidingAFact", func(t *testing.T) { testHidingAFact(t, w) })
 	t.Run("FactsThenAudit", func(t *testing.T) { testFactsThenAudit(t, w) })
 	t.Run("SixSentences", func(t *testing.T) { testSixSentences(t, w) })
-	t.Run("Daemon", func(t *testing.T) { testDaemon(t, w) })
 }
 
 // testTable: each container differs from a plain one by the verdicts that its
-// row names, and by no other; and every rule has a row.
+// row names, and by no other; and every rule about containers has a row.
 func testTable(t *testing.T, w *world) {
 	if len(w.table.Rows) < 60 {
 		t.Errorf("%d rows", len(w.table.Rows))
@@ -324,24 +310,13 @@ func testTable(t *testing.T, w *world) {
 			named[name] = true
 		}
 	}
-	for _, r := range w.table.Daemon {
-		for name := range r.Flips {
-			named[name] = true
-		}
-	}
 	for _, e := range w.table.Exceptions {
 		named[e.Rule] = true
-	}
-	for name := range w.table.Elsewhere {
-		if named[name] {
-			t.Errorf("%s flips here, and is said to flip elsewhere only", name)
-		}
-		named[name] = true
 	}
 	known := map[string]bool{}
 	for _, r := range ourRules(t).Rules() {
 		known[r.Name] = true
-		if !named[r.Name] && r.Subject != "swarm" && r.Subject != "network" { // those flip in TestSwarm
+		if r.Subject == "container" && !named[r.Name] {
 			t.Errorf("the rule %s has no row in %s", r.Name, path.Join(verdictDir, "table.yaml"))
 		}
 	}
@@ -533,43 +508,6 @@ func testExceptions(t *testing.T, w *world) {
 		f.Containers = []workload.Spec{spec}
 		if got := verdicts(t, set, &f)[r.Name][e.Rule].status; got != e.Lacks {
 			t.Errorf("%s: the request comes to %s, not %s", e.Rule, got, e.Lacks)
-		}
-	}
-}
-
-// testDaemon: rules about the engine itself, before and after it is changed. It
-// comes last.
-func testDaemon(t *testing.T, w *world) {
-	status := func(f *facts.Facts) map[string]finding.Status {
-		found, err := ourRules(t).Judge(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		of := map[string]finding.Status{}
-		for _, x := range found {
-			if x.Subject.Kind == "daemon" || x.Subject.Kind == "host" {
-				of[x.Rule] = graver(of[x.Rule], x.Status)
-			}
-		}
-		return of
-	}
-	before := status(w.facts)
-	for _, r := range w.table.Daemon {
-		var now *facts.Facts
-		if r.Settings != nil {
-			now = factsOf(t, clientOf(t, lab.Private(t, r.Settings)))
-		} else {
-			w.docker(t, strings.Fields(r.Docker)...)
-			now = w.collect(t)
-		}
-		got := map[string]finding.Status{}
-		for name, is := range status(now) {
-			if is != before[name] {
-				got[name] = is
-			}
-		}
-		if diff := cmp.Diff(r.Flips, got); diff != "" {
-			t.Errorf("docker %s, %v (-want +got):\n%s", r.Docker, r.Settings, diff)
 		}
 	}
 }

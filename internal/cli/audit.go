@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -169,8 +170,10 @@ func (a *app) readFacts(ctx context.Context, file string) (*facts.Facts, error) 
 
 // looking are the flags of commands that look.
 type looking struct {
-	inside bool
-	root   string
+	inside       bool
+	root         string
+	imageHistory bool
+	ci           []string
 
 	// engine is the address of what was looked at, and daemonFile what its daemon.json
 	// holds, where that is known.
@@ -181,12 +184,27 @@ type looking struct {
 func (l *looking) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&l.inside, "inside", false, "look at the container that plimsoll runs in; no engine is asked")
 	c.Flags().StringVar(&l.root, "root", "/", "`DIR` where the host's files are, for a plimsoll that runs in a container")
+	c.Flags().BoolVar(&l.imageHistory, "image-history", false, "ask the engine for the history of each image, one call more for each, instead of reading its store")
+	c.Flags().StringArrayVar(&l.ci, "ci", nil, "look for uses of Docker Content Trust in the pipelines and scripts below `PATH` too (repeatable)")
 }
 
 // check refuses what flags alone can tell.
 func (l *looking) check(host string) error {
 	if l.inside && host != "" {
 		return &failure{code: exitUsage, message: "--inside asks no engine, so --host names one for nothing", hint: "Leave one of them out."}
+	}
+	if l.inside && (l.imageHistory || len(l.ci) > 0) {
+		return &failure{code: exitUsage, message: "--inside looks at one container, so --image-history and --ci have nothing to look at", hint: "Leave one of them out."}
+	}
+	for i, name := range l.ci {
+		at, err := filepath.Abs(name)
+		if err == nil {
+			_, err = os.Stat(filepath.Join(l.root, at))
+		}
+		if err != nil || name == "" {
+			return &failure{code: exitUsage, message: fmt.Sprintf("--ci %s is not there", name), err: err}
+		}
+		l.ci[i] = at
 	}
 	if info, err := os.Stat(l.root); err != nil || !info.IsDir() {
 		return &failure{code: exitUsage, message: fmt.Sprintf("--root %s is not a folder", l.root), err: err}
@@ -227,7 +245,9 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
 	var warnings []string
 	meanwhile()
-	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root,
+	// What cannot be told of a container around is taken for none.
+	home, _ := workload.FindHome("/")
+	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root, Home: home, ImageHistory: l.imageHistory, CI: l.ci,
 		Progress: func(done, total int, what string) {
 			if done == 0 {
 				a.room(total)

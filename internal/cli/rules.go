@@ -185,7 +185,7 @@ func (a *app) page(r *rule.Rule) string {
 		fmt.Fprintf(&out, "    %-12s %s\n", "by --fix", p.Escape(line))
 	}
 	fmt.Fprintf(&out, "\n %s\n", p.Paint(term.Bold, "How it is judged"))
-	for _, e := range []struct{ name, text string }{{"when", r.When.Text}, {"each", r.Each.Text}} {
+	for _, e := range []struct{ name, text string }{{"files", strings.Join(r.Roles, ", ")}, {"when", r.When.Text}, {"each", r.Each.Text}} {
 		if e.text != "" {
 			fmt.Fprintf(&out, "    %-12s %s\n", e.name, p.Escape(e.text))
 		}

@@ -3,11 +3,13 @@
 //
 // In order of use: [Config] says what to look at and with which means, [Client]
 // is what it needs of an engine, and [Engine] makes [facts.Facts] of the engine,
-// its containers, images in use, networks, volumes and swarm.
+// its containers, images, networks, volumes and swarm.
 //
 // An engine answers one list, one inspect a container, one inspect a distinct
-// image, one a running exec session, and five calls more, or seven where it manages
-// a swarm, however many containers there are. Processes come from the host's /proc and links from the
+// image, one a running exec session, and six calls more, or eight where it manages
+// a swarm, however many containers there are. The history of images and their layers
+// come from its own store, where that is on this machine. Processes come from the
+// host's /proc and links from the
 // host's files, and both only where the engine provably runs on this machine.
 //
 // What cannot be seen is listed as unseen, with the reason. The package makes
@@ -47,7 +49,11 @@ type Client interface {
 	// ContainerList has all containers, whether they run or not.
 	ContainerList(context.Context) ([]json.RawMessage, error)
 	ContainerInspect(ctx context.Context, id string) (json.RawMessage, error)
+	// ImageList has all images but the intermediate ones of builds.
+	ImageList(context.Context) ([]json.RawMessage, error)
 	ImageInspect(ctx context.Context, id string) (json.RawMessage, error)
+	// ImageHistory has the steps of an image, the newest first.
+	ImageHistory(ctx context.Context, id string) ([]json.RawMessage, error)
 	ExecInspect(ctx context.Context, id string) (json.RawMessage, error)
 	NetworkList(context.Context) ([]json.RawMessage, error)
 	// VolumeList gives warnings when volumes may be missing from the list.
@@ -77,6 +83,15 @@ type Config struct {
 	// that of the pid namespace that the engine counts in. Empty: the
 	// machine's files and processes are not looked at.
 	Root string
+	// ImageHistory has the engine asked for the history of each image, one call more
+	// for each, instead of reading it from the engine's store.
+	ImageHistory bool
+	// CI are files and folders of this machine that are searched for uses of Content
+	// Trust by files of continuous integration; they are below Root.
+	CI []string
+	// Home is the container that this program runs in, if any. It is left out of the
+	// facts.
+	Home workload.Home
 	// Progress is told how many of total subjects, "images" or "containers",
 	// are done; it is not called from two goroutines at once. May be nil.
 	Progress func(done, total int, what string)
@@ -163,6 +178,8 @@ type collector struct {
 //     is looked at here too.
 //  5. As soon as every container was inspected, /proc is walked for the processes
 //     of all, so that they are of one moment.
+//  6. The images that no container runs are inspected behind all containers, and
+//     then the engine's store is read for what its answers about images lack.
 //
 // One pool runs all of it from 2 on. Calls are submitted in this order, so a
 // worker that waits with an answer waits only for what has begun before.
@@ -190,12 +207,16 @@ func (c *collector) collect(ctx context.Context) error {
 	surveying := calls.submit(len(once), func(ctx context.Context, i int) error { return once[i](ctx) })
 	var mounts *workload.MountTable
 	var started configured
-	reading := calls.submit(2, func(_ context.Context, i int) error {
-		if i == 0 {
-			mounts = c.mountsOf(peer.PID)
-		} else {
-			started = c.configuration(peer.PID)
-		}
+	var host hostSeen
+	var trust contentTrust
+	readings := []func(){
+		func() { mounts = c.mountsOf(peer.PID) },
+		func() { started = c.startedAs(peer.PID) },
+		func() { host = c.lookAtHost(peer) },
+		func() { trust = c.findContentTrust(peer.PID) },
+	}
+	reading := calls.submit(len(readings), func(_ context.Context, i int) error {
+		readings[i]()
 		return nil
 	})
 
@@ -227,8 +248,9 @@ func (c *collector) collect(ctx context.Context) error {
 		return err
 	}
 	c.configFacts(started)
-	c.files()
-	c.images()
+	c.hostFacts(host, started, peer, mounts)
+	c.trustFacts(trust)
+	c.files(started, peer)
 	c.swarmNode()
 	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
 		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
@@ -246,11 +268,31 @@ func (c *collector) collect(ctx context.Context) error {
 		return c.container(ctx, all, a)
 	})
 
+	known := allImages(images, said.images, said.noImages)
+	shown, show := c.progressLater(len(known.others), "images")
+	others := calls.submit(len(known.others), func(ctx context.Context, i int) error {
+		defer shown()
+		return c.image(ctx, known.others[i], known.found[known.others[i]])
+	})
+	storing := calls.submit(1, func(ctx context.Context, _ int) error {
+		if err := others.wait(); err != nil {
+			return err
+		}
+		return known.look(ctx, c)
+	})
+
 	if err := cmp.Or(inspecting.wait(), describing.wait(), looking.wait()); err != nil {
+		return err
+	}
+	show()
+	if err := storing.wait(); err != nil {
 		return err
 	}
 	c.finish(all)
 	c.addProcesses(seenThere)
+	c.images(known, listed)
+	c.inventory(known)
+	c.versions(c.components(said.version, host.enginePackage, host.noEnginePackage))
 	return nil
 }
 
@@ -280,4 +322,27 @@ func (c *collector) progress(total int, what string) func() {
 		done++
 		c.Progress(done, total, what)
 	}
+}
+
+// progressLater is progress that is not shown before show is called.
+func (c *collector) progressLater(total int, what string) (done, show func()) {
+	var mu sync.Mutex
+	early, tell := 0, func() {}
+	shown := false
+	done = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if early++; shown {
+			tell()
+		}
+	}
+	show = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		shown, tell = true, c.progress(total, what)
+		for range early {
+			tell()
+		}
+	}
+	return done, show
 }

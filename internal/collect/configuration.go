@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,29 @@ type configured struct {
 	file   string
 	data   []byte // what the file holds; nil is no file
 	reason string
+	// runsAs is who its process is, or noAccount is why that is not known.
+	runsAs    facts.Account
+	noAccount string
+}
+
+// startedAs is the configuration of the daemon of process pid, and who it runs as.
+func (c *collector) startedAs(pid int) configured {
+	if pid == 1 && c.Root != "" {
+		pid = c.daemonOfSystemd()
+	}
+	out := c.configuration(pid)
+	out.noAccount = "the engine's process is not on this machine, or hidden"
+	if c.Root == "" || pid <= 0 {
+		return out
+	}
+	content, err := readBounded(unix.AT_FDCWD, filepath.Join(c.proc(pid), "status"), nil)
+	if err != nil {
+		return out
+	}
+	if st, err := parseStatus(content); err == nil {
+		out.runsAs, out.noAccount = facts.Account{UID: st.uid, GID: st.gid}, ""
+	}
+	return out
 }
 
 // configuration reads how the daemon of the process pid, which listens on the
@@ -37,19 +61,13 @@ func (c *collector) configuration(pid int) configured {
 	if c.Root == "" || pid < 0 {
 		return configured{reason: "the engine's process is not on this machine, or hidden"}
 	}
-	if pid == 1 {
-		pid = c.daemonOfSystemd()
-	}
-	from := filepath.Join(c.Root, "/")
 	flags, rootlessFile, reason := c.commandLine(pid)
-	if reason == "" {
-		from = filepath.Join(c.proc(pid), "root")
-	}
-	root, err := openTree(from)
-	if err != nil {
+	root, done := c.filesOf(pid, reason == "")
+	defer done()
+	if root == nil {
 		return configured{reason: "the files of the engine may not be looked at by this user"}
 	}
-	defer root.close()
+	var err error
 	if reason != "" {
 		if flags, err = unitFlags(root); err != nil {
 			return configured{reason: err.Error()}
@@ -72,6 +90,25 @@ func (c *collector) configuration(pid int) configured {
 	}
 	out.config, out.data = dockerd.Merge(flags, file), data
 	return out
+}
+
+// filesOf opens the files that the engine's process sees, where that is known and may
+// be looked through; or else those of the host. Done ends their use.
+func (c *collector) filesOf(pid int, known bool) (root *tree, done func()) {
+	if known {
+		if root, err := openTree(filepath.Join(c.proc(pid), "root")); err == nil {
+			return root, root.close
+		}
+	}
+	if c.host != nil {
+		return c.host, func() {}
+	}
+	root, err := openTree(filepath.Join(c.Root, "/"))
+	if err != nil || known {
+		root.close()
+		return nil, func() {}
+	}
+	return root, root.close
 }
 
 // commandLine reads the flags of the daemon pid, and where it looks for its file if
@@ -104,19 +141,18 @@ func (c *collector) commandLine(pid int) (flags []dockerd.Setting, rootlessFile,
 // unitFolders are where systemd looks for units, the first first (systemd.unit(5)).
 var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// unitFlags reads the flags that systemd starts the daemon with; nil without a unit
-// that starts one.
-func unitFlags(root *tree) ([]dockerd.Setting, error) {
-	const unit = "docker.service"
+// unitFiles reads a unit and then its drop-ins by name, as systemd does; none where
+// there is no such unit.
+func (t *tree) unitFiles(unit string) ([]dockerd.UnitFile, error) {
 	var files []dockerd.UnitFile
 	dropIns := map[string]dockerd.UnitFile{}
 	for _, folder := range unitFolders {
 		if name := path.Join(folder, unit); len(files) == 0 {
-			if data, err := root.read(name); err == nil && data != nil {
+			if data, err := t.read(name); err == nil && data != nil {
 				files = append(files, dockerd.UnitFile{Name: name, Data: data})
 			}
 		}
-		names, err := root.list(path.Join(folder, unit+".d"))
+		names, err := t.list(path.Join(folder, unit+".d"))
 		if err != nil {
 			return nil, fmt.Errorf("the units of the daemon cannot be read: %w", err)
 		}
@@ -125,7 +161,7 @@ func unitFlags(root *tree) ([]dockerd.Setting, error) {
 				continue
 			}
 			own := path.Join(folder, unit+".d", name)
-			data, err := root.read(own)
+			data, err := t.read(own)
 			if err != nil {
 				return nil, fmt.Errorf("%s cannot be read: %w", own, err)
 			}
@@ -137,6 +173,16 @@ func unitFlags(root *tree) ([]dockerd.Setting, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(dropIns)) {
 		files = append(files, dropIns[name])
+	}
+	return files, nil
+}
+
+// unitFlags reads the flags that systemd starts the daemon with; nil without a unit
+// that starts one.
+func unitFlags(root *tree) ([]dockerd.Setting, error) {
+	files, err := root.unitFiles("docker.service")
+	if err != nil || files == nil {
+		return nil, err
 	}
 	u, err := dockerd.ParseUnits(files)
 	if err != nil {
@@ -229,27 +275,40 @@ func (t *tree) list(name string) ([]string, error) {
 	return names, err
 }
 
+// otherKind is a file of another kind than was looked for, for those who go on without
+// it.
+type otherKind string
+
+func (e otherKind) Error() string { return string(e) }
+
 // open opens what is of the kind there; nil is nothing.
 func (t *tree) open(name string, kind uint32, other string) (*os.File, error) {
-	resolved, at, err := t.follow(name, nil)
+	fd, refused := -1, error(nil)
+	_, at, err := t.follow(name, func(there int, at *unix.Stat_t) error {
+		if at.Mode&unix.S_IFMT != kind {
+			refused = otherKind(other)
+			return nil
+		}
+		// Of what is open by its path only; nothing can come in its place.
+		fd, refused = unix.Open("/proc/self/fd/"+strconv.Itoa(there), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		return nil
+	})
 	switch {
-	case err != nil || at == nil:
-		return nil, err
-	case at.Mode&unix.S_IFMT != kind:
-		return nil, errors.New(other)
-	}
-	// What was a link is none now; one that came since leads nowhere.
-	fd, err := unix.Openat2(t.root, "."+resolved, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
-	if err != nil {
-		return nil, err
+	case err != nil:
+		return nil, errors.Unwrap(err) // the caller names the file
+	case at == nil || refused != nil:
+		return nil, refused
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
 
 // configFacts makes facts of the configuration.
 func (c *collector) configFacts(read configured) {
+	if c.facts.Daemon.RunsAs = read.runsAs; read.noAccount != "" {
+		c.unseen("daemon.runs_as", read.noAccount)
+	}
 	out := &c.facts.Daemon.Config
-	*out = facts.DaemonConfig{File: read.file, Hosts: []string{}, LogOptions: map[string]string{}, StorageOptions: []string{},
+	*out = facts.DaemonConfig{File: read.file, Hosts: []string{}, BuilderEntitlements: []string{}, LogOptions: map[string]string{}, StorageOptions: []string{},
 		DefaultUlimits: map[string]string{}, Conflicts: []string{}, Unknown: []string{}, Origins: map[string]string{}}
 	if read.config == nil {
 		c.unseen("daemon.config", read.reason)
@@ -266,7 +325,12 @@ func (c *collector) configFacts(read configured) {
 	out.ICC, out.IPTables, out.UserlandProxy = from.Bool("icc"), from.Bool("iptables"), from.Bool("userland-proxy")
 	out.LogOptions, out.DefaultUlimits = withoutSecrets(from.Map("log-opts")), from.Map("default-ulimits")
 	out.SeccompProfile, out.UsernsRemap = from.Text("seccomp-profile"), from.Text("userns-remap")
-	out.MetricsAddress = from.Text("metrics-addr")
+	out.MetricsAddress, out.Debug = from.Text("metrics-addr"), from.Bool("debug")
+	if granted, err := dockerd.BuilderEntitlements(from.Text("builder")); err != nil {
+		c.unseen("daemon.config.builder_entitlements", err.Error())
+	} else {
+		out.BuilderEntitlements = granted
+	}
 	out.Conflicts, out.Unknown = append(out.Conflicts, from.Conflicts...), append(out.Unknown, from.Unknown...)
 	const unsaid = "daemon.no_new_privileges" // by engines before 24.0
 	if i := slices.IndexFunc(c.facts.Unseen, func(u workload.Unseen) bool { return u.Path == unsaid }); i >= 0 {

@@ -111,7 +111,7 @@ func TestConfiguration(t *testing.T) {
 					t.Errorf("told of %s, which holds %q, and %s", file, data, pidFile)
 				}
 			}
-			c.configFacts(c.configuration(pid))
+			c.configFacts(c.startedAs(pid))
 			reason := reasonFor(c.facts.Unseen, "daemon.config")
 			if (told == 1) != (test.want != nil) {
 				t.Errorf("told %d times of the file", told)

@@ -154,11 +154,40 @@ func (c *collector) container(ctx context.Context, all *containers, a inspected)
 	return nil
 }
 
+// ownContainer is the place of the container that this program runs in, or -1. Where
+// only the files of its network tell, no other container may use that network: any
+// of those that do could be it.
+func (c *collector) ownContainer(all *containers) int {
+	at := func(id string) int {
+		return slices.IndexFunc(all.listed, func(l listedContainer) bool { return id != "" && l.id == id })
+	}
+	if i := at(c.Home.ID); i >= 0 {
+		return i
+	}
+	own := at(c.Home.Network)
+	for i := range all.specs {
+		s := &all.specs[i]
+		if own < 0 || i == own || all.gone[i] {
+			continue
+		}
+		if other, joins := strings.CutPrefix(s.Namespaces.Network, "container:"); joins || !isSeen(s, "namespaces.network") || !isSeen(s, "namespaces") {
+			if !isID(other) || other == c.Home.Network {
+				return -1
+			}
+		}
+	}
+	return own
+}
+
 // finish takes over the containers that are there, and warns of those that are
 // gone.
 func (c *collector) finish(all *containers) {
-	there := 0
+	there, own := 0, c.ownContainer(all)
 	for i, l := range all.listed {
+		if i == own {
+			c.warn("the container %s (%s) is the one that plimsoll runs in, and is left out", l.name, shortID(l.id))
+			continue
+		}
 		if all.gone[i] {
 			c.warn("the container %s (%s) was removed meanwhile, and is left out", l.name, shortID(l.id))
 			continue

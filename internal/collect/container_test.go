@@ -55,6 +55,11 @@ func TestImages(t *testing.T) {
 }
 
 func TestReadImage(t *testing.T) {
+	readImage := func(raw []byte) (*workload.ImageConfig, error) {
+		var i foundImage
+		err := i.read(raw)
+		return i.config, err
+	}
 	got, err := readImage(altered(t, "image.json", func(a answer) {
 		a["RepoDigests"] = []string{"bb@sha256:" + idOf(3)}
 		a["Config"] = answer{"User": "app", "Env": []string{"A=b"}, "Entrypoint": "run", "Cmd": []string{"x"},

@@ -1,13 +1,412 @@
 package collect
 
 import (
-	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/accounts"
+	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/posixacl"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// files makes facts of the host's files.
-func (c *collector) files() {
+const (
+	// maxCertificates bounds how many files of registries are looked at, and
+	// maxRegistries in how many folders they are looked for.
+	maxCertificates = 64
+	maxRegistries   = 256
+)
+
+// files makes facts of the host's files that the engine depends on: where this engine
+// has them, by its configuration, and not where engines mostly do.
+func (c *collector) files(started configured, peer engine.Peer) {
 	c.facts.Files = []facts.File{}
-	c.unseen("files", cmp.Or(c.noHost, "the host's files were not looked at"))
+	if c.host == nil {
+		c.unseen("files", c.noHost)
+		return
+	}
+	f := &finder{tracer: tracer{tree: c.host, folders: map[string]*lookedAt{}}, started: started, rootless: c.facts.Daemon.Rootless, uid: uint32(started.runsAs.UID)}
+	f.readAccounts()
+	folder, units := "/etc/docker", unitFolders
+	if f.rootless && started.file != "" {
+		folder = path.Dir(started.file)
+		units = append([]string{path.Join(path.Dir(folder), "systemd/user")}, userUnitFolders...)
+	}
+	f.unit("docker.service", units)
+	f.unit("docker.socket", units)
+	f.unit("containerd.service", unitFolders)
+	f.any("docker-folder", folder)
+	f.certificates(path.Join(folder, "certs.d"))
+	f.tls()
+	f.sockets(peer)
+	f.configured("daemon.json", started.file)
+	f.any("default-docker", "/etc/default/docker")
+	f.any("sysconfig-docker", "/etc/sysconfig/docker")
+	f.containerd()
+	f.any("containerd-configuration", "/etc/containerd/config.toml")
+	f.programs()
+	f.any("client-configuration", "/root/.docker/config.json")
+	c.facts.Files = f.found
+}
+
+// userUnitFolders are where systemd looks for a user's units, behind the user's own
+// (systemd.unit(5)).
+var userUnitFolders = []string{"/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"}
+
+// finder looks at files, role by role.
+type finder struct {
+	tracer
+	started  configured
+	rootless bool
+	uid      uint32 // the user that the engine runs as
+	book     *accounts.Book
+	// noUsers and noGroups are why names are not known, by number or at all.
+	noUsers, noGroups string
+	elsewhere         []string
+	found             []facts.File
+}
+
+// readAccounts reads who there is, by the host's own files.
+func (f *finder) readAccounts() {
+	passwd, noPasswd := f.tree.read("/etc/passwd")
+	group, noGroup := f.tree.read("/etc/group")
+	f.book = accounts.Read(passwd, group)
+	if noPasswd != nil {
+		f.noUsers = "/etc/passwd cannot be read: " + noPasswd.Error()
+	}
+	if noGroup != nil {
+		f.noGroups = "/etc/group cannot be read: " + noGroup.Error()
+	}
+	if nsswitch, err := f.tree.read("/etc/nsswitch.conf"); err == nil {
+		f.elsewhere = accounts.Elsewhere(nsswitch)
+	}
+}
+
+// own is true for the users whose files the engine's are.
+func (f *finder) own(uid uint32) bool { return uid == 0 || f.rootless && uid == f.uid }
+
+// look looks at one file.
+func (f *finder) look(role, p string) facts.File {
+	out := absentFile(role, p)
+	t, err := f.trace(p)
+	if err != nil {
+		return unseenFile(role, p, reasonOf(err))
+	}
+	for _, l := range t.links {
+		out.Links = append(out.Links, facts.FileLink{Path: clean(l.path), UID: int64(l.uid), User: f.book.UserName(l.uid)})
+	}
+	if t.at == nil {
+		return out
+	}
+	out.Exists, out.Resolved, out.Kind = true, clean(t.resolved), kindOf(t.at.Mode)
+	out.UID, out.GID, out.Mode = int64(t.at.Uid), int64(t.at.Gid), fmt.Sprintf("%04o", t.at.Mode&0o7777)
+	out.User, out.Group = f.book.UserName(t.at.Uid), f.book.GroupName(t.at.Gid)
+	_, isUser := f.book.User(t.at.Uid)
+	_, isGroup := f.book.Group(t.at.Gid)
+	hideName := func(field, reason string, known bool) {
+		switch {
+		case reason != "":
+			hideIn(&out, field, reason)
+		case !known && len(f.elsewhere) > 0:
+			hideIn(&out, field, "the host asks "+strings.Join(f.elsewhere, ", ")+" for it")
+		}
+	}
+	hideName("user", f.noUsers, isUser)
+	hideName("group", f.noGroups, isGroup)
+	for _, e := range t.list {
+		switch e.Kind {
+		case posixacl.User:
+			out.ACL = append(out.ACL, "user:"+f.book.UserName(e.ID)+":"+permissions(e.Permissions))
+		case posixacl.Named:
+			out.ACL = append(out.ACL, "group:"+f.book.GroupName(e.ID)+":"+permissions(e.Permissions))
+		}
+	}
+	out.Readers, out.Writers = may(t.at, t.list, posixacl.Read, f.book), may(t.at, t.list, posixacl.Write, f.book)
+	if t.listErr != nil {
+		for _, field := range []string{"acl", "readers", "writers"} {
+			hideIn(&out, field, "the access list cannot be read")
+		}
+	}
+	f.lookAtFolders(&out, t)
+	return out
+}
+
+func (f *finder) lookAtFolders(out *facts.File, t *trace) {
+	for i := range t.folders {
+		at := &t.folders[i]
+		by := at.changers(f.own, f.book)
+		known := slices.ContainsFunc(out.Folders, func(f facts.FileFolder) bool { return f.Path == clean(at.path) })
+		if len(by) > 0 && !known {
+			out.Folders = append(out.Folders, facts.FileFolder{Path: clean(at.path), By: by})
+		}
+		if at.err != nil && t.hidden == nil {
+			t.hidden = errors.New("the access list of " + clean(at.path) + " cannot be read")
+		}
+	}
+	if t.hidden != nil {
+		hideIn(out, "folders"+workload.Open, reasonOf(t.hidden))
+	}
+}
+
+// clean makes a name of the host's harmless to JSON, which has no other bytes.
+func clean(p string) string { return strings.ToValidUTF8(p, "\uFFFD") }
+
+// reasonOf is an error without the path that it is about, which the fact has.
+func reasonOf(err error) string {
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner
+	}
+	if errors.Is(err, unix.EACCES) {
+		return "it may not be looked at by this user"
+	}
+	return err.Error()
+}
+
+func kindOf(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return "regular"
+	case unix.S_IFDIR:
+		return "directory"
+	case unix.S_IFSOCK:
+		return "socket"
+	case unix.S_IFIFO:
+		return "pipe"
+	}
+	return "device"
+}
+
+func permissions(p uint16) string {
+	out := []byte("---")
+	for i, bit := range []uint16{posixacl.Read, posixacl.Write, posixacl.Execute} {
+		if p&bit != 0 {
+			out[i] = "rwx"[i]
+		}
+	}
+	return string(out)
+}
+
+func hideIn(f *facts.File, field, reason string) {
+	f.Unseen = append(f.Unseen, workload.Unseen{Path: field, Reason: reason})
+}
+
+// absentFile is one that is not there; p is "" where nothing names one.
+func absentFile(role, p string) facts.File {
+	return facts.File{Role: role, Path: clean(p), ACL: []string{}, Readers: []string{}, Writers: []string{}, Links: []facts.FileLink{}, Folders: []facts.FileFolder{}}
+}
+
+// unseenFile is a file of which only the role, and where it should be, are known.
+func unseenFile(role, p, reason string) facts.File {
+	out := absentFile(role, p)
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[facts.File]()) {
+		if name := field.Tag.Get("json"); name != "-" && name != "role" && name != "path" {
+			hideIn(&out, name, reason)
+		}
+	}
+	return out
+}
+
+// add takes over what was found for a role: what is there, or cannot be seen, each
+// file once, or else the first of those that are not.
+func (f *finder) add(role string, list ...facts.File) {
+	before := len(f.found)
+	for _, one := range list {
+		if (one.Exists || len(one.Unseen) > 0) && !slices.ContainsFunc(f.found[before:], func(other facts.File) bool { return other.Exists && other.Resolved == one.Resolved }) {
+			f.found = append(f.found, one)
+		}
+	}
+	switch {
+	case len(f.found) > before:
+	case len(list) > 0:
+		f.found = append(f.found, list[0])
+	default:
+		f.found = append(f.found, absentFile(role, ""))
+	}
+}
+
+// any adds what is there of the paths, which each serve a role.
+func (f *finder) any(role string, paths ...string) {
+	var list []facts.File
+	for _, p := range paths {
+		list = append(list, f.look(role, p))
+	}
+	f.add(role, list...)
+}
+
+// configured adds the file that the configuration names.
+func (f *finder) configured(role, p string) {
+	switch {
+	case p != "":
+		f.any(role, p)
+	case f.started.config == nil:
+		f.add(role, unseenFile(role, "", "how the engine is configured is not known: "+f.started.reason))
+	default:
+		f.add(role)
+	}
+}
+
+// unit adds the unit that systemd has under a name, which is the first in its folders,
+// and the drop-ins beside it.
+func (f *finder) unit(name string, folders []string) {
+	var list []facts.File
+	var missing []string // mounts, for folders that are not in this container
+	note := func(one facts.File, err error) {
+		var not *notMounted
+		if !errors.As(err, &not) {
+			list = append(list, one)
+		} else if !slices.Contains(missing, not.option) {
+			missing = append(missing, not.option)
+		}
+	}
+	found, dropIns := false, map[string]bool{}
+	for _, folder := range folders {
+		if p := path.Join(folder, name); !found {
+			t, err := f.trace(p)
+			// A link to /dev/null says that there is to be no such unit.
+			masked := err == nil && t.resolved == "/dev/null"
+			if found = masked || err == nil && t.at != nil; found && !masked || err != nil {
+				note(f.look(name, p), err)
+			}
+		}
+		if found && folder == "/lib/systemd/system" {
+			break // of a host that has its units in /usr/lib, it is a link
+		}
+		names, err := f.tree.list(path.Join(folder, name+".d"))
+		if err != nil {
+			note(unseenFile(name, path.Join(folder, name+".d"), reasonOf(err)), err)
+		}
+		for _, own := range names {
+			if path.Ext(own) == ".conf" && !dropIns[own] && len(dropIns) < maxCertificates {
+				dropIns[own] = true
+				list = append(list, f.look(name, path.Join(folder, name+".d", own)))
+			}
+		}
+	}
+	if len(missing) > 0 {
+		list = append(list, unseenFile(name, path.Join(folders[0], name), "not all of systemd's folders are mounted into this container: add "+strings.Join(missing, " ")))
+	}
+	if len(list) == 0 {
+		list = append(list, absentFile(name, path.Join(folders[0], name)))
+	}
+	f.add(name, list...)
+}
+
+// certificates adds what the engine presents to registries, and what it knows them by.
+func (f *finder) certificates(folder string) {
+	const role = "registry-certificate"
+	var list []facts.File
+	keys := []facts.File{}
+	registries, err := f.tree.list(folder)
+	if err != nil {
+		list = append(list, unseenFile(role, folder, reasonOf(err)))
+	}
+	more := len(registries) > maxRegistries
+	for _, registry := range registries[:min(len(registries), maxRegistries)] {
+		names, err := f.tree.list(path.Join(folder, registry))
+		if err != nil {
+			var other otherKind
+			if !errors.As(err, &other) {
+				list = append(list, unseenFile(role, path.Join(folder, registry), reasonOf(err)))
+			}
+			continue
+		}
+		for _, name := range names {
+			p := path.Join(folder, registry, name)
+			ext := path.Ext(name)
+			switch {
+			case !slices.Contains([]string{".crt", ".cert", ".key"}, ext):
+			case len(list)+len(keys) >= maxCertificates:
+				more = true
+			case ext == ".key":
+				keys = append(keys, f.look("registry-key", p))
+			default:
+				list = append(list, f.look(role, p))
+			}
+		}
+	}
+	if more {
+		const reason = "there are too many to look at all"
+		list = append(list, unseenFile(role, folder, reason))
+		keys = append(keys, unseenFile("registry-key", folder, reason))
+	}
+	f.add(role, list...)
+	f.add("registry-key", keys...)
+}
+
+// tls adds the files of the engine's own listener.
+func (f *finder) tls() {
+	for _, one := range []struct{ role, option string }{{"tls-ca", "tlscacert"}, {"tls-certificate", "tlscert"}, {"tls-key", "tlskey"}} {
+		p := ""
+		if f.started.config != nil {
+			p = f.started.config.Text(one.option)
+		}
+		f.configured(one.role, p)
+	}
+}
+
+// sockets adds those that the engine listens on.
+func (f *finder) sockets(peer engine.Peer) {
+	const role = "docker-socket"
+	var list []facts.File
+	paths := []string{}
+	if path.IsAbs(peer.Path) {
+		paths = append(paths, peer.Path)
+	}
+	if f.started.config != nil {
+		hosts := f.started.config.List("hosts")
+		for _, host := range hosts {
+			if p, found := strings.CutPrefix(host, "unix://"); found && path.IsAbs(p) {
+				paths = append(paths, p)
+			}
+		}
+		if len(hosts) == 0 && !f.rootless || slices.ContainsFunc(hosts, func(h string) bool { return strings.HasPrefix(h, "fd://") }) {
+			paths = append(paths, "/run/docker.sock")
+		}
+	} else {
+		list = append(list, unseenFile(role, "", "how the engine is configured is not known: "+f.started.reason))
+	}
+	for _, p := range paths {
+		list = append(list, f.look(role, p))
+	}
+	f.add(role, list...)
+}
+
+// containerd adds the socket of the containerd that runs the engine's containers.
+func (f *finder) containerd() {
+	own, execRoot := "", "/run/docker"
+	if f.started.config != nil {
+		own, execRoot = f.started.config.Text("containerd"), f.started.config.Text("exec-root")
+	}
+	paths := []string{strings.TrimPrefix(own, "unix://")}
+	if own == "" {
+		paths = []string{"/run/containerd/containerd.sock", path.Join(execRoot, "containerd/containerd.sock")}
+	}
+	f.any("containerd-socket", paths...)
+}
+
+// programs adds what the engine is made of, by the folders that systemd looks in for
+// programs.
+func (f *finder) programs() {
+	const role = "program"
+	var list []facts.File
+	for _, name := range []string{"dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy", "docker-init"} {
+		for _, folder := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/usr/libexec/docker"} {
+			one := f.look(role, path.Join(folder, name))
+			if one.Exists {
+				list = append(list, one)
+				break
+			}
+		}
+	}
+	if len(list) == 0 {
+		list = append(list, f.look(role, "/usr/bin/dockerd"))
+	}
+	f.add(role, list...)
 }

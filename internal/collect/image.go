@@ -9,16 +9,31 @@ import (
 	"slices"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// foundImage is the answer about one image.
+// foundImage is what is found out about one image.
 type foundImage struct {
 	// config is nil when the image could not be read; reason says why.
 	config *workload.ImageConfig
 	reason string
 	gone   bool
+	// bare is true where the answer has no configuration, size is nil where it has no
+	// size, and layers are its layers' digests, the lowest first, nil where it has
+	// none to say.
+	bare   bool
+	size   *int64
+	layers []string
+	// top is the last of its layers.
+	top *layer
+	// steps are its history, where that was asked for or read, and setuid its files;
+	// otherwise noHistory and noSetuid are why not.
+	steps     []rawStep
+	noHistory string
+	setuid    []facts.SetuidFile
+	noSetuid  string
 }
 
 // imagesOf has each image that a listed container runs, by its id and once, and
@@ -33,7 +48,7 @@ func imagesOf(listed []listedContainer) (map[string]*foundImage, []string) {
 	return images, slices.Sorted(maps.Keys(images))
 }
 
-// image inspects one image.
+// image inspects one image, and asks for its history where that is wanted.
 func (c *collector) image(ctx context.Context, id string, found *foundImage) error {
 	raw, err := c.Client.ImageInspect(ctx, id)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -43,22 +58,35 @@ func (c *collector) image(ctx context.Context, id string, found *foundImage) err
 	if found.reason, err = refusal(err); err != nil || found.reason != "" {
 		return err
 	}
-	if found.config, err = readImage(raw); err != nil {
-		found.reason = reasonUnreadable
+	if err = found.read(raw); err != nil {
+		found.config, found.reason = nil, reasonUnreadable
 	}
-	return nil
+	if !c.ImageHistory {
+		return nil
+	}
+	list, err := c.Client.ImageHistory(ctx, id)
+	if errors.Is(err, engine.ErrNotFound) {
+		found.noHistory = "the image was removed meanwhile"
+		return nil
+	}
+	if found.noHistory, err = refusal(err); err == nil && found.noHistory == "" {
+		found.steps, found.noHistory = readHistory(list, len(found.layers))
+	}
+	return err
 }
 
-// readImage reads the answer of GET /images/{id}/json. Config is null for an
-// image that nothing can be run from.
-func readImage(raw json.RawMessage) (*workload.ImageConfig, error) {
+// read reads the answer of GET /images/{id}/json. Config is null for an image that
+// nothing can be run from.
+func (i *foundImage) read(raw json.RawMessage) error {
 	var body struct {
 		ID          string         `json:"Id" strict:"required"`
 		RepoTags    []string       `strict:"required"`
 		RepoDigests []string       `strict:"required"`
 		Missing     strict.Missing `json:"-"`
 		Created     string
-		Config      struct {
+		Size        *int64
+		RootFS      struct{ Layers []string }
+		Config      *struct {
 			User         string
 			Env          []string
 			Labels       map[string]string
@@ -71,20 +99,23 @@ func readImage(raw json.RawMessage) (*workload.ImageConfig, error) {
 		}
 	}
 	if err := decode("an image", raw, &body); err != nil {
-		return nil, err
+		return err
 	}
 	if len(body.Missing) > 0 {
-		return nil, fmt.Errorf("%s is missing", body.Missing[0])
+		return fmt.Errorf("%s is missing", body.Missing[0])
+	}
+	i.size, i.layers, i.bare = body.Size, body.RootFS.Layers, body.Config == nil
+	i.config = &workload.ImageConfig{ID: body.ID, Tags: body.RepoTags, Digests: body.RepoDigests, Created: body.Created}
+	if i.bare {
+		return nil
 	}
 	cfg := body.Config
 	check := cfg.Healthcheck
-	return &workload.ImageConfig{
-		ID: body.ID, Tags: body.RepoTags, Digests: body.RepoDigests, Created: body.Created,
-		User: cfg.User, Env: cfg.Env, Labels: cfg.Labels, Entrypoint: cfg.Entrypoint, Cmd: cfg.Cmd,
-		ExposedPorts: slices.Sorted(maps.Keys(cfg.ExposedPorts)), Volumes: slices.Sorted(maps.Keys(cfg.Volumes)),
-		HasHealth:  check != nil && len(check.Test) > 0 && check.Test[0] != "NONE",
-		StopSignal: cfg.StopSignal,
-	}, nil
+	i.config.User, i.config.Env, i.config.Labels, i.config.Entrypoint, i.config.Cmd = cfg.User, cfg.Env, cfg.Labels, cfg.Entrypoint, cfg.Cmd
+	i.config.ExposedPorts, i.config.Volumes = slices.Sorted(maps.Keys(cfg.ExposedPorts)), slices.Sorted(maps.Keys(cfg.Volumes))
+	i.config.HasHealth = check != nil && len(check.Test) > 0 && check.Test[0] != "NONE"
+	i.config.StopSignal = cfg.StopSignal
+	return nil
 }
 
 // imageFacts says why facts of the image are unseen.

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -159,6 +160,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(recorded(f.t, path[1:]+".json"))
 	case "/containers/json":
 		w.Write(f.list())
+	case "/images/json":
+		w.Write(f.images())
 	default:
 		f.subject(w, path)
 	}
@@ -181,6 +184,19 @@ func (f *fake) list() []byte {
 			image = recordedImage
 		}
 		entries[i] = answer{"Id": c.id, "Names": []string{"/" + c.name}, "ImageID": image}
+	}
+	return encode(f.t, entries)
+}
+
+// images lists those that containers run, as the recorded one is.
+func (f *fake) images() []byte {
+	ids := map[string]bool{}
+	for _, c := range f.containers {
+		ids[cmp.Or(c.image, recordedImage)] = true
+	}
+	entries := []answer{}
+	for id := range ids {
+		entries = append(entries, answer{"Id": id, "RepoTags": []string{"bb:1"}, "RepoDigests": []string{}})
 	}
 	return encode(f.t, entries)
 }

@@ -46,11 +46,11 @@ func slowly(t *testing.T, f *fake, asked int, paths ...string) (inspected *atomi
 // any container: the fake answers none of it until it was asked for all of it.
 func TestWhatNeedsNoOtherAnswerIsAskedAtOnce(t *testing.T) {
 	var asked sync.WaitGroup
-	asked.Add(5)
+	asked.Add(6)
 	f := &fake{containers: many(3)}
 	f.before = func(_ http.ResponseWriter, path string) bool {
 		switch path {
-		case "/containers/json", "/version", "/info", "/networks", "/volumes":
+		case "/containers/json", "/version", "/info", "/networks", "/volumes", "/images/json":
 			asked.Done()
 			asked.Wait()
 		}
@@ -60,10 +60,10 @@ func TestWhatNeedsNoOtherAnswerIsAskedAtOnce(t *testing.T) {
 		t.Errorf("got %d containers", len(got.Containers))
 	}
 	seen := f.requests()
-	first := slices.Sorted(slices.Values(seen[1:6]))
-	want := []string{"/containers/json", "/info", "/networks", "/version", "/volumes"}
+	first := slices.Sorted(slices.Values(seen[1:7]))
+	want := []string{"/containers/json", "/images/json", "/info", "/networks", "/version", "/volumes"}
 	if seen[0] != "/_ping" || !slices.Equal(first, want) {
-		t.Errorf("asked first for %q, want a ping and then %q", seen[:6], want)
+		t.Errorf("asked first for %q, want a ping and then %q", seen[:7], want)
 	}
 }
 
@@ -128,8 +128,8 @@ func TestContainersAreAskedBeforeAllElseIsKnown(t *testing.T) {
 	}
 	image := "/images/sha256:" + idOf(2) + "/json"
 	for name, slow := range map[string][]string{
-		"info": {"/info"}, "version": {"/version"}, "networks": {"/networks"}, "volumes": {"/volumes"}, "an image": {image},
-		"all of them": {"/info", "/version", "/networks", "/volumes", image},
+		"info": {"/info"}, "version": {"/version"}, "networks": {"/networks"}, "volumes": {"/volumes"}, "images": {"/images/json"}, "an image": {image},
+		"all of them": {"/info", "/version", "/networks", "/volumes", "/images/json", image},
 	} {
 		f := crowd()
 		slowly(t, f, n, slow...)
@@ -141,8 +141,8 @@ func TestContainersAreAskedBeforeAllElseIsKnown(t *testing.T) {
 			t.Errorf("%s: facts (-want +got):\n%s", name, diff)
 		}
 		seen := f.requests()
-		if len(seen) != 6+3+n+1 {
-			t.Errorf("%s: %d requests, want %d", name, len(seen), 6+3+n+1)
+		if len(seen) != 7+3+n+1 {
+			t.Errorf("%s: %d requests, want %d", name, len(seen), 7+3+n+1)
 		}
 		if last := seen[len(seen)-1]; last != "/exec/e1/json" {
 			t.Errorf("%s: asked last for %s, want the exec session", name, last)
@@ -194,7 +194,7 @@ func TestOneCallAtATime(t *testing.T) {
 	if f.most != 1 {
 		t.Errorf("%d requests at once", f.most)
 	}
-	var want = []string{"/_ping", "/containers/json", "/version", "/info", "/networks", "/volumes", "/images/" + recordedImage + "/json"}
+	var want = []string{"/_ping", "/containers/json", "/version", "/info", "/networks", "/volumes", "/images/json", "/images/" + recordedImage + "/json"}
 	for i := range 5 {
 		want = append(want, "/containers/"+idOf(i+1)+"/json")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,13 +29,16 @@ type tree struct {
 	// known is a file that is to be recognized under any path, and path its own.
 	known *unix.Stat_t
 	path  string
+	// sight is set where the tree is not the engine's own, and then says which of
+	// the engine's files are in it, and where.
+	sight *sight
 }
 
-// openTree opens the folder at path as a tree of its own.
-func openTree(path string) (*tree, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// openTree opens a folder as a tree of its own.
+func openTree(at string) (*tree, error) {
+	fd, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: at, Err: err}
 	}
 	return &tree{root: fd}, nil
 }
@@ -175,8 +179,8 @@ func (t *tree) exists(p string) bool {
 // follow is where the path leads, and what is there; nil when nothing is. What is
 // there is also shown to look, which may be nil.
 func (t *tree) follow(p string, look func(fd int, at *unix.Stat_t) error) (resolved string, at *unix.Stat_t, err error) {
-	w := walk{rest: steps(p), fds: []int{t.root}}
-	defer func() { w.up(0) }()
+	w := t.walk(p)
+	defer w.end()
 	for links := 0; len(w.rest) > 0; {
 		link, err := w.step()
 		if err != nil {
@@ -199,7 +203,9 @@ func (t *tree) follow(p string, look func(fd int, at *unix.Stat_t) error) (resol
 	}
 	at = &unix.Stat_t{}
 	fd := w.fds[len(w.done)]
-	if err = unix.Fstat(fd, at); err == nil && look != nil {
+	if fd == outOfSight {
+		err = t.sight.missing(resolved)
+	} else if err = unix.Fstat(fd, at); err == nil && look != nil {
 		err = look(fd, at)
 	}
 	if err != nil {
@@ -215,15 +221,37 @@ func steps(p string) []string {
 // walk is a path in the middle of being resolved. fds has the root and then
 // one folder or file for each element of done, as far as they exist.
 type walk struct {
+	tree       *tree
 	rest, done []string
 	fds        []int
 }
+
+func (t *tree) walk(p string) *walk {
+	w := &walk{tree: t, rest: steps(p), fds: []int{t.root}}
+	if t.sight != nil {
+		w.fds[0] = t.sight.openRoot(t.root)
+	}
+	return w
+}
+
+// end closes all that the walk holds open.
+func (w *walk) end() {
+	w.up(0)
+	if w.fds[0] != w.tree.root && w.fds[0] != outOfSight {
+		unix.Close(w.fds[0])
+	}
+}
+
+// here is the path of what was reached.
+func (w *walk) here() string { return "/" + strings.Join(w.done, "/") }
 
 // up goes back to the first depth elements of what is done.
 func (w *walk) up(depth int) {
 	w.done = w.done[:depth]
 	for len(w.fds) > depth+1 {
-		unix.Close(w.fds[len(w.fds)-1])
+		if fd := w.fds[len(w.fds)-1]; fd != outOfSight {
+			unix.Close(fd)
+		}
 		w.fds = w.fds[:len(w.fds)-1]
 	}
 }
@@ -244,7 +272,7 @@ func (w *walk) step() (link string, err error) {
 	if len(w.fds) > maxDepth {
 		return "", unix.ENAMETOOLONG
 	}
-	fd, err := unix.Openat(w.fds[len(w.fds)-1], name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := w.open(name)
 	if errors.Is(err, unix.ENOENT) {
 		w.done = append(w.done, name)
 		return "", nil
@@ -252,16 +280,26 @@ func (w *walk) step() (link string, err error) {
 	if err != nil {
 		return "", err
 	}
-	var st unix.Stat_t
-	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
-		link, err = readLink(fd)
-	}
-	if err != nil || link != "" {
-		unix.Close(fd)
-		return link, err
+	if fd != outOfSight {
+		var st unix.Stat_t
+		if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			link, err = readLink(fd)
+		}
+		if err != nil || link != "" {
+			unix.Close(fd)
+			return link, err
+		}
 	}
 	w.done, w.fds = append(w.done, name), append(w.fds, fd)
 	return "", nil
+}
+
+// open opens the next element, which acts on nothing.
+func (w *walk) open(name string) (int, error) {
+	if s := w.tree.sight; s != nil {
+		return s.open(w.tree.root, path.Join(w.here(), name))
+	}
+	return unix.Openat(w.fds[len(w.fds)-1], name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 }
 
 // readLink reads the link that fd is. No link of Linux is empty or longer than

@@ -12,8 +12,10 @@ import (
 type survey struct {
 	version, info                 json.RawMessage
 	networks, volumes             []json.RawMessage
+	images                        []json.RawMessage
 	warnings                      []string // of volumes
 	noInfo, noNetworks, noVolumes string   // why one of them is missing
+	noImages                      string
 	swarm                         roster
 }
 
@@ -40,6 +42,11 @@ func (s *survey) calls(client Client) []func(context.Context) error {
 		func(ctx context.Context) (err error) {
 			s.volumes, s.warnings, err = client.VolumeList(ctx)
 			s.noVolumes, err = refusal(err)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			s.images, err = client.ImageList(ctx)
+			s.noImages, err = refusal(err)
 			return err
 		},
 	}

@@ -69,7 +69,7 @@ func TestSwarmOfARecordedManager(t *testing.T) {
 		t.Errorf("encrypted networks (-want +got):\n%s", diff)
 	}
 	asked := f.requests()
-	if slices.Contains(asked, "/swarm") || len(asked) > 8 {
+	if slices.Contains(asked, "/swarm") || len(asked) > 9 {
 		t.Errorf("asked for %q", asked)
 	}
 	data, err := facts.Encode(got)

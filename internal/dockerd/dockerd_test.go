@@ -220,3 +220,21 @@ func FuzzParseCommandLine(f *testing.F) {
 		}
 	})
 }
+
+func TestBuilderEntitlements(t *testing.T) {
+	for object, want := range map[string]string{
+		"":                          "network.host",
+		`{"gc": {"enabled": true}}`: "network.host",
+		`{"entitlements": {"security-insecure": true}}`:                                "network.host security.insecure",
+		`{"entitlements": {"network-host": false, "security-insecure": true}, "x": 1}`: "security.insecure",
+		`{"entitlements": {"network-host": false}}`:                                    "",
+	} {
+		got, err := BuilderEntitlements(object)
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, %v", object, got, err)
+		}
+	}
+	if _, err := BuilderEntitlements(`{"entitlements": 1}`); err == nil {
+		t.Error("a number is taken")
+	}
+}

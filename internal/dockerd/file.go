@@ -97,3 +97,28 @@ func ulimit(v *strict.Value) string {
 	}
 	return part("Soft") + ":" + part("Hard")
 }
+
+// BuilderEntitlements reads the option builder, an object in JSON or nothing: what
+// builds are granted that ask for it, by BuildKit's names, sorted. The host's
+// network is, unless that is switched off (moby's daemon/config/builder.go).
+func BuilderEntitlements(object string) ([]string, error) {
+	var builder struct {
+		Entitlements struct {
+			NetworkHost      *bool `json:"network-host"`
+			SecurityInsecure bool  `json:"security-insecure"`
+		} `json:"entitlements"`
+	}
+	if object != "" {
+		if _, err := strict.Decode("builder", []byte(object), &builder); err != nil {
+			return nil, err
+		}
+	}
+	granted := []string{}
+	if on := builder.Entitlements.NetworkHost; on == nil || *on {
+		granted = append(granted, "network.host")
+	}
+	if builder.Entitlements.SecurityInsecure {
+		granted = append(granted, "security.insecure")
+	}
+	return granted, nil
+}

@@ -37,6 +37,15 @@ func (c *Client) ImageInspect(ctx context.Context, id string) (json.RawMessage, 
 	return c.subject(ctx, "/images/", id, "/json")
 }
 
+// ImageHistory is how an image was built, the newest step first. An image that is
+// gone is ErrNotFound.
+func (c *Client) ImageHistory(ctx context.Context, id string) ([]json.RawMessage, error) {
+	if err := checkName("/images/", id); err != nil {
+		return nil, err
+	}
+	return c.many(ctx, request{path: "/images/" + id + "/history", named: true})
+}
+
 // ExecInspect is all that the engine says of one process that was started in a
 // container by docker exec. One that has ended long ago is ErrNotFound.
 func (c *Client) ExecInspect(ctx context.Context, id string) (json.RawMessage, error) {
@@ -127,10 +136,18 @@ func (c *Client) many(ctx context.Context, r request) ([]json.RawMessage, error)
 
 // subject inspects what id names. Only the name of an image may have slashes.
 func (c *Client) subject(ctx context.Context, before, id, after string) (json.RawMessage, error) {
-	for part := range strings.SplitSeq(id, "/") {
-		if part == "" || part == "." || part == ".." || before != "/images/" && part != id {
-			return nil, fmt.Errorf("inspecting %s%s: %q cannot be a name or an id there", before, printable(id, 80), printable(id, 80))
-		}
+	if err := checkName(before, id); err != nil {
+		return nil, err
 	}
 	return c.one(ctx, request{path: before + id + after, named: true})
+}
+
+// checkName refuses what would name something else in a path.
+func checkName(before, id string) error {
+	for part := range strings.SplitSeq(id, "/") {
+		if part == "" || part == "." || part == ".." || before != "/images/" && part != id {
+			return fmt.Errorf("inspecting %s%s: %q cannot be a name or an id there", before, printable(id, 80), printable(id, 80))
+		}
+	}
+	return nil
 }

@@ -51,8 +51,10 @@ type Daemon struct {
 	// the daemon's userns-remap.
 	UsernsRemap bool `json:"userns_remap"`
 	// Rootless is true when the engine itself does not run as root.
-	Rootless        bool `json:"rootless"`
-	NoNewPrivileges bool `json:"no_new_privileges"`
+	Rootless bool `json:"rootless"`
+	// RunsAs is who the engine's process is on the host.
+	RunsAs          Account `json:"runs_as"`
+	NoNewPrivileges bool    `json:"no_new_privileges"`
 	// PrivateCgroupns is true when containers get a cgroup namespace by default.
 	PrivateCgroupns bool   `json:"private_cgroupns"`
 	LiveRestore     bool   `json:"live_restore"`
@@ -80,6 +82,14 @@ type Daemon struct {
 	Experimental         bool     `json:"experimental"`
 	// Config is how the daemon was started. It is seen where its process is.
 	Config DaemonConfig `json:"config"`
+	// Inventory is how much the engine holds.
+	Inventory Inventory `json:"inventory"`
+}
+
+// Account is a user and a group, by their numbers.
+type Account struct {
+	UID int64 `json:"uid"`
+	GID int64 `json:"gid"`
 }
 
 // DaemonConfig is the configuration as the daemon made it of its command line and
@@ -98,13 +108,18 @@ type DaemonConfig struct {
 	// Group may use the unix socket.
 	Group string `json:"group"`
 	// ICC is true when containers of the default bridge reach one another.
-	ICC            bool              `json:"icc"`
-	IPTables       bool              `json:"iptables"`
-	UserlandProxy  bool              `json:"userland_proxy"`
-	LogLevel       string            `json:"log_level"`
-	LogOptions     map[string]string `json:"log_opts"`
-	CgroupParent   string            `json:"cgroup_parent"`
-	StorageOptions []string          `json:"storage_opts"`
+	ICC           bool   `json:"icc"`
+	IPTables      bool   `json:"iptables"`
+	UserlandProxy bool   `json:"userland_proxy"`
+	LogLevel      string `json:"log_level"`
+	// Debug logs at the level debug, whatever LogLevel says.
+	Debug bool `json:"debug"`
+	// BuilderEntitlements are what builds get that ask for it: network.host,
+	// security.insecure.
+	BuilderEntitlements []string          `json:"builder_entitlements"`
+	LogOptions          map[string]string `json:"log_opts"`
+	CgroupParent        string            `json:"cgroup_parent"`
+	StorageOptions      []string          `json:"storage_opts"`
 	// DefaultUlimits are soft:hard by name.
 	DefaultUlimits map[string]string `json:"default_ulimits"`
 	SeccompProfile string            `json:"seccomp_profile"`

@@ -33,7 +33,7 @@ func (f *Facts) Listed() []Subjects {
 	return []Subjects{
 		{"file", "files", len(f.Files), func(i int) Subject {
 			x := &f.Files[i]
-			return Subject{Name: x.Name(), Value: x, Unseen: &x.Unseen}
+			return Subject{ID: x.Role, Name: x.Name(), Value: x, Unseen: &x.Unseen}
 		}},
 		{"image", "images", len(f.Images), func(i int) Subject {
 			x := &f.Images[i]

@@ -59,7 +59,11 @@ func (p *page) unknown(g group) {
 			if state == "" {
 				state = first.Rule
 			}
-			state = "it can't be told whether " + lowerFirst(state)
+			it := "it can't be told whether "
+			if first.Subject.Kind == "file" {
+				it += "it " // the state begins with a verb
+			}
+			state = it + lowerFirst(state)
 			if len(one.places) > 1 {
 				p.entry(term.Unknown, term.Plain, upperFirst(state), p.id(first))
 			} else if first.Subject.Kind == "file" {

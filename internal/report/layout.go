@@ -26,7 +26,7 @@ type page struct {
 	worst    []int
 	// worstByName is the same by name, for what knows no more.
 	worstByName map[string]int
-	// failures are folded by rule.
+	// failures are folded by what they say.
 	failures []group
 }
 
@@ -53,7 +53,7 @@ func newPage(out *term.Printer, r finding.Report, o Options) *page {
 	for s, n := range p.subjects.numbers {
 		p.worstByName[s.Name] = min(p.worst[n], p.worstNamed(s.Name))
 	}
-	p.failures = p.fold(failures, byRule)
+	p.failures = p.fold(failures, byTitle)
 	return p
 }
 

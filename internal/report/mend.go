@@ -150,9 +150,29 @@ func (p *page) remedies(g group) bool {
 		if n == 1 {
 			n = len(g.findings)
 		}
-		p.command("for all " + number(n) + ": " + p.o.FixHint + " " + g.findings[0].Rule)
+		p.command("for all " + number(n) + ": " + p.o.FixHint + " " + pattern(g.rules()))
 	}
 	return true
+}
+
+// pattern is a rule's name, or what the names of several have in common.
+func pattern(rules []string) string {
+	first, last := rules[0], rules[len(rules)-1] // they are sorted
+	if first == last {
+		return first
+	}
+	begin := 0
+	for begin < min(len(first), len(last)) && first[begin] == last[begin] {
+		begin++
+	}
+	end := len(first) - begin
+	for _, r := range rules[1:] {
+		end = min(end, len(r)-begin)
+		for !strings.HasSuffix(r, first[len(first)-end:]) {
+			end--
+		}
+	}
+	return "'" + first[:begin] + "*" + first[len(first)-end:] + "'"
 }
 
 // remedy picks the form of a finding's remedy that the reader can use: the one

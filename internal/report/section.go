@@ -178,6 +178,15 @@ func (p *page) head(name, counts string) {
 
 func byRule(f *finding.Finding) string { return f.Rule }
 
+// byTitle puts together what different rules say of different things in the same
+// words: what is to be done about them is the same.
+func byTitle(f *finding.Finding) string {
+	if f.Title == "" {
+		return f.Rule
+	}
+	return f.Section + "\x00" + f.Title
+}
+
 // section writes the entries of a section.
 func (p *page) section(s *section) {
 	for _, g := range p.failures {

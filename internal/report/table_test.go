@@ -165,7 +165,7 @@ func TestMendFirst(t *testing.T) {
 	for _, n := range []int{3, 4} {
 		var few []finding.Finding
 		for i := range n {
-			few = append(few, rule{fmt.Sprintf("r%d", i), "x", "Containers", "container", finding.Low, "", ""}.finding(finding.Fail, "web"))
+			few = append(few, rule{fmt.Sprintf("r%d", i), fmt.Sprintf("x%d", i), "Containers", "container", finding.Low, "", ""}.finding(finding.Fail, "web"))
 		}
 		got := table(t, pipe(), report(80, few...), Options{})
 		if has := strings.Contains(got, "Mend first"); has != (n == 4) {

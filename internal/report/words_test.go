@@ -1,6 +1,7 @@
 package report
 
 import (
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,25 @@ func TestBenchmarkName(t *testing.T) {
 	for in, want := range map[string]string{"cis-1.8": "CIS 1.8", "cis-1.13": "CIS 1.13", "own": "OWN"} {
 		if got := benchmarkName(in); got != want {
 			t.Errorf("%s: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestPattern: what the names of rules have in common finds each of them.
+func TestPattern(t *testing.T) {
+	for want, rules := range map[string][]string{
+		"memory-unlimited":  {"memory-unlimited"},
+		"'audit-*-missing'": {"audit-a-missing", "audit-b-c-missing"},
+		"'a*'":              {"a", "ab"},
+		"'*'":               {"x", "y"},
+	} {
+		if got := pattern(rules); got != want {
+			t.Errorf("%q: %s, want %s", rules, got, want)
+		}
+		for _, r := range rules {
+			if ok, err := path.Match(strings.Trim(want, "'"), r); !ok || err != nil {
+				t.Errorf("%s does not find %s", want, r)
+			}
 		}
 	}
 }

@@ -27,7 +27,9 @@ type parts struct {
 	element  *expression
 	pass     *expression
 	evidence []*expression
-	params   []named
+	// evidenceLater compiles the evidence of a packed rule; nil for any other.
+	evidenceLater func() []*expression
+	params        []named
 	// list is the fact that each is, as a chain of names; nil when it is made.
 	list []string
 	// about is what all findings of the rule share, and plain what those do that
@@ -78,6 +80,7 @@ func (r *Rule) compile() error {
 		for _, e := range r.code.all() {
 			r.code.paths = append(r.code.paths, e.program.Paths()...)
 		}
+		r.code.paths = append(r.code.paths, r.evidenceReads...)
 		r.code.reads, r.code.readsAll = r.code.factsRead()
 	})
 	return r.code.err
@@ -130,6 +133,20 @@ func (c *code) compile(r *Rule) (err error) {
 	if c.pass, err = r.expression(in, "pass", r.Pass, cel.BoolType); err != nil {
 		return err
 	}
+	if r.doc == nil { // it compiled when it was packed, and mostly nothing fails
+		c.evidenceLater = sync.OnceValue(func() []*expression {
+			var later parts
+			if err := later.compileEvidence(r, in); err != nil {
+				panic("rule: " + err.Error())
+			}
+			return later.evidence
+		})
+		return nil
+	}
+	return c.compileEvidence(r, in)
+}
+
+func (c *parts) compileEvidence(r *Rule, in environment) error {
 	for _, b := range r.Evidence {
 		e, err := r.expression(in, "evidence."+b.Name, b.Expression, nil)
 		if err != nil {

@@ -13,10 +13,14 @@ import (
 // explain adds evidence, message and remedy to what fails or needs a person.
 func (r *Rule) explain(s *scope, f *finding.Finding) {
 	d := &finding.Detail{Message: f.Message}
-	if len(r.code.evidence) > 0 {
-		d.Evidence = make(map[string]any, len(r.code.evidence))
+	evidence := r.code.evidence
+	if r.code.evidenceLater != nil {
+		evidence = r.code.evidenceLater()
 	}
-	for _, e := range r.code.evidence {
+	if len(evidence) > 0 {
+		d.Evidence = make(map[string]any, len(evidence))
+	}
+	for _, e := range evidence {
 		if v := e.eval(s); v.Kind() != cel.Unknown && v.Kind() != cel.Error {
 			d.Evidence[e.name] = v.Native()
 			if s.budget != nil && !s.budget.Spend(lengthOf(d.Evidence[e.name])) {

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -23,7 +24,10 @@ type Rule struct {
 	// Name is the rule's name for ever, and its file's: words and hyphens.
 	Name string `yaml:"rule"`
 	// Subject is what it looks at: container, daemon or host.
-	Subject  string           `yaml:"subject"`
+	Subject string `yaml:"subject"`
+	// Roles are, of a rule about files, what the files that it looks at are for;
+	// none is any.
+	Roles    []string         `yaml:"roles"`
 	Severity finding.Severity `yaml:"severity"`
 	// Title is the state that fails, without its subject and without a full
 	// stop: "memory is unlimited".
@@ -59,8 +63,10 @@ type Rule struct {
 	File string `yaml:"-"`
 	Ours bool   `yaml:"-"`
 
-	doc  *strict.Document // nil for one that was packed
-	code code
+	doc *strict.Document // nil for one that was packed
+	// evidenceReads are the facts that the evidence of a packed rule reads.
+	evidenceReads [][]string
+	code          code
 }
 
 // Test is one input with the verdict that it must get. Exactly one of Run,
@@ -82,6 +88,8 @@ type Test struct {
 	Image  yaml.Node `yaml:"image"`
 	// Unseen are paths that shall not have been observed.
 	Unseen []string `yaml:"unseen"`
+	// Now is the time of observation; absent, it is the beginning of 2026.
+	Now time.Time `yaml:"now"`
 	// Want is the status; of several elements the gravest counts.
 	Want finding.Status `yaml:"want"`
 	// Message and Reason, when given, must be equal to the finding's.
@@ -229,6 +237,10 @@ func (r *Rule) check() error {
 		return r.fail("rule", fmt.Sprintf("%.100q is not a rule's name", r.Name), "use small letters, digits and hyphens")
 	case !slices.Contains(Subjects, r.Subject):
 		return r.fail("subject", fmt.Sprintf("%.100q is not a subject", r.Subject), "use one of "+strings.Join(Subjects, ", "))
+	case r.Subject != "file" && len(r.Roles) > 0:
+		return r.fail("roles", "only files have roles, and the subject is "+r.Subject, "leave it out")
+	case slices.Contains(r.Roles, ""):
+		return r.fail("roles", "a role has no name", "see the roles of files in  plimsoll facts")
 	case !slices.Contains(finding.Severities, r.Severity):
 		return r.fail("severity", fmt.Sprintf("%.100q is not a severity", r.Severity), "use critical, high, medium, low or info")
 	case strings.TrimSpace(r.Title) == "" || strings.HasSuffix(r.Title, "."):

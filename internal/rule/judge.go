@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -40,31 +41,43 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	}
 	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
-	gives := func(i int) int {
-		r := rules[i]
-		switch {
-		case r.code.each != nil:
-			return -1
-		case rest[r.Subject] != nil:
-			return len(subjects[r.Subject]) + 1
+	roles := rolesOf(subjects["file"])
+	concerned := func(r *Rule) ([]view, []finding.Missing) {
+		if len(r.Roles) == 0 {
+			return subjects[r.Subject], rest[r.Subject]
 		}
-		return len(subjects[r.Subject])
+		views := roles.views(r.Roles)
+		if len(views) == 0 && rest["file"] == nil {
+			return nil, []finding.Missing{{Path: "files", Reason: "none was looked at that is a " + strings.Join(r.Roles, ", or a ")}}
+		}
+		return views, rest["file"]
+	}
+	gives := func(i int) int {
+		views, more := concerned(rules[i])
+		switch {
+		case rules[i].code.each != nil:
+			return -1
+		case more != nil:
+			return len(views) + 1
+		}
+		return len(views)
 	}
 	judge := func(found []finding.Finding, i int) []finding.Finding {
 		r := rules[i]
+		views, more := concerned(r)
 		if gives(i) < 0 {
-			found = slices.Grow(found, len(subjects[r.Subject])+1) // or more
+			found = slices.Grow(found, len(views)+1) // or more
 		}
 		if m != nil && m.reads[i] != nil {
-			found = m.judge(found, i, r, subjects["container"])
+			found = m.judge(found, i, r, views)
 		} else {
-			for k := range subjects[r.Subject] {
-				found = r.judge(found, &subjects[r.Subject][k])
+			for k := range views {
+				found = r.judge(found, &views[k])
 			}
 		}
-		if missing := rest[r.Subject]; missing != nil {
+		if more != nil {
 			found = append(found, r.finding(&finding.Subject{Kind: r.Subject, Name: finding.NotListed}))
-			unknown(&found[len(found)-1], missing)
+			unknown(&found[len(found)-1], more)
 		}
 		return found
 	}
@@ -201,6 +214,12 @@ func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
 // subject.
 func (r *Rule) judgeIn(s *scope, found []finding.Finding) []finding.Finding {
 	whole := &found[len(found)-1]
+	if len(r.Roles) > 0 {
+		if hidden := roleHidden(s.view); hidden != nil {
+			unknown(whole, hidden)
+			return found
+		}
+	}
 	if r.code.when != nil {
 		switch applies := r.code.when.truth(s); {
 		case s.without(whole, applies):

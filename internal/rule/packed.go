@@ -26,11 +26,18 @@ func Pack(ours fs.FS) ([]rules.Rule, error) {
 }
 
 func (r *Rule) packed() rules.Rule {
-	p := rules.Rule{File: r.File, Name: r.Name, Subject: r.Subject, Severity: r.Severity, Title: r.Title, Why: r.Why,
+	p := rules.Rule{File: r.File, Name: r.Name, Subject: r.Subject, Roles: r.Roles, Severity: r.Severity, Title: r.Title, Why: r.Why,
 		Let: packBindings(r.Let), When: r.When.Text, Each: r.Each.Text, Element: r.Element.Text, Pass: r.Pass.Text, Manual: r.Manual,
 		Evidence: packBindings(r.Evidence), Message: r.Message, Remedy: r.Remedy}
 	if fix := r.Fix.given(); fix != nil {
 		p.Fix = *fix
+	}
+	for _, e := range r.code.evidence {
+		for _, chain := range e.program.Paths() {
+			if !slices.ContainsFunc(p.EvidenceReads, func(other []string) bool { return slices.Equal(other, chain) }) {
+				p.EvidenceReads = append(p.EvidenceReads, chain)
+			}
+		}
 	}
 	for _, param := range r.Params {
 		value := param.Value
@@ -60,9 +67,9 @@ func packBindings(list Bindings) []rules.Binding {
 // unpack is the rule to be judged by.
 func unpack(p *rules.Rule) *Rule {
 	text := func(t string) Expression { return Expression{Text: t} }
-	r := &Rule{Schema: Schema, Name: p.Name, Subject: p.Subject, Severity: p.Severity, Title: p.Title, Why: p.Why,
+	r := &Rule{Schema: Schema, Name: p.Name, Subject: p.Subject, Roles: p.Roles, Severity: p.Severity, Title: p.Title, Why: p.Why,
 		Let: unpackBindings(p.Let), When: text(p.When), Each: text(p.Each), Element: text(p.Element), Pass: text(p.Pass), Manual: p.Manual,
-		Evidence: unpackBindings(p.Evidence), Message: p.Message, Remedy: p.Remedy, Fix: fixOf(p.Fix), File: p.File, Ours: true}
+		Evidence: unpackBindings(p.Evidence), Message: p.Message, Remedy: p.Remedy, Fix: fixOf(p.Fix), File: p.File, Ours: true, evidenceReads: p.EvidenceReads}
 	for _, param := range p.Params {
 		value := param.Value
 		if pairs, ok := value.([]rules.Pair); ok {

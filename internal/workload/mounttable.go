@@ -56,6 +56,51 @@ func (t *MountTable) Also(p string) []string {
 	return slices.DeleteFunc(sortedUnique(also), func(other string) bool { return within(other, p) })
 }
 
+// Mounted is what is mounted at a path.
+type Mounted struct {
+	At, Source, FileSystem string
+	// Device is its number, major:minor.
+	Device string
+}
+
+// Holds is the mount that the file at p is in, p being absolute and without links.
+func (t *MountTable) Holds(p string) (Mounted, bool) {
+	e := t.covering(p)
+	if e == nil {
+		return Mounted{}, false
+	}
+	return Mounted{At: e.target, Source: e.source, FileSystem: e.fstype, Device: e.device}, true
+}
+
+// Find is where the file is seen here that another mount namespace has at p, p being
+// absolute and without links there; it need not exist. It is false where no mount
+// shows that part of its file system here.
+func (t *MountTable) Find(there *MountTable, p string) (string, bool) {
+	in := there.covering(p)
+	if in == nil {
+		return "", false
+	}
+	part, found := path.Join(in.root, strings.TrimPrefix(p, in.target)), ""
+	for _, e := range t.byDevice[in.device] {
+		if !within(part, e.root) {
+			continue
+		}
+		own := path.Join(e.target, strings.TrimPrefix(part, e.root))
+		if t.covering(own) == e && (found == "" || own == p || found != p && own < found) {
+			found = own
+		}
+	}
+	return found, found != ""
+}
+
+// Type is the type of the file system that is seen at p, "" where nothing is mounted.
+func (t *MountTable) Type(p string) string {
+	if e := t.covering(p); e != nil {
+		return e.fstype
+	}
+	return ""
+}
+
 // covering is the mount that the file at p is in.
 func (t *MountTable) covering(p string) *mountEntry {
 	for dir := p; ; dir = path.Dir(dir) {

@@ -58,7 +58,7 @@ func isEngineDir(dir string) bool { return engineDir.MatchString(dir) }
 
 // fixedSettings are the settings of daemon.json that the lab rests on.
 var fixedSettings = []string{
-	"hosts", "data-root", "exec-root", "pidfile", "containerd", "deprecated-key-path", "exec-opts", "config-file",
+	"data-root", "exec-root", "pidfile", "containerd", "deprecated-key-path", "exec-opts", "config-file",
 }
 
 // write fills the engine's folder with all that the keeper needs.
@@ -70,7 +70,6 @@ func (c Config) write(dir string) error {
 		}
 	}
 	settings := map[string]any{
-		"hosts":      []string{"unix://" + filepath.Join(dir, "docker.sock"), "unix:///run/docker.sock"},
 		"data-root":  filepath.Join(in, "data"),
 		"exec-root":  "/run/docker",
 		"pidfile":    "/run/docker.pid",
@@ -82,6 +81,15 @@ func (c Config) write(dir string) error {
 		"exec-opts": []string{"native.cgroupdriver=cgroupfs"},
 	}
 	maps.Copy(settings, c.Settings)
+	hosts := []any{"unix://" + filepath.Join(dir, "docker.sock"), "unix:///run/docker.sock"}
+	switch more := c.Settings["hosts"].(type) {
+	case nil:
+	case []any:
+		hosts = append(hosts, more...)
+	default:
+		return fmt.Errorf("the setting \"hosts\" is a %T: give a list", more)
+	}
+	settings["hosts"] = hosts
 	if err := writeState(dir, "daemon.json", settings); err != nil {
 		return err
 	}

@@ -78,8 +78,8 @@ type Config struct {
 	Program string
 	// Settings are daemon.json's, by its own names ("icc": false), over the
 	// lab's. "userns-remap" may name nobody:nogroup; the range for it is
-	// then there in the engine's /etc/subuid and /etc/subgid. The engine's
-	// folders, sockets and cgroup driver cannot be changed.
+	// then there in the engine's /etc/subuid and /etc/subgid. "hosts" are beside the
+	// lab's own sockets. The engine's folders and cgroup driver cannot be changed.
 	Settings map[string]any
 
 	base string // instead of Base, for the lab's own tests

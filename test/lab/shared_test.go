@@ -105,7 +105,7 @@ func TestPrivate(t *testing.T) {
 		t.Errorf("its folder is left: %v", err)
 	}
 	var bad recorder
-	if e := Private(&bad, map[string]any{"hosts": []string{}}); e != nil || !strings.Contains(bad.failed, "hosts") {
+	if e := Private(&bad, map[string]any{"data-root": "/x"}); e != nil || !strings.Contains(bad.failed, "data-root") {
 		t.Errorf("got %v, %+v; want a failure that names the setting", e, bad)
 	}
 }

@@ -187,6 +187,9 @@ func (o outcome) differs(t *rule.Test) string {
 // testFacts makes the facts that a test describes.
 func testFacts(r *rule.Rule, t *rule.Test) (*facts.Facts, error) {
 	f := &facts.Facts{Schema: facts.Schema, Collected: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Host: ordinaryHost(), Daemon: ordinaryDaemon(), Swarm: ordinarySwarm()}
+	if !t.Now.IsZero() {
+		f.Collected = t.Now.UTC()
+	}
 	var around workload.Surroundings
 	for _, part := range []struct {
 		name string

@@ -1,0 +1,5 @@
+# plimsoll alone, for hosts where it shall not be installed. Make it with `make image`.
+FROM scratch
+COPY bin/plimsoll /plimsoll
+ENTRYPOINT ["/plimsoll"]
+CMD ["audit"]
