@@ -165,7 +165,11 @@ func TestFilesThereAndBack(t *testing.T) {
 	if err := os.Symlink("real.json", daemon); err != nil {
 		t.Fatal(err)
 	}
-	all := []string{wide, strange, odd, link, file, daemon}
+	half := write(t, filepath.Join(dir, "half"), "d", 0o644)
+	if err := os.Chown(half, 12345, 12346); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{wide, strange, odd, link, file, daemon, half}
 	states := func() []like {
 		var l []like
 		for _, name := range all {
@@ -177,44 +181,47 @@ func TestFilesThereAndBack(t *testing.T) {
 	r := Script(Config{Facts: around(t, daemon), Tool: "plimsoll", DaemonFile: &DaemonFile{Path: daemon, Data: []byte("{\n\t\"debug\": true\n}")}, Findings: []finding.Finding{
 		failing("wide", "file", wide, &finding.Fix{Mode: "0644"}),
 		failing("strange", "file", strange, &finding.Fix{Owner: "root:root"}),
+		failing("half", "file", half, &finding.Fix{Owner: ":root"}),
+		failing("half", "file", half, &finding.Fix{Owner: "root"}),
 		failing("linked", "file", link, &finding.Fix{Mode: "0644"}),
 		failing("icc", "daemon", "host", &finding.Fix{Daemon: []finding.Setting{{Name: "icc", Value: "false"}}}),
 	}})
-	if r.Steps != 4 || r.Mended != 4 || r.Left != 0 {
+	if r.Steps != 6 || r.Mended != 6 || r.Left != 0 {
 		t.Errorf("%d steps, %d mended, %d left", r.Steps, r.Mended, r.Left)
 	}
 	store := filepath.Join(dir, "store")
 	out := mustRun(t, r.Text, store, "--dry-run")
-	if strings.Count(out, "Would do") != 4 || cmp.Diff(before, states()) != "" {
+	if strings.Count(out, "Would do") != 6 || cmp.Diff(before, states()) != "" {
 		t.Errorf("a dry run says and does:\n%s%s", out, cmp.Diff(before, states()))
 	}
 	if _, err := os.Stat(store); err == nil {
 		t.Error("a dry run makes a folder")
 	}
-	if out = mustRun(t, r.Text, store); strings.Count(out, "Done") != 4 {
+	if out = mustRun(t, r.Text, store); strings.Count(out, "Done") != 6 {
 		t.Errorf("it says:\n%s", out)
 	}
 	want := states()
 	after := append([]like{}, before...)
 	after[0].Mode, after[1].UID, after[1].GID, after[2].Mode = 0o644, 0, 0, 0o440
+	after[6].UID, after[6].GID = 0, 0
 	after[0].ACL = strings.Replace(before[0].ACL, "10000600", "10000400", 1) // the mask is the group's mode
 	after[4].Text = "{\n\t\"debug\": true,\n\t\"icc\": false\n}"
 	if diff := cmp.Diff(after, want); diff != "" {
 		t.Errorf("after it (-want +got):\n%s", diff)
 	}
-	if out = mustRun(t, r.Text, store); strings.Count(out, "Is so already") != 4 || cmp.Diff(want, states()) != "" {
+	if out = mustRun(t, r.Text, store); strings.Count(out, "Is so already") != 6 || cmp.Diff(want, states()) != "" {
 		t.Errorf("the second time it says:\n%s%s", out, cmp.Diff(want, states()))
 	}
-	if out = mustRun(t, r.Text, store, "undo", "--dry-run"); strings.Count(out, "Would take back") != 4 || cmp.Diff(want, states()) != "" {
+	if out = mustRun(t, r.Text, store, "undo", "--dry-run"); strings.Count(out, "Would take back") != 6 || cmp.Diff(want, states()) != "" {
 		t.Errorf("it would take back:\n%s%s", out, cmp.Diff(want, states()))
 	}
-	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Taken back") != 4 {
+	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Taken back") != 6 {
 		t.Errorf("undo says:\n%s", out)
 	}
 	if diff := cmp.Diff(before, states()); diff != "" {
 		t.Errorf("after undo (-want +got):\n%s", diff)
 	}
-	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Was not done") != 4 || cmp.Diff(before, states()) != "" {
+	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Was not done") != 6 || cmp.Diff(before, states()) != "" {
 		t.Errorf("undone twice it says:\n%s", out)
 	}
 	// And once more from the beginning.
@@ -382,8 +389,9 @@ func TestAuditThereAndBack(t *testing.T) {
 	for _, rule := range []string{docker, etc, docker, "-w /a b -p rwxa -k docker", "-w /a\nb -p rwxa -k docker"} {
 		found = append(found, failing("audit", "host", "host", &finding.Fix{Audit: rule}))
 	}
-	r := Script(Config{Facts: around(t, ""), Findings: found})
-	if r.Steps != 1 || r.Mended != 3 || !strings.Contains(r.Text, "# audit: no audit rule can have the path host") {
+	other := write(t, filepath.Join(dir, "other"), "", 0o666)
+	r := Script(Config{Facts: around(t, ""), Findings: append(found, failing("r", "file", other, &finding.Fix{Mode: "0644"}))})
+	if r.Steps != 2 || r.Mended != 4 || !strings.Contains(r.Text, "# audit: no audit rule can have the path host") {
 		t.Errorf("%d steps, %d mended:\n%s", r.Steps, r.Mended, r.Text)
 	}
 	file := filepath.Join(dir, "rules.d/90-plimsoll.rules")
@@ -405,12 +413,12 @@ func TestAuditThereAndBack(t *testing.T) {
 	}
 	without := strings.TrimPrefix(tools(t), "PATH=")
 	sh("no auditctl is there", without)
-	if lookAt(t, file).Text != "" {
-		t.Error("rules were written for nobody")
+	if lookAt(t, file).Text != "" || lookAt(t, other).Mode != 0o644 {
+		t.Error("rules were written for nobody, or what else there is was not done")
 	}
 	with := filepath.Join(dir, "bin") + ":" + without
 	write(t, file, etc+"\n-w /x -p w\n", 0o640)
-	sh("1. Done", with)
+	sh("2. Done", with)
 	if at := lookAt(t, file); at.Text != etc+"\n-w /x -p w\n"+docker+"\n" || at.Mode != 0o640 {
 		t.Errorf("the rules are %+v", at)
 	}
