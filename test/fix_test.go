@@ -17,7 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/fix"
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
@@ -246,4 +248,30 @@ func TestFix(t *testing.T) {
 	if steps := strings.Count(string(only), "\ndo_"); steps != 2 {
 		t.Errorf("of one rule it has %d steps:\n%s", steps, only)
 	}
+}
+
+// fixHostTree runs the script for the files of a tree, and gives the rules that it
+// mends. Their evidence has the path without links, so that none leads out of the tree.
+func fixHostTree(t *testing.T, root string, found []finding.Finding) []string {
+	t.Helper()
+	var some []finding.Finding
+	var names []string
+	for _, f := range found {
+		path, is := f.Evidence["path"].(string)
+		if f.Status != finding.Fail || f.Fix == nil || f.Fix.Mode == "" && f.Fix.Owner == "" || !is {
+			continue
+		}
+		f.Subject = &finding.Subject{Kind: f.Subject.Kind, Name: filepath.Join(root, path)}
+		some, names = append(some, f), append(names, f.Rule)
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	script := fix.Script(fix.Config{Facts: &facts.Facts{}, Findings: some})
+	cmd := exec.Command("sh", "-s", "--", "--store", t.TempDir())
+	cmd.Stdin = strings.NewReader(script.Text)
+	if out, err := cmd.CombinedOutput(); err != nil || script.Mended != len(some) {
+		t.Errorf("%d of %v mended: %v: %s", script.Mended, names, err, out)
+	}
+	return names
 }
