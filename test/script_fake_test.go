@@ -44,6 +44,11 @@ var fakes = map[string]func(*fake){
 			f.names = append(f.names, fmt.Sprintf("job-%05d", n))
 		}
 	},
+	// It has ten thousand images, of which one is run: most were built on one of a
+	// hundred, and each has a history.
+	"hoarding": func(f *fake) { f.before = hoard(f) },
+	// Its images are not what images are.
+	"false-images": func(f *fake) { f.before = falseImages(f) },
 	// Its containers have names that nobody should print as they are.
 	"hostile": func(f *fake) {
 		f.names = []string{"a\x1b[2Jb", "line\nbreak", "right\u202etfel", "<b>bold</b>", "=1+1"}
@@ -245,6 +250,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		body := bytes.Replace(f.inspect, []byte(`"ID"`), []byte(`"`+idOf(n)+`"`), 1)
 		w.Write(bytes.Replace(body, []byte(`"NAME"`), quoted("/"+f.names[n]), 1))
+	case path == "/images/json":
+		fmt.Fprintf(w, `[{"Id":%q,"RepoTags":["bb:1"],"RepoDigests":[]}]`, f.imageID())
+	case strings.HasPrefix(path, "/images/") && strings.HasSuffix(path, "/history"):
+		io.WriteString(w, `[{"Created":1700000000,"CreatedBy":"","Comment":"Imported from -","Size":1982270}]`)
 	case strings.HasPrefix(path, "/images/"):
 		w.Write(f.answers["/image"])
 	case f.answers[path] != nil:
@@ -257,20 +266,26 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // list is the summary of all containers.
 func (f *fake) list(w io.Writer) {
-	var image struct{ Id string }
-	if err := json.Unmarshal(f.answers["/image"], &image); err != nil {
-		panic(err)
-	}
+	id := f.imageID()
 	var body bytes.Buffer
 	for n, name := range f.names {
 		separator := ","
 		if n == 0 {
 			separator = "["
 		}
-		fmt.Fprintf(&body, `%s{"Id":%q,"Names":[%s],"ImageID":%q}`, separator, idOf(n), quoted("/"+name), image.Id)
+		fmt.Fprintf(&body, `%s{"Id":%q,"Names":[%s],"ImageID":%q}`, separator, idOf(n), quoted("/"+name), id)
 	}
 	body.WriteString("]")
 	w.Write(body.Bytes())
+}
+
+// imageID is that of the recorded image, which all containers run.
+func (f *fake) imageID() string {
+	var image struct{ Id string }
+	if err := json.Unmarshal(f.answers["/image"], &image); err != nil {
+		panic(err)
+	}
+	return image.Id
 }
 
 // quoted is a name in JSON; bytes that are not UTF-8 stay as they are.

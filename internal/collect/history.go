@@ -64,17 +64,16 @@ func mayMakeLayer(createdBy string) bool {
 
 // stepFacts makes facts of an image's history, with its packages.
 func (i *foundImage) stepFacts(out *facts.Image, reader *stepReader) {
-	out.History, out.Packages = []facts.ImageStep{}, []string{}
 	hide := func(path, reason string) {
 		out.Unseen = append(out.Unseen, workload.Unseen{Path: path, Reason: reason})
 	}
 	if i.noHistory != "" {
-		hide("history", i.noHistory)
-		hide("packages", i.noHistory)
+		for _, path := range []string{"history", "packages", "layer_steps", "layer_bytes"} {
+			hide(path, i.noHistory)
+		}
 		return
 	}
 	open := ""
-	layers, unsure := 0, false // unsure once a step may have made a layer
 	var names []string
 	for n, raw := range i.steps {
 		if n == maxSteps {
@@ -90,40 +89,23 @@ func (i *foundImage) stepFacts(out *facts.Image, reader *stepReader) {
 		s.Number = int64(n + 1)
 		comment, _ := shorten(raw.Comment, maxCommentBytes)
 		s.Comment, _, _ = redacted(comment)
-		at := fmt.Sprintf("history[%d].", n)
-		if !raw.EmptyLayer {
-			layers++
-			s.Layer = int64(layers)
-		}
-		if unsure = unsure || raw.maybeEmpty; unsure {
-			s.Layer = 0
-			hide(at+"layer", reasonSilent)
-		}
-		if s.SizeBytes = max(0, raw.size); raw.size < 0 {
-			hide(at+"size_bytes", "the engine's store does not say it")
-		}
-		if t, err := time.Parse(time.RFC3339Nano, raw.Created); err == nil {
-			s.Created = t.UTC()
-		} else {
-			hide(at+"created", "the image does not say it")
-		}
 		if parsed.cut || parsed.endless {
-			reason := "it is too long"
+			open = "a step of it is too long"
 			if parsed.endless {
-				reason = "where its build arguments end cannot be told"
+				open = "where the build arguments of a step end cannot be told"
 			}
 			s.Command = ""
 			for _, path := range []string{"command", "variables" + workload.Open, "secrets" + workload.Open} {
-				hide(at+path, reason)
+				hide(fmt.Sprintf("history[%d].%s", n, path), open)
 			}
-			open = reason
 		}
 		names = append(names, parsed.packages...)
 		out.History = append(out.History, s)
 	}
+	whole := i.layerFacts(out, hide)
 	if len(out.History) < len(i.steps) {
 		hide("history"+workload.Open, open)
-	} else if !unsure && layers != len(i.layers) {
+	} else if !whole {
 		open = "its history does not have all of its layers"
 		hide("history"+workload.Open, open)
 	}
@@ -134,4 +116,29 @@ func (i *foundImage) stepFacts(out *facts.Image, reader *stepReader) {
 	if open != "" {
 		hide("packages"+workload.Open, open)
 	}
+}
+
+// layerFacts says which steps made the layers, and how large these are. It is false
+// where the steps are known not to have made all layers.
+func (i *foundImage) layerFacts(out *facts.Image, hide func(path, reason string)) bool {
+	sized, doubt := true, false
+	for n, raw := range i.steps {
+		doubt = doubt || raw.maybeEmpty
+		if raw.EmptyLayer {
+			continue
+		}
+		out.LayerSteps = append(out.LayerSteps, int64(n+1))
+		out.LayerBytes = append(out.LayerBytes, max(0, raw.size))
+		sized = sized && raw.size >= 0
+	}
+	whole := doubt || len(out.LayerSteps) == len(i.layers)
+	if doubt || !whole {
+		out.LayerSteps, out.LayerBytes, sized = []int64{}, []int64{}, false
+		hide("layer_steps", "which steps made layers cannot be told")
+	}
+	if !sized {
+		out.LayerBytes = []int64{}
+		hide("layer_bytes", "the sizes of its layers are not known")
+	}
+	return whole
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -41,11 +42,16 @@ type foundImage struct {
 func imagesOf(listed []listedContainer) (map[string]*foundImage, []string) {
 	images := map[string]*foundImage{}
 	for _, l := range listed {
-		if l.image != "" {
+		if isImageID(l.image) {
 			images[l.image] = &foundImage{}
 		}
 	}
 	return images, slices.Sorted(maps.Keys(images))
+}
+
+// isImageID is false for what would be something else in an address.
+func isImageID(id string) bool {
+	return id != "" && id != "." && id != ".." && !strings.Contains(id, "/")
 }
 
 // image inspects one image, and asks for its history where that is wanted.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func allImages(running map[string]*foundImage, list []json.RawMessage, reason st
 	all := &imagery{found: maps.Clone(running), listed: map[string]listedImage{}, rest: reason}
 	for _, raw := range list {
 		var one listedImage
-		if err := decode("the engine's list of images", raw, &one); err != nil || one.ID == "" {
+		if err := decode("the engine's list of images", raw, &one); err != nil || !isImageID(one.ID) {
 			all.rest = reasonUnreadable
 			continue
 		}
@@ -111,7 +110,7 @@ func (c *collector) images(all *imagery, listed []listedContainer) {
 	position := map[string]int{}
 	for _, id := range slices.Sorted(maps.Keys(all.found)) {
 		i := all.found[id]
-		if i.config == nil && !i.gone {
+		if i.config == nil && !i.gone && all.blind == "" {
 			all.blind = "an image could not be looked at"
 		}
 		if i.gone {
@@ -145,13 +144,14 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 	out.Tags, out.Digests = named(listed.RepoTags), named(listed.RepoDigests)
 	out.Environment, out.Labels, out.ExposedPorts, out.Volumes = []string{}, map[string]string{}, []string{}, []string{}
 	out.History, out.Packages, out.Setuid = []facts.ImageStep{}, []string{}, []facts.SetuidFile{}
+	out.LayerSteps, out.LayerBytes = []int64{}, []int64{}
 	const fromConfig = "user healthcheck environment labels exposed_ports volumes"
 	if i.config == nil {
 		if listed.ID == "" {
 			hide(i.reason, "tags", "digests", "dangling")
 		}
 		out.Dangling = len(out.Tags) == 0
-		hide(i.reason, append(strings.Fields(fromConfig), "created", "size_bytes", "base", "layers", "history", "packages", "setuid")...)
+		hide(i.reason, append(strings.Fields(fromConfig), "created", "size_bytes", "base", "layers", "layer_steps", "layer_bytes", "history", "packages", "setuid")...)
 		return
 	}
 	out.Tags, out.Digests = named(i.config.Tags), named(i.config.Digests)
@@ -179,9 +179,7 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 			out.Environment = append(out.Environment, name)
 		}
 		out.Environment = unique(out.Environment)
-		if i.config.Labels != nil {
-			out.Labels = i.config.Labels
-		}
+		out.Labels = withoutSecretsIn(i.config.Labels)
 		out.ExposedPorts, out.Volumes = append(out.ExposedPorts, i.config.ExposedPorts...), append(out.Volumes, i.config.Volumes...)
 	}
 	i.stepFacts(out, reader)
@@ -226,7 +224,7 @@ func (c *collector) bases(all *imagery, position map[string]int) {
 		for l := i.top; l != nil && base == nil; l = l.below {
 			for _, candidate := range l.images {
 				other := of[candidate]
-				if other == nil || candidate == i || !isBuiltOn(own, other, l == i.top) {
+				if other == nil || candidate == i || !isBuiltOn(i, candidate, l == i.top) {
 					continue
 				}
 				if base == nil || len(other.History) > len(base.History) || len(other.History) == len(base.History) && other.Name() < base.Name() {
@@ -240,9 +238,7 @@ func (c *collector) bases(all *imagery, position map[string]int) {
 		base.Derived++
 		own.Base.ID = base.ID
 		own.Base.Name = cmp.Or(own.Base.Name, base.Name())
-		for n := range min(len(base.History), len(own.History)) {
-			own.History[n].Inherited = true
-		}
+		own.Base.Steps = int64(min(len(base.History), len(own.History)))
 	}
 	for at := range images {
 		own := &images[at]
@@ -255,27 +251,18 @@ func (c *collector) bases(all *imagery, position map[string]int) {
 		hide("derived", all.blind)
 		if own.Base.ID == "" && all.found[own.ID].config != nil {
 			hide("base.id", all.blind)
-			for n := range own.History {
-				hide(fmt.Sprintf("history[%d].inherited", n), all.blind)
-			}
 		}
 	}
 }
 
 // isBuiltOn is true when the steps of an image begin with those of the other, which
 // has the same layers, or less. Where neither history is known, the layers count.
-func isBuiltOn(own, other *facts.Image, sameLayers bool) bool {
-	if len(own.History) == 0 || len(other.History) == 0 {
+func isBuiltOn(own, other *foundImage, sameLayers bool) bool {
+	if len(own.steps) == 0 || len(other.steps) == 0 {
 		return !sameLayers
 	}
-	if len(other.History) >= len(own.History) {
-		return false
+	same := func(a, b rawStep) bool {
+		return a.CreatedBy == b.CreatedBy && a.Created == b.Created && a.Comment == b.Comment && a.size == b.size
 	}
-	for n := range other.History {
-		a, b := &own.History[n], &other.History[n]
-		if a.CreatedBy != b.CreatedBy || !a.Created.Equal(b.Created) {
-			return false
-		}
-	}
-	return true
+	return len(other.steps) < len(own.steps) && slices.EqualFunc(own.steps[:len(other.steps)], other.steps, same)
 }

@@ -298,6 +298,7 @@ func TestRealRequestsThroughAProxy(t *testing.T) {
 	e := lab.Private(t, nil)
 	image(t, e, "collect:one")
 	image(t, e, "collect:two")
+	image(t, e, "collect:unused")
 	const n = 6
 	for i := range n {
 		docker(t, e, "run", "-d", "--name", fmt.Sprintf("count-%02d", i), "-v", "/var/run:/host", []string{"collect:one", "collect:two"}[i%2])
@@ -310,7 +311,7 @@ func TestRealRequestsThroughAProxy(t *testing.T) {
 		switch {
 		case strings.Contains(p, "size") || strings.Contains(p, "/top"):
 			t.Errorf("a costly request: %s", p)
-		case strings.HasSuffix(p, "/containers/json?all=1"):
+		case strings.HasSuffix(p, "/containers/json?all=1"), strings.HasSuffix(p, "/images/json"):
 			kinds["list"]++
 		case strings.Contains(p, "/containers/"):
 			kinds["container"]++
@@ -322,7 +323,7 @@ func TestRealRequestsThroughAProxy(t *testing.T) {
 			kinds["other"]++
 		}
 	}
-	if diff := cmp.Diff(map[string]int{"list": 1, "container": n, "image": 2, "exec": 1, "other": 5}, kinds); diff != "" {
+	if diff := cmp.Diff(map[string]int{"list": 2, "container": n, "image": 3, "exec": 1, "other": 5}, kinds); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 	if len(got.Containers) != n {

@@ -46,10 +46,27 @@ var shapes = []shape{
 	shapeOf("a signed token", []string{"eyj"}, `\b(eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)`),
 	shapeOf("a password in a URL", []string{"://"}, `://[^\s/@:'"]*:([^\s/@'"$][^\s/@'"]*)@`),
 	shapeOf("an Authorization header", []string{"authorization"}, `(?i)authorization:\s*(?:bearer|basic|token)\s+([^\s'"$][^\s'"]*)`),
+	shapeOf("a password for a database", []string{"identified"}, `(?i)\bidentified\s+(?:with\s+\w+\s+)?by\s+['"]([^'"$][^'"]*)['"]`),
 	shapeOf("a password for chpasswd", []string{"chpasswd"}, `(?:echo|printf)\s+(?:-\w+\s+)*['"]?[\w.-]+:([^\s'"$][^\s'"|]*)['"]?\s*\|\s*(?:sudo\s+)?chpasswd`),
 	shapeOf("a password for curl", []string{"curl"}, `\bcurl\b[^;&|]*?\s(?:-u|--user)[\s=]*['"]?[^\s:'"]+:([^\s'"$][^\s'"]*)`),
 	shapeOf("", hintsOfNames, `(?i)--?((?:[a-z][a-z0-9-]*)?`+strings.ReplaceAll(soundsSecret, `\b`, "")+`[a-z-]*)\s+`+value),
 	shapeOf("", hintsOfNames, `(?i)([a-z0-9_.-]*`+soundsSecret+`[a-z0-9_]*)["']?\s*[=:]\s*`+value),
+}
+
+// withoutSecretsIn strikes out of labels what looks like a secret, by its form or by
+// the label's name.
+func withoutSecretsIn(labels map[string]string) map[string]string {
+	out := make(map[string]string, len(labels))
+	for name, value := range labels {
+		before := name + "="
+		text, _, _ := redacted(before + value)
+		value, found := strings.CutPrefix(text, before)
+		if !found { // the name itself looked like one
+			value = struckOut
+		}
+		out[name] = value
+	}
+	return out
 }
 
 // redacted strikes out of a text what looks like the value of a secret. It gives

@@ -54,6 +54,7 @@ func TestRedacted(t *testing.T) {
 		"curl -u ana:hunter2 x":                                {"curl -u ana:*** x", "", "a password for curl"},
 		"echo 'root:hunter2' | chpasswd":                       {"echo 'root:***' | chpasswd", "", "a password for chpasswd"},
 		`curl -H "Authorization: Bearer hunter2" x`:            {`curl -H "Authorization: Bearer ***" x`, "", "an Authorization header"},
+		"mysql -e \"CREATE USER a IDENTIFIED BY 'hunter2'\"":   {"mysql -e \"CREATE USER a IDENTIFIED BY '***'\"", "", "a password for a database"},
 		"DB_PASSWORD=hunter2 ./install":                        {"DB_PASSWORD=*** ./install", "DB_PASSWORD", ""},
 		`mysql --password="hunter 2" -e x`:                     {`mysql --password=*** -e x`, "--password", ""},
 		"tool --api-key hunter2 go":                            {"tool --api-key *** go", "api-key", ""},
@@ -72,6 +73,14 @@ func TestRedacted(t *testing.T) {
 		if got := [3]string{out, strings.Join(names, ","), strings.Join(found, ",")}; strings.TrimLeft(got[1], "-") != strings.TrimLeft(want[1], "-") || got[0] != want[0] || got[2] != want[2] {
 			t.Errorf("%q:\n got %q\nwant %q", text, got, want)
 		}
+	}
+}
+
+func TestLabelsWithoutSecrets(t *testing.T) {
+	got := withoutSecretsIn(map[string]string{"source": "https://ana:hunter2@git.example/a", "api.token": "hunter2", "title": "a password: none", "empty": "", "x ghp_0123456789abcdefghij": "y"})
+	want := map[string]string{"source": "https://ana:***@git.example/a", "api.token": "***", "title": "a password: ***", "empty": "", "x ghp_0123456789abcdefghij": "***"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -79,8 +79,12 @@ func openStore(host *tree, reason, dataRoot, driver string) *imageStore {
 	case s.configs == nil && len(s.blobs) == 0:
 		s.noConfigs = "the engine's store was not found" + historyHint
 	}
-	if s.noLayers == "" && (s.layers == nil || s.diffs == nil) {
+	switch {
+	case s.noLayers != "":
+	case driver != "overlay2":
 		s.noLayers = "layers are looked at where the storage driver is overlay2, and it is " + driver
+	case s.layers == nil || s.diffs == nil:
+		s.noLayers = "the engine's store was not found"
 	}
 	return s
 }

@@ -47,6 +47,7 @@ func TestCalls(t *testing.T) {
 		{"/v1.41/images/json", list, func(ctx context.Context, c *Client) (any, error) { return c.ImageList(ctx) }, items},
 		{"/v1.41/nodes", list, func(ctx context.Context, c *Client) (any, error) { return c.NodeList(ctx) }, items},
 		{"/v1.41/services", list, func(ctx context.Context, c *Client) (any, error) { return c.ServiceList(ctx) }, items},
+		{"/v1.41/images/sha256:0a/history", list, func(ctx context.Context, c *Client) (any, error) { return c.ImageHistory(ctx, "sha256:0a") }, items},
 		{"/v1.41/networks", list, func(ctx context.Context, c *Client) (any, error) { return c.NetworkList(ctx) }, items},
 		{"/v1.41/containers/json?all=1", " null\n", func(ctx context.Context, c *Client) (any, error) { return c.ContainerList(ctx) }, []json.RawMessage{}},
 		{"/v1.41/containers/a%3Fsize=1%25/json", string(object),
@@ -96,6 +97,9 @@ func TestNamesRefused(t *testing.T) {
 	for _, id := range []string{"", "..", "a/../../info", "/a", "a//b"} {
 		if _, err := c.ImageInspect(t.Context(), id); err == nil {
 			t.Errorf("image %q was taken", id)
+		}
+		if _, err := c.ImageHistory(t.Context(), id); err == nil {
+			t.Errorf("the history of %q was taken", id)
 		}
 	}
 	if got := f.requests(); len(got) != 0 {

@@ -39,8 +39,11 @@ type Image struct {
 	// ExposedPorts are like 80/tcp, sorted, and Volumes paths.
 	ExposedPorts []string `json:"exposed_ports"`
 	Volumes      []string `json:"volumes"`
-	// Layers is how many layers it has.
-	Layers int64 `json:"layers"`
+	// Layers is how many layers it has, LayerSteps the numbers of the steps that made
+	// them, and LayerBytes their sizes, the lowest first.
+	Layers     int64   `json:"layers"`
+	LayerSteps []int64 `json:"layer_steps"`
+	LayerBytes []int64 `json:"layer_bytes"`
 	// History is how it was built, the oldest step first.
 	History []ImageStep `json:"history"`
 	// Packages are those that the steps of its history name for installation, sorted.
@@ -62,14 +65,15 @@ type ImageBase struct {
 	// ID is the image of this engine whose layers and history the image begins with;
 	// "" without one.
 	ID string `json:"id"`
+	// Steps is how many of the image's steps, from the oldest on, are known to be those
+	// of the image with ID.
+	Steps int64 `json:"steps"`
 }
 
 // ImageStep is one step of an image's history.
 type ImageStep struct {
 	// Number counts from 1, the oldest.
 	Number int64 `json:"number"`
-	// Created is when it was made, as it says itself.
-	Created time.Time `json:"created"`
 	// CreatedBy is what made it, as the engine has it, but for what looks like the
 	// value of a secret, and for values of variables: *** stands for these.
 	CreatedBy string `json:"created_by"`
@@ -83,13 +87,6 @@ type ImageStep struct {
 	// Secrets say what was taken for a secret by its form: "a password in a URL".
 	Secrets []string `json:"secrets"`
 	Comment string   `json:"comment"`
-	// Layer is the number of the layer that it made, from 1; 0 for a step that
-	// changed no file.
-	Layer int64 `json:"layer"`
-	// SizeBytes is that of its layer.
-	SizeBytes int64 `json:"size_bytes"`
-	// Inherited is true when it is a step of the image that this one was built on.
-	Inherited bool `json:"inherited"`
 }
 
 // SetuidFile is a file of an image that runs as its owner or its group.

@@ -92,10 +92,10 @@ func sentence(s string) string {
 	return s
 }
 
-// single reports whether there is only one subject of its kind, so that it
-// needs no name.
+// single reports whether there is only one subject of its kind, or it stands for
+// all that were not listed, so that it needs no name.
 func single(s *finding.Subject) bool {
-	return s.Kind == "host" || s.Kind == "daemon" || s.Kind == "swarm"
+	return s.Name == finding.NotListed || s.Kind == "host" || s.Kind == "daemon" || s.Kind == "swarm"
 }
 
 // name is what a subject is called.

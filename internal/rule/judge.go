@@ -57,7 +57,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		switch {
 		case rules[i].code.each != nil:
 			return -1
-		case more != nil:
+		case more != nil || len(views) == 0:
 			return len(views) + 1
 		}
 		return len(views)
@@ -75,9 +75,13 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 				found = r.judge(found, &views[k])
 			}
 		}
-		if more != nil {
+		switch {
+		case more != nil:
 			found = append(found, r.finding(&finding.Subject{Kind: r.Subject, Name: finding.NotListed}))
 			unknown(&found[len(found)-1], more)
+		case len(views) == 0: // so that every rule is told of
+			found = append(found, r.finding(&finding.Subject{Kind: r.Subject}))
+			found[len(found)-1].Status = finding.NotApplicable
 		}
 		return found
 	}

@@ -79,8 +79,14 @@ func TestJudgeManyAsOne(t *testing.T) {
 			t.Fatalf("finding %d is of %s for %s, in a report it is of %s for %s", i, got[i].Rule, got[i].Subject.Name, sorted[i].Rule, sorted[i].Subject.Name)
 		}
 	}
-	if none, err := set.Judge(&facts.Facts{}); err != nil || len(none) != 0 {
-		t.Errorf("no containers: %v, %v", none, err)
+	none, err := set.Judge(&facts.Facts{})
+	if err != nil || len(none) != len(set.Rules()) {
+		t.Errorf("no containers: %d findings of %d rules, %v", len(none), len(set.Rules()), err)
+	}
+	for i := range none {
+		if x := &none[i]; x.Status != finding.NotApplicable || x.Subject.Kind != "container" || x.Subject.Name != "" {
+			t.Errorf("no containers: %s is %s for %+v", x.Rule, x.Status, x.Subject)
+		}
 	}
 }
 
