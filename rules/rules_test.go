@@ -95,7 +95,8 @@ func TestWording(t *testing.T) {
 // TestFixIsTheRemedy: what a script does to a container is what the remedy tells a
 // person to do.
 func TestFixIsTheRemedy(t *testing.T) {
-	updates, daemons := 0, 0
+	updates, daemons, files, audits := 0, 0, 0, 0
+	limit := regexp.MustCompile(`within\('([0-7]{4})'\)`)
 	for _, r := range load(t) {
 		if len(r.Fix.Update) > 0 {
 			updates++
@@ -107,15 +108,30 @@ func TestFixIsTheRemedy(t *testing.T) {
 				t.Errorf("%s: the fix is %s, and the remedy %s", r.Name, command, r.Remedy.Update)
 			}
 		}
+		if r.Fix.Mode != "" || r.Fix.Owner != "" {
+			files++
+			if m := limit.FindStringSubmatch(r.Pass.Text); m != nil && m[1] != r.Fix.Mode {
+				t.Errorf("%s: the fix leaves %s, and %s passes", r.Name, r.Fix.Mode, m[1])
+			}
+			if user, group, _ := strings.Cut(r.Fix.Owner, ":"); user != "" && !strings.Contains(r.Pass.Text, "file.uid == 0") || group != "" && !strings.Contains(r.Pass.Text, "file.gid == 0") {
+				t.Errorf("%s: the fix gives the file to %s, which the rule does not ask for", r.Name, r.Fix.Owner)
+			}
+		}
+		if r.Fix.Audit != "" {
+			audits++
+			if !strings.HasPrefix(r.Remedy.Shell, "echo "+r.Fix.Audit+" >> ") {
+				t.Errorf("%s: the fix is %s, and the remedy %s", r.Name, r.Fix.Audit, r.Remedy.Shell)
+			}
+		}
 		for _, s := range r.Fix.Daemon {
 			daemons++
-			if text := strings.ReplaceAll(r.Remedy.Daemon, " ", ""); s.Value != "" && !strings.Contains(text, `"`+s.Name+`":`) || s.Value == "" && !strings.HasPrefix(r.Remedy.Daemon, "take  "+s.Name+"  out") {
+			if text := strings.ReplaceAll(r.Remedy.Daemon, " ", ""); s.Value != "" && !strings.Contains(text, `"`+s.Name+`":`) || s.Value == "" && !strings.Contains(r.Remedy.Daemon, s.Name) {
 				t.Errorf("%s: the fix sets %s to %q, and the remedy is %s", r.Name, s.Name, s.Value, r.Remedy.Daemon)
 			}
 		}
 	}
-	if updates < 8 || daemons < 9 {
-		t.Errorf("%d rules update containers, and %d change daemon.json", updates, daemons)
+	if updates < 8 || daemons < 9 || files < 35 || audits < 15 {
+		t.Errorf("%d rules update containers, %d change daemon.json, %d files and %d audit rules", updates, daemons, files, audits)
 	}
 }
 

@@ -305,6 +305,17 @@ func TestHostTree(t *testing.T) {
 					t.Errorf("%s still fails after its own remedy", name)
 				}
 			}
+			// And so does what audit --fix prints, on a tree that is as it was.
+			root = writeHostTree(t, files, names)
+			if mended = fixHostTree(t, root, judgeHostTree(t, set, client, root)); len(mended) == 0 {
+				return
+			}
+			again = statusesOf(judgeHostTree(t, set, client, root))
+			for _, name := range mended {
+				if again[name] == "fail" {
+					t.Errorf("%s still fails after its own fix", name)
+				}
+			}
 		})
 	}
 	for _, r := range set.Rules() {

@@ -1,9 +1,14 @@
 package collect
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
 )
 
 // What the kernel would write for a status reads back as it was, whatever the
@@ -70,6 +75,60 @@ func FuzzContainerOf(f *testing.F) {
 			t.Fatalf("%q: got %q", before+id+after, got)
 		case got != "" && got != id:
 			t.Fatalf("got %q", got)
+		}
+	})
+}
+
+// Whatever a manager says of its nodes and services, what was made of it is facts that
+// can be written and read, and no value of a variable is among them.
+func FuzzMembers(f *testing.F) {
+	for _, name := range []string{"nodes.json", "services.json"} {
+		var list []json.RawMessage
+		if err := json.Unmarshal(recorded(f, name), &list); err != nil {
+			f.Fatal(err)
+		}
+		for _, one := range list {
+			f.Add([]byte(one), "TOKEN", "v4lue")
+		}
+	}
+	f.Add([]byte(`{"ID":"a","Spec":{"Name":"b","TaskTemplate":{"ContainerSpec":{"Env":null}}},"Endpoint":{"Ports":[{}]}}`), "", "=")
+	f.Fuzz(func(t *testing.T, one []byte, name, value string) {
+		const mark = "v4lue-of-a-variable"
+		env, err := json.Marshal(name + "=" + mark + value)
+		if err != nil || strings.Contains(name, mark) || bytes.Contains(one, []byte(mark)) {
+			return
+		}
+		own := fmt.Appendf(nil, `{"ID":"x","Spec":{"Name":"y","TaskTemplate":{"ContainerSpec":{"Env":[%s]}}}}`, env)
+		c := &collector{facts: &facts.Facts{Schema: facts.Schema, Swarm: facts.Swarm{Active: true, Manager: true}}}
+		c.members(&roster{nodes: []json.RawMessage{one}, services: []json.RawMessage{one, own}})
+		if !slices.ContainsFunc(c.facts.Swarm.Services, func(s facts.SwarmService) bool { return s.ID == "x" }) {
+			t.Errorf("the service beside %q is not there", one)
+		}
+		data, err := facts.Encode(c.facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, []byte(mark)) {
+			t.Errorf("%q: the value is in %s", name, data)
+		}
+		if _, err := facts.Decode("facts.json", data); err != nil {
+			t.Errorf("%q: %v", one, err)
+		}
+	})
+}
+
+// Any text is a certificate with dates, or none.
+func FuzzDatesOf(f *testing.F) {
+	var said swarmBody
+	if err := json.Unmarshal(recorded(f, "swarm.json"), &said); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(*said.Cluster.TLSInfo.TrustRoot)
+	f.Add("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		created, expires, ok := datesOf(text)
+		if ok && (created.IsZero() || expires.IsZero()) {
+			t.Errorf("%q: %v to %v, %v", text, created, expires, ok)
 		}
 	})
 }

@@ -116,7 +116,7 @@ func datesOf(text string) (created, expires time.Time, ok bool) {
 	for rest := []byte(text); ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
-			return created, expires, !created.IsZero()
+			return created, expires, !created.IsZero() && !expires.IsZero()
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {

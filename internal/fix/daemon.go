@@ -47,7 +47,9 @@ func (w *writer) daemon() group {
 		}
 		text, rules = changed, append(rules, f.Rule)
 		for _, s := range f.Fix.Daemon {
-			keys, said = append(keys, s.Name), append(said, inWords(s))
+			if !w.unset(s) {
+				keys, said = append(keys, s.Name), append(said, inWords(s))
+			}
 		}
 		w.mended[f] = true
 	}
@@ -75,20 +77,26 @@ func (w *writer) daemon() group {
 // flag sets, the file may not.
 func (w *writer) withSettings(text []byte, f *finding.Finding) (changed []byte, note string) {
 	config := &w.Facts.Daemon.Config
+	note = "it is not set in daemon.json"
 	for _, s := range f.Fix.Daemon {
-		origin := config.Origins[s.Name]
-		switch {
-		case origin != "default" && origin != config.File:
+		if origin := config.Origins[s.Name]; origin != "default" && origin != config.File {
 			return nil, fmt.Sprintf("%s is set by %s; change it there", s.Name, origin)
-		case s.Value == "" && origin == "default":
-			return nil, s.Name + " is not set in daemon.json"
+		}
+		if w.unset(s) {
+			continue
 		}
 		var err error
 		if text, err = setKey(text, s.Name, s.Value); err != nil {
 			return nil, "daemon.json cannot be changed: " + err.Error()
 		}
+		note = ""
 	}
-	return text, ""
+	return text, note
+}
+
+// unset reports whether there is nothing to take out.
+func (w *writer) unset(s finding.Setting) bool {
+	return s.Value == "" && w.Facts.Daemon.Config.Origins[s.Name] == "default"
 }
 
 // noDaemonFile is why daemon.json cannot be changed, or nothing.

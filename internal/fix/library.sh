@@ -25,9 +25,17 @@ store=${store:-/var/lib/plimsoll/fix}/$id
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "fix: $*" >&2; return 1; }
 
-engine() {
-  if [ -n "$engine" ]; then docker -H "$engine" "$@"; else docker "$@"; fi > /dev/null
+engine() { if [ -n "$engine" ]; then docker -H "$engine" "$@"; else docker "$@"; fi; }
+
+# update ID OPTION...: of a container that is gone there is nothing to change.
+update() {
+  is_gone "$1" && return 0
+  id_of_it=$1
+  shift
+  engine update "$@" "$id_of_it" > /dev/null
 }
+
+is_gone() { found=$(engine ps --all --quiet --no-trunc --filter "id=$1" 2> /dev/null) && [ -z "$found" ]; }
 
 was_done() { [ -e "$store/$n.done" ]; }
 
@@ -35,7 +43,15 @@ was_done() { [ -e "$store/$n.done" ]; }
 
 was() { [ -e "$store/$n.was" ] || stat -L -c '%u:%g %a' -- "$1" > "$store/$n.was"; }
 
-is_owned() { [ "$(stat -L -c '%U:%G' -- "$1" 2> /dev/null)" = "$2" ]; }
+# is_owned FILE OWNER: a user, a group after a colon, or both.
+is_owned() {
+  had=$(stat -L -c '%U:%G' -- "$1" 2> /dev/null) || return 1
+  case $2 in
+    :*) [ ":${had#*:}" = "$2" ] ;;
+    *:*) [ "$had" = "$2" ] ;;
+    *) [ "${had%%:*}" = "$2" ] ;;
+  esac
+}
 
 set_owner() {
   [ -e "$1" ] || fail "$1 is not there" || return 1
@@ -155,7 +171,9 @@ is_audited() {
 }
 
 set_audit() {
-  command -v augenrules > /dev/null || command -v auditctl > /dev/null || fail "no auditctl is there; install the audit daemon (auditd)" || return 1
+  if ! command -v augenrules > /dev/null && ! command -v auditctl > /dev/null; then
+    fail "no auditctl is there; install the audit daemon (auditd), then run this again" || return "$left_out"
+  fi
   keep "$audit_file" || return 1
   { if [ -e "$audit_file" ]; then cat -- "$audit_file"; fi
     for rule do grep -qxF -e "$rule" "$audit_file" 2> /dev/null || say "$rule"; done
@@ -196,6 +214,8 @@ if [ "$dry" = no ]; then
   mkdir -p -- "$store" || exit 1
 fi
 
+# What a step ends with that cannot be done here, and that others can do without.
+left_out=3
 changed=
 stop() {
   fail "step $n did not work, and nothing after it was done: $("about_$n")"
@@ -211,10 +231,16 @@ if [ "$mode" = apply ]; then
     elif [ "$dry" = yes ]; then
       say "$n. Would do: $("about_$n")"
     else
-      "do_$n" || stop
-      : > "$store/$n.done" || stop
-      changed="$changed $n"
-      say "$n. Done: $("about_$n")"
+      "do_$n"
+      case $? in
+        0)
+          : > "$store/$n.done" || stop
+          changed="$changed $n"
+          say "$n. Done: $("about_$n")"
+          ;;
+        "$left_out") say "$n. Left out: $("about_$n")" ;;
+        *) stop ;;
+      esac
     fi
     n=$((n + 1))
   done

@@ -55,7 +55,7 @@ func TestUpdateAndBack(t *testing.T) {
 			found = append(found, x)
 		}
 		r := Script(Config{Facts: f, Findings: found})
-		for _, line := range []string{"do_1() { engine update " + test.do + " " + id + "; }\n", "undo_1() { engine update " + test.undo + " " + id + "; }\n"} {
+		for _, line := range []string{"do_1() { update " + id + " " + test.do + "; }\n", "undo_1() { update " + id + " " + test.undo + "; }\n"} {
 			if !strings.Contains(r.Text, line) {
 				t.Errorf("%s: no %sin\n%s", test.name, line, r.Text[:strings.Index(r.Text, "# == What the steps")])
 			}
@@ -143,7 +143,8 @@ func TestDaemonFileOrNot(t *testing.T) {
 		{"all of it", all, file, fromFile, `{"icc": false,"live-restore": true}`, "restart", nil},
 		{"what a reload takes", all[1:2], file, fromFile, `{"log-level":"debug","live-restore": true}`, "reload", nil},
 		{"a new file", all[:1], &DaemonFile{Path: path}, fromFile, "{\n  \"icc\": false\n}\n", "restart", nil},
-		{"what is not set", all, file, func(*facts.Facts) {}, `{"log-level":"debug","icc": false,"live-restore": true}`, "restart", []string{"level: log-level is not set in daemon.json"}},
+		{"one of two", []finding.Finding{failing("level", "daemon", "host", &finding.Fix{Daemon: []finding.Setting{{Name: "icc"}, {Name: "log-level"}}})}, file, fromFile, `{}`, "restart", nil},
+		{"what is not set", all, file, func(*facts.Facts) {}, `{"log-level":"debug","icc": false,"live-restore": true}`, "restart", []string{"level: it is not set in daemon.json"}},
 		{"a flag", all[:2], file, func(f *facts.Facts) { f.Daemon.Config.Origins["icc"] = "--icc on the command line" }, `{"log-level":"debug","live-restore": true}`, "reload",
 			[]string{"bridge: icc is set by --icc on the command line; change it there"}},
 		{"a file of others", all[:1], &DaemonFile{Path: path, Data: []byte("[")}, fromFile, "", "", []string{"bridge: daemon.json cannot be changed"}},

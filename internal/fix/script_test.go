@@ -18,6 +18,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -164,7 +165,11 @@ func TestFilesThereAndBack(t *testing.T) {
 	if err := os.Symlink("real.json", daemon); err != nil {
 		t.Fatal(err)
 	}
-	all := []string{wide, strange, odd, link, file, daemon}
+	half := write(t, filepath.Join(dir, "half"), "d", 0o644)
+	if err := os.Chown(half, 12345, 12346); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{wide, strange, odd, link, file, daemon, half}
 	states := func() []like {
 		var l []like
 		for _, name := range all {
@@ -176,44 +181,47 @@ func TestFilesThereAndBack(t *testing.T) {
 	r := Script(Config{Facts: around(t, daemon), Tool: "plimsoll", DaemonFile: &DaemonFile{Path: daemon, Data: []byte("{\n\t\"debug\": true\n}")}, Findings: []finding.Finding{
 		failing("wide", "file", wide, &finding.Fix{Mode: "0644"}),
 		failing("strange", "file", strange, &finding.Fix{Owner: "root:root"}),
+		failing("half", "file", half, &finding.Fix{Owner: ":root"}),
+		failing("half", "file", half, &finding.Fix{Owner: "root"}),
 		failing("linked", "file", link, &finding.Fix{Mode: "0644"}),
 		failing("icc", "daemon", "host", &finding.Fix{Daemon: []finding.Setting{{Name: "icc", Value: "false"}}}),
 	}})
-	if r.Steps != 4 || r.Mended != 4 || r.Left != 0 {
+	if r.Steps != 6 || r.Mended != 6 || r.Left != 0 {
 		t.Errorf("%d steps, %d mended, %d left", r.Steps, r.Mended, r.Left)
 	}
 	store := filepath.Join(dir, "store")
 	out := mustRun(t, r.Text, store, "--dry-run")
-	if strings.Count(out, "Would do") != 4 || cmp.Diff(before, states()) != "" {
+	if strings.Count(out, "Would do") != 6 || cmp.Diff(before, states()) != "" {
 		t.Errorf("a dry run says and does:\n%s%s", out, cmp.Diff(before, states()))
 	}
 	if _, err := os.Stat(store); err == nil {
 		t.Error("a dry run makes a folder")
 	}
-	if out = mustRun(t, r.Text, store); strings.Count(out, "Done") != 4 {
+	if out = mustRun(t, r.Text, store); strings.Count(out, "Done") != 6 {
 		t.Errorf("it says:\n%s", out)
 	}
 	want := states()
 	after := append([]like{}, before...)
 	after[0].Mode, after[1].UID, after[1].GID, after[2].Mode = 0o644, 0, 0, 0o440
+	after[6].UID, after[6].GID = 0, 0
 	after[0].ACL = strings.Replace(before[0].ACL, "10000600", "10000400", 1) // the mask is the group's mode
 	after[4].Text = "{\n\t\"debug\": true,\n\t\"icc\": false\n}"
 	if diff := cmp.Diff(after, want); diff != "" {
 		t.Errorf("after it (-want +got):\n%s", diff)
 	}
-	if out = mustRun(t, r.Text, store); strings.Count(out, "Is so already") != 4 || cmp.Diff(want, states()) != "" {
+	if out = mustRun(t, r.Text, store); strings.Count(out, "Is so already") != 6 || cmp.Diff(want, states()) != "" {
 		t.Errorf("the second time it says:\n%s%s", out, cmp.Diff(want, states()))
 	}
-	if out = mustRun(t, r.Text, store, "undo", "--dry-run"); strings.Count(out, "Would take back") != 4 || cmp.Diff(want, states()) != "" {
+	if out = mustRun(t, r.Text, store, "undo", "--dry-run"); strings.Count(out, "Would take back") != 6 || cmp.Diff(want, states()) != "" {
 		t.Errorf("it would take back:\n%s%s", out, cmp.Diff(want, states()))
 	}
-	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Taken back") != 4 {
+	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Taken back") != 6 {
 		t.Errorf("undo says:\n%s", out)
 	}
 	if diff := cmp.Diff(before, states()); diff != "" {
 		t.Errorf("after undo (-want +got):\n%s", diff)
 	}
-	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Was not done") != 4 || cmp.Diff(before, states()) != "" {
+	if out = mustRun(t, r.Text, store, "undo"); strings.Count(out, "Was not done") != 6 || cmp.Diff(before, states()) != "" {
 		t.Errorf("undone twice it says:\n%s", out)
 	}
 	// And once more from the beginning.
@@ -286,21 +294,39 @@ func TestStopsAndTells(t *testing.T) {
 var hostile = []string{"$(touch PWNED)", "`touch PWNED`", "'; touch PWNED; '", "\"; touch PWNED; \"", "a\ntouch PWNED\n", "a\r\ntouch PWNED", "x' \\\n touch PWNED #",
 	"--help", "}; touch PWNED; {", "%s%n", "\\", "a\u2028touch PWNED", "\x1b]0;x\x07", "\xff\xfe", "PLIMSOLL\nEOF\ntouch PWNED", "!touch PWNED", "a\x00touch PWNED"}
 
+// tools is a PATH with what a script needs, and stand-ins for what is not to be met: a
+// docker that has every container, and neither a daemon nor an audit system.
+func tools(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"cat", "chmod", "chown", "cp", "cut", "grep", "id", "mkdir", "mv", "readlink", "rm", "rmdir", "sh", "sha256sum", "stat", "touch", "uname"} {
+		at, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(at, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "docker"), "#!/bin/sh\necho it is there\n", 0o755)
+	return "PATH=" + dir
+}
+
 // Whatever things are called, and whatever daemon.json holds, is words and comments.
 func TestHostileNames(t *testing.T) {
-	dir := t.TempDir()
+	dir, path := t.TempDir(), tools(t)
 	var found []finding.Finding
 	f := around(t, filepath.Join(dir, "daemon.json"))
 	for i, name := range hostile {
 		id := fmt.Sprintf("%064x", i+1)
 		f.Containers = append(f.Containers, workload.Spec{ID: id, Name: name})
-		path := "/" + name
+		file := "/" + name
 		for _, x := range []finding.Finding{
 			failing("update-"+name, "container", name, &finding.Fix{Update: []finding.Setting{{Name: "memory", Value: name}}}),
 			failing("run-"+name, "container", name, nil),
 			failing("left-"+name, "network", name, nil),
-			failing("audit-"+name, "file", path, &finding.Fix{Audit: "-w " + path + " -p rwxa -k docker"}),
-			failing("file-"+name, "file", path, &finding.Fix{Mode: "0644", Owner: name + ":" + name}),
+			failing("audit-"+name, "file", file, &finding.Fix{Audit: "-w " + file + " -p rwxa -k docker"}),
+			failing("file-"+name, "file", file, &finding.Fix{Mode: "0644", Owner: name + ":" + name}),
 			failing("daemon-"+name, "daemon", name, &finding.Fix{Daemon: []finding.Setting{{Name: "log-level", Value: `"` + strings.Trim(fmt.Sprintf("%q", name), `"`) + `"`}}}),
 		} {
 			x.Detail.Remedy = &finding.Remedy{Run: name, Shell: name}
@@ -328,7 +354,7 @@ func TestHostileNames(t *testing.T) {
 		}
 		cmd := exec.Command("sh", append([]string{file, "--no-restart", "--store", filepath.Join(dir, "store")}, args...)...)
 		cmd.Dir = dir
-		cmd.Env = []string{"PATH=/usr/bin:/bin", "DOCKER_HOST=unix:///nonexistent"}
+		cmd.Env = []string{path}
 		out, _ := cmd.CombinedOutput() // it stops at the first step that cannot be
 		if bytes.ContainsAny(out, "\x1b\r\x07") {
 			t.Errorf("%v: a terminal gets %q", args, out)
@@ -344,7 +370,7 @@ func TestHostileNames(t *testing.T) {
 		for _, args := range []string{"--no-restart", "undo"} {
 			cmd := exec.Command("sh", "-s", "--", args, "--no-restart", "--store", filepath.Join(dir, "store"))
 			cmd.Dir = dir
-			cmd.Env = []string{"PATH=/usr/bin:/bin", "DOCKER_HOST=unix:///nonexistent"} // where no auditctl is
+			cmd.Env = []string{path}
 			cmd.Stdin = strings.NewReader(text)
 			_, _ = cmd.CombinedOutput()
 			if _, err := os.Stat(filepath.Join(dir, "PWNED")); err == nil {
@@ -363,8 +389,9 @@ func TestAuditThereAndBack(t *testing.T) {
 	for _, rule := range []string{docker, etc, docker, "-w /a b -p rwxa -k docker", "-w /a\nb -p rwxa -k docker"} {
 		found = append(found, failing("audit", "host", "host", &finding.Fix{Audit: rule}))
 	}
-	r := Script(Config{Facts: around(t, ""), Findings: found})
-	if r.Steps != 1 || r.Mended != 3 || !strings.Contains(r.Text, "# audit: no audit rule can have the path host") {
+	other := write(t, filepath.Join(dir, "other"), "", 0o666)
+	r := Script(Config{Facts: around(t, ""), Findings: append(found, failing("r", "file", other, &finding.Fix{Mode: "0644"}))})
+	if r.Steps != 2 || r.Mended != 4 || !strings.Contains(r.Text, "# audit: no audit rule can have the path host") {
 		t.Errorf("%d steps, %d mended:\n%s", r.Steps, r.Mended, r.Text)
 	}
 	file := filepath.Join(dir, "rules.d/90-plimsoll.rules")
@@ -384,13 +411,14 @@ func TestAuditThereAndBack(t *testing.T) {
 			t.Errorf("%v says:\n%s", args, out)
 		}
 	}
-	sh("no auditctl is there", "/usr/bin:/bin")
-	if lookAt(t, file).Text != "" {
-		t.Error("rules were written for nobody")
+	without := strings.TrimPrefix(tools(t), "PATH=")
+	sh("no auditctl is there", without)
+	if lookAt(t, file).Text != "" || lookAt(t, other).Mode != 0o644 {
+		t.Error("rules were written for nobody, or what else there is was not done")
 	}
-	with := filepath.Join(dir, "bin") + ":/usr/bin:/bin"
+	with := filepath.Join(dir, "bin") + ":" + without
 	write(t, file, etc+"\n-w /x -p w\n", 0o640)
-	sh("1. Done", with)
+	sh("2. Done", with)
 	if at := lookAt(t, file); at.Text != etc+"\n-w /x -p w\n"+docker+"\n" || at.Mode != 0o640 {
 		t.Errorf("the rules are %+v", at)
 	}
@@ -405,15 +433,17 @@ func TestAuditThereAndBack(t *testing.T) {
 	}
 }
 
-// FuzzScript: whatever a container is called, the shell takes the script, and its first
-// command is the name as a word.
+// FuzzScript: whatever a thing is called, it is one word to a shell, and lines of
+// visible comments.
 func FuzzScript(f *testing.F) {
 	for _, name := range hostile {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		if text := comment(name); strings.ContainsAny(strings.ReplaceAll(text, "\n# ", ""), "\n\r\x00") && strings.Count(text, "\n") != strings.Count(text, "\n#") {
-			t.Errorf("%q is the comment %q", name, text)
+		for line := range strings.SplitSeq(comment(name), "\n") {
+			if !strings.HasPrefix(line, "#") || term.Escape(line) != line {
+				t.Errorf("%q is the comment %q", name, line)
+			}
 		}
 		if strings.ContainsRune(name, 0) || len(name) > 10_000 {
 			return

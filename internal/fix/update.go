@@ -107,8 +107,8 @@ func (u *update) step(host *facts.Host) step {
 		}
 	}
 	about := fmt.Sprintf("%s: docker update %s (%s)", u.spec.DisplayName(), strings.Join(now, " "), strings.Join(u.rules, ", "))
-	return step{about: about, done: "was_done", do: "engine update " + quote(append(now, u.spec.ID)...),
-		undo: "engine update " + quote(append(before, u.spec.ID)...)}
+	return step{about: about, done: "was_done || is_gone " + u.spec.ID, do: "update " + u.spec.ID + " " + quote(now...),
+		undo: "update " + u.spec.ID + " " + quote(before...)}
 }
 
 // previous is the value of an option that a container had, as docker update takes it:

@@ -85,7 +85,7 @@ var Updates = []string{"cpu-shares", "cpus", "memory", "memory-reservation", "me
 
 var (
 	modeText  = lazy(`^0[0-7]{3}$`)
-	ownerText = lazy(`^[a-z_][a-z0-9_-]{0,31}:[a-z_][a-z0-9_-]{0,31}$`)
+	ownerText = lazy(`^([a-z_][a-z0-9_-]{0,31})?(:[a-z_][a-z0-9_-]{0,31})?$`)
 	auditText = lazy(`^-[wa] [^\x00-\x1f\x7f]+$`)
 )
 
@@ -118,7 +118,7 @@ func (r *Rule) checkFix() error {
 	case f.Mode != "" && !modeText().MatchString(f.Mode):
 		return r.fail("fix.mode", fmt.Sprintf("%.100q is not a file mode", f.Mode), `for example "0644"`)
 	case f.Owner != "" && !ownerText().MatchString(f.Owner):
-		return r.fail("fix.owner", fmt.Sprintf("%.100q is not a user and a group", f.Owner), `for example root:root`)
+		return r.fail("fix.owner", fmt.Sprintf("%.100q is no user and no group", f.Owner), `write root, :root or root:root`)
 	case f.Audit != "" && !auditText().MatchString(f.Audit):
 		return r.fail("fix.audit", fmt.Sprintf("%.100q is not a rule that auditctl takes", f.Audit), `for example -w {path} -p rwxa -k docker`)
 	}
