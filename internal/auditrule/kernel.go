@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/netlink"
 )
 
 // Status is how the kernel's audit is (struct audit_status).
@@ -29,9 +31,6 @@ const (
 	fieldPerm  = 106
 	fieldDir   = 107
 	fieldKey   = 210
-
-	waitSeconds = 2
-	maxMessage  = 1 << 16
 )
 
 // ErrNoAudit is a kernel without audit: a caller then knows that nothing is recorded.
@@ -40,82 +39,37 @@ var ErrNoAudit = errors.New("this kernel has no audit")
 // Kernel asks the kernel for its rules, which needs CAP_AUDIT_CONTROL in the first
 // user and process namespaces.
 func Kernel() (*Set, Status, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_AUDIT)
+	socket, err := netlink.Open(unix.NETLINK_AUDIT)
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, Status{}, ErrNoAudit
 	}
 	if err != nil {
-		return nil, Status{}, fmt.Errorf("asking the kernel for its audit rules: %w", err)
+		return nil, Status{}, err
 	}
-	defer unix.Close(fd)
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: waitSeconds}); err != nil {
-		return nil, Status{}, fmt.Errorf("asking the kernel for its audit rules: %w", err)
-	}
-	ask := func(kind uint16, take func(data []byte) error) error {
-		request := binary.NativeEndian.AppendUint32(nil, unix.NLMSG_HDRLEN)
-		request = binary.NativeEndian.AppendUint16(request, kind)
-		request = binary.NativeEndian.AppendUint16(request, unix.NLM_F_REQUEST)
-		request = binary.NativeEndian.AppendUint64(request, 1) // number 1, from nobody in particular
-		err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-		for done := false; err == nil && !done; {
-			buf := make([]byte, maxMessage)
-			var n int
-			if n, _, err = unix.Recvfrom(fd, buf, 0); err == nil {
-				done, err = messages(buf[:n], kind, take)
-			}
-		}
-		if err != nil {
+	defer socket.Close()
+	ask := func(kind uint16, take func(data []byte) (bool, error)) error {
+		if err := socket.Ask(kind, 0, nil, take); err != nil {
 			return fmt.Errorf("asking the kernel for its audit rules: %w", err)
 		}
 		return nil
 	}
 	var status Status
-	if err := ask(getStatus, func(data []byte) (err error) {
+	if err := ask(getStatus, func(data []byte) (_ bool, err error) {
 		status, err = readStatus(data)
-		return err
+		return true, err // it is one message
 	}); err != nil {
 		return nil, Status{}, err
 	}
 	set := &Set{Enabled: status.Enabled}
-	err = ask(listRules, func(data []byte) error {
+	err = ask(listRules, func(data []byte) (bool, error) {
 		r, err := readRule(data)
 		if err == nil && len(set.Rules) == maxRules {
 			err = fmt.Errorf("there are more than %d", maxRules)
 		}
 		set.Rules = append(set.Rules, r)
-		return err
+		return false, err
 	})
 	return set, status, err
-}
-
-// messages takes what is in one answer, and reports whether it is the last: a status
-// is one message, a list has an end.
-func messages(data []byte, kind uint16, take func(data []byte) error) (done bool, err error) {
-	for len(data) >= unix.NLMSG_HDRLEN {
-		length := binary.NativeEndian.Uint32(data)
-		if length < unix.NLMSG_HDRLEN || uint64(length) > uint64(len(data)) {
-			return false, errors.New("a message is cut off")
-		}
-		body := data[unix.NLMSG_HDRLEN:length]
-		switch binary.NativeEndian.Uint16(data[4:]) {
-		case kind:
-			if err := take(body); err != nil {
-				return false, err
-			}
-			done = done || kind == getStatus
-		case unix.NLMSG_DONE:
-			return true, nil
-		case unix.NLMSG_ERROR:
-			if len(body) < 4 {
-				return false, errors.New("a message is cut off")
-			}
-			if number := int32(binary.NativeEndian.Uint32(body)); number != 0 {
-				return false, unix.Errno(-number)
-			}
-		}
-		data = data[min(len(data), int(length+3)&^3):] // NLMSG_ALIGN
-	}
-	return done, nil
 }
 
 // readStatus reads a struct audit_status, of which kernels have had less and more.

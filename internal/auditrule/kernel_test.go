@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/internal/netlink"
 )
 
 // recorded is the answer of a kernel of version 6.18 that auditctl 3.0.9 had given
@@ -28,9 +30,9 @@ func recorded(t testing.TB) []byte {
 func ruleData(t testing.TB, data []byte) [][]byte {
 	t.Helper()
 	var out [][]byte
-	if done, err := messages(data, listRules, func(body []byte) error {
+	if done, err := netlink.Messages(data, listRules, func(body []byte) (bool, error) {
 		out = append(out, body)
-		return nil
+		return false, nil
 	}); !done || err != nil {
 		t.Fatalf("done %t, %v", done, err)
 	}
@@ -59,36 +61,13 @@ func TestReadRule(t *testing.T) {
 	}
 }
 
-func TestMessages(t *testing.T) {
-	message := func(kind uint16, body ...byte) []byte {
-		m := binary.NativeEndian.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+len(body)))
-		m = binary.NativeEndian.AppendUint16(m, kind)
-		return append(append(m, make([]byte, 10)...), body...)
-	}
-	refused := binary.NativeEndian.AppendUint32(nil, ^uint32(unix.EPERM)+1)
-	take := func([]byte) error { return nil }
-	if _, err := messages(message(unix.NLMSG_ERROR, refused...), listRules, take); !errors.Is(err, unix.EPERM) {
-		t.Errorf("a refusal is %v", err)
-	}
-	if done, err := messages(message(unix.NLMSG_ERROR, 0, 0, 0, 0), listRules, take); done || err != nil {
-		t.Errorf("an acknowledgement is %t, %v", done, err)
-	}
-	for name, data := range map[string][]byte{"an error": message(unix.NLMSG_ERROR, 1), "a length": recorded(t)[:100]} {
-		if _, err := messages(data, listRules, take); err == nil {
-			t.Errorf("%s that is cut off is taken", name)
-		}
-	}
-	status := binary.NativeEndian.AppendUint32(make([]byte, 0, 16), 0)
+func TestReadStatus(t *testing.T) {
+	status := make([]byte, 4)
 	for _, word := range []uint32{2, 1, 77} {
 		status = binary.NativeEndian.AppendUint32(status, word)
 	}
-	var got Status
-	done, err := messages(message(getStatus, status...), getStatus, func(data []byte) (err error) {
-		got, err = readStatus(data)
-		return err
-	})
-	if !done || err != nil || got != (Status{Enabled: 2, Daemon: true}) {
-		t.Errorf("the status is %+v, %t, %v", got, done, err)
+	if got, err := readStatus(status); err != nil || got != (Status{Enabled: 2, Daemon: true}) {
+		t.Errorf("the status is %+v, %v", got, err)
 	}
 	if _, err := readStatus(status[:15]); err == nil {
 		t.Error("half a status is taken")
@@ -158,12 +137,12 @@ func tell(kind uint16, rule []byte) error {
 	if err := unix.Sendto(fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	buf := make([]byte, maxMessage)
+	buf := make([]byte, 1<<16)
 	n, _, err := unix.Recvfrom(fd, buf, 0)
 	if err != nil {
 		return err
 	}
-	_, err = messages(buf[:n], kind, func([]byte) error { return nil })
+	_, err = netlink.Messages(buf[:n], kind, func([]byte) (bool, error) { return false, nil })
 	return err
 }
 

@@ -22,7 +22,7 @@ const (
 	// maxListeners bounds the sockets that are told, and maxDescriptors the files of
 	// programs that are looked at for who has them.
 	maxListeners   = 256
-	maxDescriptors = 1 << 14
+	maxDescriptors = 1 << 12
 )
 
 // waiting is a socket that waits, and its number in the kernel.
@@ -31,14 +31,15 @@ type waiting struct{ address, inode string }
 // listeners are the sockets that other machines reach, by /proc/1/net (proc_pid_net(5))
 // and, where that may be looked at, who has them.
 func (t *tree) listeners() ([]facts.Listener, error) {
-	var all []waiting
-	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
-		protocol := strings.TrimSuffix(table, "6")
-		data, err := t.waitingTable("/proc/1/net/"+table, protocol)
-		if err != nil || data == nil && table == "tcp" {
-			return nil, fmt.Errorf("/proc/1/net/%s cannot be read", table)
-		}
-		all = append(all, readSockets(data, protocol)...)
+	all, err := []waiting(nil), errors.New("another network")
+	if t.ownNetwork() {
+		all, err = waitingSockets()
+	}
+	if err != nil {
+		all, err = t.waitingTables()
+	}
+	if err != nil {
+		return nil, err
 	}
 	programs := t.programsOf(all)
 	out := []facts.Listener{}
@@ -53,6 +54,20 @@ func (t *tree) listeners() ([]facts.Listener, error) {
 		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Program, b.Program))
 	})
 	return out, nil
+}
+
+// waitingTables reads the tables of /proc.
+func (t *tree) waitingTables() ([]waiting, error) {
+	var all []waiting
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		protocol := strings.TrimSuffix(table, "6")
+		data, err := t.waitingTable("/proc/1/net/"+table, protocol)
+		if err != nil || data == nil && table == "tcp" {
+			return nil, fmt.Errorf("/proc/1/net/%s cannot be read", table)
+		}
+		all = append(all, readSockets(data, protocol)...)
+	}
+	return all, nil
 }
 
 // waitingTable reads a table of sockets as far as those that wait go: of TCP's they

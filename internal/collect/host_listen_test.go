@@ -36,6 +36,15 @@ func TestListenersOfThisHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting := readSockets(data, "tcp")
+	asked, err := waitingSockets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range waiting {
+		if !slices.Contains(asked, w) {
+			t.Errorf("asked, the kernel does not tell of %+v but of %+v", w, asked)
+		}
+	}
 	programs := tree.programsOf(waiting)
 	found := map[string]string{}
 	for _, w := range waiting {
