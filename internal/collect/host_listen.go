@@ -168,12 +168,13 @@ func (t *tree) programsOf(all []waiting) map[string]string {
 	pids, _ := proc.Readdirnames(maxFiles) // those that it gave before an error are good
 	// Nothing in a tree that somebody made leads out of it.
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	threads := kernelThreads(int(proc.Fd())) // they have no files
 	left, buf := maxDescriptors, make([]byte, 64)
 	for _, pid := range pids {
 		if len(found) == len(wanted) || left <= 0 {
 			break
 		}
-		if _, err := strconv.Atoi(pid); err != nil {
+		if _, err := strconv.Atoi(pid); err != nil || threads[pid] {
 			continue
 		}
 		fd, err := unix.Openat2(int(proc.Fd()), pid+"/fd", &how)
