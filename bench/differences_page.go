@@ -90,9 +90,9 @@ func differencesPage(h *differHost, theirs, ours map[string]verdict, reasons map
 // isBenchmarks is false for what docker-bench-security judges beside the benchmark.
 func isBenchmarks(id string) bool { return id[0] >= '1' && id[0] <= '7' && !strings.Contains(id, "_") }
 
-// said is what one of them says, and of containers those that only it names.
+// said is what one of them says, and of containers that fail those that only it names.
 func said(id string, own, other verdict) string {
-	if !strings.HasPrefix(id, "5.") || len(own.on) == 0 {
+	if !strings.HasPrefix(id, "5.") || len(own.on) == 0 || own.status != "WARN" && own.status != "fail" {
 		return own.status
 	}
 	only := slices.DeleteFunc(names(own.on), func(name string) bool { return slices.Contains(names(other.on), name) })

@@ -33,13 +33,15 @@ func TestDiffers(t *testing.T) {
 
 func TestDifferencesPage(t *testing.T) {
 	theirs := map[string]verdict{"2.2": {"WARN", nil}, "5.5": {"WARN", []string{"a", "c"}}, "5.10": {"PASS", nil}, "5.9": {"PASS", nil}, "8.1": {"NOTE", nil}, "1.1": {"WARN", nil}}
-	ours := map[string]verdict{"2.2": {"fail", nil}, "5.5": {"fail", []string{"a", "b"}}, "5.10": {"fail", []string{"h"}}, "5.9": {"fail", []string{"p"}}, "6.3": {"pass", nil}}
-	reasons := map[string]string{"5.5": "it looks at\nwhat runs", "5.9": "x", "2.2": "nothing", "6.3": "it is newer"}
+	ours := map[string]verdict{"2.2": {"fail", nil}, "5.5": {"fail", []string{"a", "b"}}, "5.10": {"fail", []string{"h"}}, "5.9": {"fail", []string{"p"}}, "6.3": {"pass", nil}, "5.30": {"fail", []string{"a"}}}
+	theirs["5.30"] = verdict{"INFO", []string{"0123"}}
+	reasons := map[string]string{"5.5": "it looks at\nwhat runs", "5.9": "x", "2.2": "nothing", "6.3": "it is newer", "5.30": "y"}
 	text, wrong := differencesPage(&differHost{}, theirs, ours, reasons)
 	_, table, _ := strings.Cut(text, "|---|---|---|---|\n")
 	want := `| 5.5 | WARN, also c | fail, also b | it looks at what runs |
 | 5.9 | PASS | fail: p | x |
 | 5.10 | PASS | fail: h |  |
+| 5.30 | INFO | fail: a | y |
 | 6.3 | nothing | pass | it is newer |
 
 1 recommendations get one verdict from both.
