@@ -16,6 +16,7 @@ type Env struct {
 	// patterns is what is left for the patterns of metered expressions, nil where
 	// none is metered.
 	patterns *Budget
+	proven   bool
 }
 
 // NewEnv is an environment with CEL's functions and those given, and without
@@ -31,8 +32,13 @@ func NewEnv(functions ...*Function) *Env {
 // With is the environment with one variable more. The name may have a dot in it,
 // such as params.most.
 func (e *Env) With(name string, t *Type) *Env {
-	return &Env{parent: e, name: name, typ: t, patterns: e.patterns}
+	return &Env{parent: e, name: name, typ: t, patterns: e.patterns, proven: e.proven}
 }
+
+// Proven is the environment for expressions that were compiled in it before: the
+// patterns written in them are compiled when they are first needed. A wrong one then
+// panics.
+func (e *Env) Proven() *Env { return &Env{parent: e, patterns: e.patterns, proven: true} }
 
 // variable is the type of a variable, or nil.
 func (e *Env) variable(name string) *Type {

@@ -269,3 +269,21 @@ func TestLongAndNested(t *testing.T) {
 		}
 	}
 }
+
+// TestProven: a pattern in an expression that was compiled before is looked at when it
+// is needed, and means the same; elsewhere a wrong one is refused at once.
+func TestProven(t *testing.T) {
+	env := NewEnv().With("params.names", ListOf(StringType))
+	if _, err := env.Compile(`params.names[0].matches('(')`); err == nil {
+		t.Error("a wrong pattern compiles")
+	}
+	for _, e := range []*Env{env, env.Proven(), env.Proven().With("t", StringType)} {
+		p, err := e.Compile(`params.names.map(s, s.matches('^a+$'))`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Eval(scope{}, false, nil).Native(); !reflect.DeepEqual(got, []any{true, false}) {
+			t.Errorf("got %v", got)
+		}
+	}
+}

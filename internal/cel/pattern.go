@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -54,9 +55,14 @@ func (c *checker) matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
 	if err != nil {
 		return nil, err
 	}
-	re, wrongPattern := regexp.Compile(pattern.value.text)
-	if wrongPattern != nil {
-		return nil, badPattern(pattern, wrongPattern)
+	expression := pattern.value.text
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+	if !c.env.proven {
+		re, err := regexp.Compile(expression)
+		if err != nil {
+			return nil, badPattern(pattern, err)
+		}
+		compiled = func() *regexp.Regexp { return re }
 	}
 	return func(f *frame) Value {
 		v := text(f)
@@ -68,7 +74,7 @@ func (c *checker) matchesLiteral(pattern *node, text run) (run, *SyntaxError) {
 		case f.budget != nil && !f.spend(runningCost(steps, v.text)):
 			return without()
 		}
-		return BoolValue(re.MatchString(v.text))
+		return BoolValue(compiled().MatchString(v.text))
 	}, nil
 }
 

@@ -88,7 +88,10 @@ func (r *Rule) compile() error {
 
 func (c *code) compile(r *Rule) (err error) {
 	in := environment{own: base, shared: base}
-	if !r.Ours {
+	switch {
+	case r.doc == nil && r.Ours: // it compiled when it was packed
+		in = environment{own: proven, shared: proven}
+	case !r.Ours:
 		in = environment{own: base.Metered()}
 	}
 	c.params = make([]named, 0, len(r.Params))
@@ -111,7 +114,7 @@ func (c *code) compile(r *Rule) (err error) {
 		}
 		in.own = in.own.With("it", list.Elem())
 		if r.Ours {
-			in.shared = forElement(list.Elem())
+			in.shared = forElement(in.shared, list.Elem())
 		}
 		if r.Element.Text == "" && list.Elem() != cel.StringType {
 			return r.failAt(r.Each, "each", "the elements have no name", "add element: with an expression that names one, for example it.target")
@@ -174,11 +177,10 @@ func (e *environment) add(name string, t *cel.Type) {
 	e.own, e.names = e.own.With(name, t), append(e.names, name)
 }
 
-// compiled are the programs of shared environments, elements these for lists by
-// the *cel.Type of an element.
+// compiled are the programs of shared environments, elements these for lists.
 var (
 	compiled sync.Map // *cel.Program by inEnv
-	elements sync.Map
+	elements sync.Map // *cel.Env by ofElement
 )
 
 type inEnv struct {
@@ -186,10 +188,16 @@ type inEnv struct {
 	text string
 }
 
-func forElement(t *cel.Type) *cel.Env {
-	env, ok := elements.Load(t)
+type ofElement struct {
+	env *cel.Env
+	typ *cel.Type
+}
+
+func forElement(outer *cel.Env, t *cel.Type) *cel.Env {
+	key := ofElement{outer, t}
+	env, ok := elements.Load(key)
 	if !ok {
-		env, _ = elements.LoadOrStore(t, base.With("it", t))
+		env, _ = elements.LoadOrStore(key, outer.With("it", t))
 	}
 	return env.(*cel.Env)
 }

@@ -34,6 +34,9 @@ var base = cel.NewEnv(helpers()...).
 	With("daemon", cel.TypeOf(reflect.TypeFor[*facts.Daemon]())).
 	With("now", cel.TimestampType)
 
+// proven is base for rules that were packed, and so compiled before.
+var proven = base.Proven()
+
 // A path, a version and a mode are types of their own, so that they cannot be
 // compared as text by mistake.
 var (
