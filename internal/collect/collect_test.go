@@ -44,7 +44,7 @@ func TestFactsOfARecordedEngine(t *testing.T) {
 		t.Errorf("components (-want +got):\n%s", diff)
 	}
 	unseen := slices.DeleteFunc(slices.Clone(got.Unseen), func(u workload.Unseen) bool { return strings.HasPrefix(u.Path, "host.") })
-	if diff := cmp.Diff([]workload.Unseen{{Path: "daemon.config", Reason: "the engine's process is not on this machine, or hidden"}, {Path: "daemon.no_new_privileges", Reason: "engines before 24.0 do not say it"},
+	if diff := cmp.Diff([]workload.Unseen{{Path: "daemon.config", Reason: "the host's files were not looked at"}, {Path: "daemon.no_new_privileges", Reason: "engines before 24.0 do not say it"},
 		{Path: "daemon.runs_as", Reason: "the engine's process is not on this machine, or hidden"},
 		{Path: "files", Reason: "the host's files were not looked at"}}, unseen); diff != "" {
 		t.Errorf("unseen (-want +got):\n%s", diff)

@@ -41,7 +41,7 @@ func (c *collector) startedAs(pid int) configured {
 	}
 	out := c.configuration(pid)
 	out.noAccount = "the engine's process is not on this machine, or hidden"
-	if c.Root == "" || pid <= 0 {
+	if c.host == nil || pid <= 0 {
 		return out
 	}
 	content, err := readBounded(unix.AT_FDCWD, filepath.Join(c.proc(pid), "status"), nil)
@@ -56,17 +56,16 @@ func (c *collector) startedAs(pid int) configured {
 
 // configuration reads how the daemon of the process pid, which listens on the
 // engine's socket, was started: its command line, and the file that this names.
-// Where nobody may see its command line, systemd's units say how it is started.
+// Where nobody may see its command line, systemd's units say how it is started. It is
+// not known of an engine whose host's files are not looked at: these units would be
+// another's.
 func (c *collector) configuration(pid int) configured {
-	if c.Root == "" || pid < 0 {
-		return configured{reason: "the engine's process is not on this machine, or hidden"}
+	if c.host == nil {
+		return configured{reason: c.noHost}
 	}
 	flags, rootlessFile, reason := c.commandLine(pid)
 	root, done := c.filesOf(pid, reason == "")
 	defer done()
-	if root == nil {
-		return configured{reason: "the files of the engine may not be looked at by this user"}
-	}
 	var err error
 	if reason != "" {
 		if flags, err = unitFlags(root); err != nil {
@@ -100,15 +99,7 @@ func (c *collector) filesOf(pid int, known bool) (root *tree, done func()) {
 			return root, root.close
 		}
 	}
-	if c.host != nil {
-		return c.host, func() {}
-	}
-	root, err := openTree(filepath.Join(c.Root, "/"))
-	if err != nil || known {
-		root.close()
-		return nil, func() {}
-	}
-	return root, root.close
+	return c.host, func() {}
 }
 
 // commandLine reads the flags of the daemon pid, and where it looks for its file if

@@ -102,7 +102,14 @@ func TestConfiguration(t *testing.T) {
 				pid = 7
 			}
 			told := 0
-			c := &collector{Config: Config{Root: rootOf(t, files)}, facts: &facts.Facts{}}
+			c := &collector{Config: Config{Root: rootOf(t, files)}, facts: &facts.Facts{}, noHost: "the engine's process is not on this machine, or hidden"}
+			if pid >= 0 {
+				var err error
+				if c.host, err = openTree(c.Root); err != nil {
+					t.Fatal(err)
+				}
+				defer c.host.close()
+			}
 			c.DaemonFile = func(file string, data []byte, pidFile string) {
 				told++
 				// The process sees the one, and the units lead to the other.
