@@ -75,7 +75,7 @@ func judgeDocument(set *rule.Set, data []byte) (judged, error) {
 	for _, of := range f.Listed() {
 		for i := range of.Len {
 			x := of.At(i)
-			place[finding.Subject{Kind: of.Kind, ID: x.ID, Name: x.Name}] = i
+			place[finding.Subject{Kind: of.Kind, ID: x.ID, Name: x.Name, Also: x.Also}] = i
 		}
 	}
 	found, err := set.Judge(f)

@@ -29,6 +29,7 @@ type Earlier struct {
 	Target, Benchmark string
 
 	failures map[key][]finding.Past // several may be of one element
+	images   map[string]string      // the names of images that failed, by their ids
 }
 
 // key is what makes two failures the same.
@@ -65,13 +66,16 @@ func Read(file string, data []byte) (*Earlier, error) {
 	if d.Started.IsZero() || d.Findings == nil {
 		return nil, &strict.Error{File: file, Msg: "the report does not say when it was made, or what was found", Hint: "make it anew with  plimsoll audit --format json -o FILE"}
 	}
-	e := &Earlier{File: file, Started: d.Started, Target: d.Target.Name, Benchmark: d.Benchmark, failures: map[key][]finding.Past{}}
+	e := &Earlier{File: file, Started: d.Started, Target: d.Target.Name, Benchmark: d.Benchmark, failures: map[key][]finding.Past{}, images: map[string]string{}}
 	for i, f := range d.Findings {
 		if f.Status != finding.Fail {
 			continue
 		}
 		if _, err := finding.ParseSeverity(string(f.Severity)); err != nil || f.Rule == "" {
 			return nil, &strict.Error{File: file, Field: fmt.Sprintf("findings[%d]", i), Msg: fmt.Sprintf("finding %d has no rule or no severity", i+1), Hint: "make the report anew"}
+		}
+		if f.Subject.Kind == "image" {
+			e.images[f.Subject.ID] = f.Subject.Name
 		}
 		k := key{f.Rule, f.Subject.Kind, f.Subject.Name, f.Element}
 		e.failures[k] = append(e.failures[k], finding.Past{Rule: f.Rule, Title: f.Title, Severity: f.Severity, Subject: f.Subject, Element: f.Element, Message: f.Message})
@@ -90,8 +94,12 @@ func (e *Earlier) Apply(r *finding.Report, judged []string) {
 	still := map[key]int{}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		there[key{kind: f.Subject.Kind, name: f.Subject.Name}] = true
-		own := key{f.Rule, f.Subject.Kind, f.Subject.Name, f.Element}
+		name := f.Subject.Name
+		if before, known := e.images[f.Subject.ID]; known && f.Subject.Kind == "image" {
+			name = before // it may have got a tag, or lost one
+		}
+		there[key{kind: f.Subject.Kind, name: name}] = true
+		own := key{f.Rule, f.Subject.Kind, name, f.Element}
 		switch f.Status {
 		case finding.Unknown:
 			open[key{own.rule, own.kind, own.name, ""}] = true

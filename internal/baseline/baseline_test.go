@@ -154,3 +154,31 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestImagesOfSeveralNames: an image that failed is known under whatever tag comes
+// first now, and another with its old name is not it.
+func TestImagesOfSeveralNames(t *testing.T) {
+	image := func(id, name string) finding.Finding {
+		f := one("a", name, finding.Fail)
+		f.Subject = &finding.Subject{Kind: "image", ID: "sha256:" + id, Name: name}
+		return f
+	}
+	for name, test := range map[string]struct {
+		now          []finding.Finding
+		known, fresh int
+	}{
+		"the same":         {[]finding.Finding{image("1", "app:1")}, 1, 0},
+		"another tag":      {[]finding.Finding{image("1", "aaa:1")}, 1, 0},
+		"no tag any more":  {[]finding.Finding{image("1", "sha256:1")}, 1, 0},
+		"another of it":    {[]finding.Finding{image("2", "app:1")}, 1, 0},
+		"both":             {[]finding.Finding{image("1", "sha256:1"), image("2", "app:1")}, 1, 1},
+		"one with no past": {[]finding.Finding{image("2", "new:1")}, 0, 1},
+	} {
+		r := finding.Report{Started: started.AddDate(0, 0, 1), Findings: test.now}
+		r.Finish(80)
+		earlier(t, image("1", "app:1")).Apply(&r, []string{"a"})
+		if b := r.Baseline; b.Known != test.known || b.New != test.fresh {
+			t.Errorf("%s: %d known, %d new", name, b.Known, b.New)
+		}
+	}
+}

@@ -216,7 +216,7 @@ func (a *app) write(ctx context.Context, r finding.Report, j *judging, form stri
 		if j.format == "json" {
 			return report.JSON(out, r)
 		}
-		return report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: fixHint(form)})
+		return report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: hint(form, "--fix"), AllHint: hint(form, "-v")})
 	}
 	return a.output(ctx, j, "the report", write)
 }
@@ -250,10 +250,11 @@ func (a *app) verdict(r finding.Report, j *judging) error {
 	return nil
 }
 
-// fixHint is the command that mends all subjects of a rule, or says how.
-func fixHint(form string) string {
+// hint is the command that does something for all subjects of a rule, whose name comes
+// behind it, where there may be several.
+func hint(form, flag string) string {
 	if form == "" {
-		return "plimsoll audit --fix --only"
+		return "plimsoll audit " + flag + " --only"
 	}
 	return ""
 }

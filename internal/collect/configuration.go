@@ -312,7 +312,7 @@ func (c *collector) configFacts(read configured) {
 	out.Hosts, out.StorageOptions = from.List("hosts"), from.List("storage-opts")
 	out.TLS, out.TLSVerify = from.Bool("tls") || from.Bool("tlsverify"), from.Bool("tlsverify")
 	out.TLSCACert, out.TLSCert, out.TLSKey = from.Text("tlscacert"), from.Text("tlscert"), from.Text("tlskey")
-	out.Group, out.LogLevel, out.CgroupParent = from.Text("group"), from.Text("log-level"), from.Text("cgroup-parent")
+	out.Group, out.LogLevel, out.CgroupParent = from.Text("group"), strings.ToLower(from.Text("log-level")), from.Text("cgroup-parent")
 	out.ICC, out.IPTables, out.UserlandProxy = from.Bool("icc"), from.Bool("iptables"), from.Bool("userland-proxy")
 	out.LogOptions, out.DefaultUlimits = withoutSecrets(from.Map("log-opts")), from.Map("default-ulimits")
 	out.SeccompProfile, out.UsernsRemap = from.Text("seccomp-profile"), from.Text("userns-remap")

@@ -62,7 +62,7 @@ func (t *contentTrust) more(err error, denied string) {
 	}
 }
 
-const trustDenied = "some of the places may not be looked at by this user: run plimsoll as root"
+const trustDenied = "some of the places may not be looked at by this user: run plimsoll as root, and in a container with --cap-add sys_ptrace"
 
 // findContentTrust looks for every use of Content Trust: in the environment of
 // processes, of which daemon is the engine, in the files that shells, logins and

@@ -227,6 +227,7 @@ func TestBuilderEntitlements(t *testing.T) {
 		`{"gc": {"enabled": true}}`: "network.host",
 		`{"entitlements": {"security-insecure": true}}`:                                "network.host security.insecure",
 		`{"entitlements": {"network-host": false, "security-insecure": true}, "x": 1}`: "security.insecure",
+		`{"Entitlements": {"Security-Insecure": true}}`:                                "network.host security.insecure",
 		`{"entitlements": {"network-host": false}}`:                                    "",
 	} {
 		got, err := BuilderEntitlements(object)

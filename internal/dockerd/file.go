@@ -2,6 +2,8 @@ package dockerd
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -109,8 +111,9 @@ func BuilderEntitlements(object string) ([]string, error) {
 		} `json:"entitlements"`
 	}
 	if object != "" {
-		if _, err := strict.Decode("builder", []byte(object), &builder); err != nil {
-			return nil, err
+		// As the daemon reads it, which knows its keys in any case.
+		if err := json.Unmarshal([]byte(object), &builder); err != nil {
+			return nil, fmt.Errorf("reading the builder's entitlements: %w", err)
 		}
 	}
 	granted := []string{}

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -9,6 +10,8 @@ import (
 // Subject is one thing that rules judge.
 type Subject struct {
 	ID, Name string
+	// Also are its other names, each on a line.
+	Also string
 	// Value is a pointer to its facts.
 	Value any
 	// Unseen is what of it was not observed, with paths below it; nil for what
@@ -37,7 +40,7 @@ func (f *Facts) Listed() []Subjects {
 		}},
 		{"image", "images", len(f.Images), func(i int) Subject {
 			x := &f.Images[i]
-			return Subject{ID: x.ID, Name: x.Name(), Value: x, Unseen: &x.Unseen}
+			return Subject{ID: x.ID, Name: x.Name(), Also: strings.Join(x.Tags, "\n"), Value: x, Unseen: &x.Unseen}
 		}},
 		{"container", "containers", len(f.Containers), func(i int) Subject {
 			x := &f.Containers[i]

@@ -82,6 +82,8 @@ type Subject struct {
 	Kind string `json:"kind"`
 	ID   string `json:"id"`
 	Name string `json:"name"`
+	// Also are its other names, each on a line: an image has a name a tag.
+	Also string `json:"-"`
 }
 
 // NotListed is the name of a subject that stands for those that could not be

@@ -16,7 +16,7 @@ func TestAlikeRulesAreOneEntry(t *testing.T) {
 		return f
 	}
 	got := table(t, pipe(), report(80, of("audit-a-missing", "a file is not watched", "Host", "/a"), of("audit-b-missing", "a file is not watched", "Host", "/b"),
-		of("other", "something else", "Host", ""), of("files", "a file is not watched", "Files", "/c")), Options{FixHint: "plimsoll audit -v --only"})
+		of("other", "something else", "Host", ""), of("files", "a file is not watched", "Files", "/c")), Options{FixHint: "plimsoll audit --fix --only", AllHint: "plimsoll audit -v --only"})
 	sections, _, _ := strings.Cut(got, "mark 80")
 	for text, times := range map[string]int{" file is not watched": 2, "    /a, /b\n": 1, "plimsoll audit -v --only 'audit-*-missing'": 1, "omething else": 1} {
 		if n := strings.Count(sections, text); times != n {

@@ -145,12 +145,16 @@ func (p *page) remedies(g group) bool {
 			}
 		}
 	}
-	if len(shown) < len(all) && p.o.FixHint != "" {
+	hint := p.o.FixHint
+	if first := g.findings[0]; first.Fix == nil && first.Subject.Kind != "container" {
+		hint = p.o.AllHint
+	}
+	if len(shown) < len(all) && hint != "" {
 		n := len(g.places)
 		if n == 1 {
 			n = len(g.findings)
 		}
-		p.command("for all " + number(n) + ": " + p.o.FixHint + " " + pattern(g.rules()))
+		p.command("for all " + number(n) + ": " + hint + " " + pattern(g.rules()))
 	}
 	return true
 }

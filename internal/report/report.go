@@ -32,9 +32,10 @@ type Options struct {
 	// "dockerfile"; "" is a live host, where a command that mends a container as
 	// it runs comes first.
 	Form string
-	// FixHint is a command that shows the remedies of all subjects of a rule,
-	// whose name is put after it; "" prints no such line.
-	FixHint string
+	// FixHint is a command that mends all subjects of a rule, or says how, whose name
+	// is put after it, and AllHint one that tells of all where no program can mend any
+	// and there is nothing to run anew; "" prints no such line.
+	FixHint, AllHint string
 }
 
 // Table writes a finished report as text, in one write: as wide as the printer

@@ -31,7 +31,7 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		views := make([]view, of.Len)
 		for i := range views {
 			x := of.At(i)
-			views[i] = view{subject: &finding.Subject{Kind: of.Kind, ID: x.ID, Name: x.Name}, known: append([]named{{of.Kind, cel.ValueOf(x.Value)}}, shared...),
+			views[i] = view{subject: &finding.Subject{Kind: of.Kind, ID: x.ID, Name: x.Name, Also: x.Also}, known: append([]named{{of.Kind, cel.ValueOf(x.Value)}}, shared...),
 				hidden: append(inside.facts(make([]hiddenFact, 0, len(*x.Unseen)+len(everywhere)), *x.Unseen), everywhere...)}
 		}
 		subjects[of.Kind] = views

@@ -92,7 +92,13 @@ func (w *Waiver) fits(f *finding.Finding) bool {
 }
 
 func (w *Waiver) fitsSubject(f *finding.Finding) bool {
-	return matches(w.Subject, f.Subject.Name) || len(w.Subject) >= shortestID && strings.HasPrefix(f.Subject.ID, w.Subject)
+	// An image is meant by any of its tags.
+	for name := range strings.SplitSeq(f.Subject.Name+"\n"+f.Subject.Also, "\n") {
+		if matches(w.Subject, name) {
+			return true
+		}
+	}
+	return len(w.Subject) >= shortestID && (strings.HasPrefix(f.Subject.ID, w.Subject) || strings.HasPrefix(strings.TrimPrefix(f.Subject.ID, "sha256:"), w.Subject))
 }
 
 // matches is path.Match, but that a star means all of a path too, and that what is

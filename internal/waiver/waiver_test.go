@@ -97,6 +97,8 @@ func TestApply(t *testing.T) {
 	of := func(rule, name, element string, status finding.Status) finding.Finding {
 		return finding.Finding{About: &finding.About{Rule: rule}, Detail: &finding.Detail{Message: "m"}, Subject: &finding.Subject{Kind: "container", ID: id, Name: name}, Element: element, Status: status}
 	}
+	digest := of("a", "app:1", "", finding.Fail)
+	digest.Subject = &finding.Subject{Kind: "image", ID: "sha256:" + id, Name: "app:1", Also: "app:1\napp:2"}
 	waiver := func(subject, element, expires string) *Waiver {
 		return &Waiver{Rule: "a", Subject: subject, Element: element, Owner: "ana", Reason: "r", Expires: expires}
 	}
@@ -112,6 +114,9 @@ func TestApply(t *testing.T) {
 		"a star for slashes":  {waiver("reg/*", "", later), of("a", "reg/team/web", "", finding.Fail), finding.Waived, "m"},
 		"its id":              {waiver(id, "", later), of("a", "web", "", finding.Fail), finding.Waived, "m"},
 		"the id's beginning":  {waiver(id[:12], "", later), of("a", "web", "", finding.Fail), finding.Waived, "m"},
+		"a digest's digits":   {waiver(id[:12], "", later), digest, finding.Waived, "m"},
+		"another tag":         {waiver("app:2", "", later), digest, finding.Waived, "m"},
+		"no tag of it":        {waiver("app:3", "", later), digest, finding.Fail, "m"},
 		"too little of it":    {waiver(id[:11], "", later), of("a", "web", "", finding.Fail), finding.Fail, "m"},
 		"another name":        {waiver("web", "", later), of("a", "web2", "", finding.Fail), finding.Fail, "m"},
 		"another rule":        {waiver("web", "", later), of("b", "web", "", finding.Fail), finding.Fail, "m"},
