@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -65,6 +66,7 @@ func TestDaemonVerdicts(t *testing.T) {
 		} else {
 			engine := lab.Private(t, r.Settings)
 			if r.File != nil {
+				time.Sleep(3 * time.Second) // times of files and processes are told in seconds
 				putInto(t, filepath.Join(filepath.Dir(engine.Socket()), "daemon.json"), r.File)
 			}
 			now = factsOf(t, clientOf(t, engine))

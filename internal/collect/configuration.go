@@ -29,6 +29,9 @@ type configured struct {
 	file   string
 	data   []byte // what the file holds; nil is no file
 	reason string
+	// changed is true when the file was changed after the process had started, which
+	// goes by what it said then.
+	changed bool
 	// runsAs is who its process is, or noAccount is why that is not known.
 	runsAs    facts.Account
 	noAccount string
@@ -88,7 +91,32 @@ func (c *collector) configuration(pid int) configured {
 		return configured{file: out.file, reason: err.Error()}
 	}
 	out.config, out.data = dockerd.Merge(flags, file), data
+	if reason == "" {
+		out.changed = c.changedSince(pid, root, out.file)
+	}
 	return out
+}
+
+// changedSince reports whether a file was changed after a process had started: by
+// field 22 of its stat, in hundredths of a second since the time that the kernel
+// started (proc_pid_stat(5), proc_stat(5)).
+func (c *collector) changedSince(pid int, root *tree, name string) bool {
+	stat, err := readBounded(unix.AT_FDCWD, filepath.Join(c.proc(pid), "stat"), nil)
+	const started = 22 - 3 // behind the name and the state
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if err != nil || len(fields) <= started {
+		return false
+	}
+	ticks, err := strconv.ParseInt(fields[started], 10, 64)
+	kernel, err2 := readBounded(unix.AT_FDCWD, filepath.Join(c.Root, "proc/stat"), nil)
+	_, booted, found := strings.Cut(string(kernel), "\nbtime ")
+	booted, _, _ = strings.Cut(booted, "\n")
+	boot, err3 := strconv.ParseInt(booted, 10, 64)
+	if err != nil || err2 != nil || err3 != nil || !found {
+		return false
+	}
+	_, at, err := root.follow(name, nil)
+	return err == nil && at != nil && at.Mtim.Sec > boot+ticks/100+1
 }
 
 // filesOf opens the files that the engine's process sees, where that is known and may
@@ -324,7 +352,7 @@ func (c *collector) configFacts(read configured) {
 	}
 	out.Conflicts, out.Unknown = append(out.Conflicts, from.Conflicts...), append(out.Unknown, from.Unknown...)
 	const unsaid = "daemon.no_new_privileges" // by engines before 24.0
-	if i := slices.IndexFunc(c.facts.Unseen, func(u workload.Unseen) bool { return u.Path == unsaid }); i >= 0 {
+	if i := slices.IndexFunc(c.facts.Unseen, func(u workload.Unseen) bool { return u.Path == unsaid }); i >= 0 && !(read.changed && notByFlag(from, "no-new-privileges")) {
 		c.facts.Unseen = slices.Delete(c.facts.Unseen, i, i+1)
 		c.facts.Daemon.NoNewPrivileges = from.Bool("no-new-privileges")
 		if c.around.Daemon != nil {
@@ -336,4 +364,26 @@ func (c *collector) configFacts(read configured) {
 			out.Origins[key] = from.Get(key).Origin.String()
 		}
 	}
+	if read.changed {
+		for _, f := range configFields {
+			if slices.ContainsFunc(f.keys, func(key string) bool { return notByFlag(from, key) }) {
+				c.unseen("daemon.config."+f.fact, read.file+" was changed after the engine had started, and may have said something else then")
+			}
+		}
+	}
 }
+
+// configFields are the facts of the configuration by the options that they come from.
+var configFields = []struct {
+	fact string
+	keys []string
+}{
+	{"hosts", []string{"hosts"}}, {"tls", []string{"tls", "tlsverify"}}, {"tlsverify", []string{"tlsverify"}}, {"tlscacert", []string{"tlscacert"}},
+	{"tlscert", []string{"tlscert"}}, {"tlskey", []string{"tlskey"}}, {"group", []string{"group"}}, {"icc", []string{"icc"}}, {"iptables", []string{"iptables"}},
+	{"userland_proxy", []string{"userland-proxy"}}, {"log_level", []string{"log-level"}}, {"debug", []string{"debug"}}, {"builder_entitlements", []string{"builder"}},
+	{"log_opts", []string{"log-opts"}}, {"cgroup_parent", []string{"cgroup-parent"}}, {"storage_opts", []string{"storage-opts"}},
+	{"default_ulimits", []string{"default-ulimits"}}, {"seccomp_profile", []string{"seccomp-profile"}}, {"userns_remap", []string{"userns-remap"}}, {"metrics_addr", []string{"metrics-addr"}},
+}
+
+// notByFlag is true for an option that no flag sets: the file says it, or could have.
+func notByFlag(config *dockerd.Config, key string) bool { return config.Get(key).Origin.Flag == "" }

@@ -4,12 +4,15 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/plimsoll/plimsoll/internal/dockerd"
 	"github.com/plimsoll/plimsoll/internal/facts"
 )
 
@@ -130,5 +133,68 @@ func TestConfiguration(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		})
+	}
+}
+
+// TestFileChangedSince: what a daemon.json says that was changed after the daemon had
+// started may not hold; what a flag says does.
+func TestFileChangedSince(t *testing.T) {
+	for name, test := range map[string]struct {
+		age     time.Duration // of the file, by when the daemon started
+		btime   string
+		changed bool
+	}{
+		"before":            {-time.Hour, "\nbtime 1000000\n", false},
+		"in the same start": {time.Second, "\nbtime 1000000\n", false},
+		"after":             {time.Minute, "\nbtime 1000000\n", true},
+		"nobody knows":      {time.Minute, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := rootOf(t, map[string]string{"proc/stat": "cpu 1" + test.btime, "proc/7/comm": "dockerd\n", "proc/7/cmdline": line("dockerd", "--icc=false"),
+				"proc/7/stat": "7 (do (c) kerd) S 1 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 50000 0 0", "proc/7/root/etc/docker/daemon.json": `{"userland-proxy": false}`})
+			at := time.Unix(1_000_000+500, 0).Add(test.age)
+			if err := os.Chtimes(filepath.Join(root, "proc/7/root/etc/docker/daemon.json"), at, at); err != nil {
+				t.Fatal(err)
+			}
+			host, err := openTree(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer host.close()
+			c := &collector{Config: Config{Root: root}, facts: &facts.Facts{}, host: host}
+			c.configFacts(c.startedAs(7))
+			if got := reasonFor(c.facts.Unseen, "daemon.config.userland_proxy") != ""; got != test.changed || reasonFor(c.facts.Unseen, "daemon.config.icc") != "" {
+				t.Errorf("unseen %+v", c.facts.Unseen)
+			}
+			if c.facts.Daemon.Config.ICC || c.facts.Daemon.Config.UserlandProxy {
+				t.Errorf("got %+v", c.facts.Daemon.Config)
+			}
+		})
+	}
+}
+
+// TestConfigFields: every fact of the configuration says which options it comes from.
+func TestConfigFields(t *testing.T) {
+	aboutTheFile := []string{"file", "conflicts", "unknown", "origins"}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[facts.DaemonConfig]()) {
+		name := f.Tag.Get("json")
+		if slices.Contains(aboutTheFile, name) {
+			continue
+		}
+		i := slices.IndexFunc(configFields, func(known struct {
+			fact string
+			keys []string
+		}) bool {
+			return known.fact == name
+		})
+		if i < 0 {
+			t.Errorf("%s is in no line of configFields", name)
+			continue
+		}
+		for _, key := range configFields[i].keys {
+			if !slices.ContainsFunc(dockerd.Options, func(o dockerd.Option) bool { return o.Key == key }) {
+				t.Errorf("%s: %s is no option", name, key)
+			}
+		}
 	}
 }
