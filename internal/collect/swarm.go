@@ -83,7 +83,13 @@ func (d *description) swarm() {
 		return
 	}
 	m := *d // the manager's words, or why there are none
-	if !out.Manager {
+	switch {
+	case out.Manager && said.Cluster == nil:
+		m.reason = "the swarm has no leader now, as far as the engine says"
+	case !out.Manager && said.LocalNodeState != "active":
+		// A manager that is locked does not know itself.
+		said, m.reason = &swarmBody{}, "this node is "+textOf(said.LocalNodeState)+", and tells no more before that is mended"
+	case !out.Manager:
 		said, m.reason = &swarmBody{}, notManaged
 	}
 	cluster := said.Cluster

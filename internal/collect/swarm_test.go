@@ -286,3 +286,23 @@ func TestAddressesOfANode(t *testing.T) {
 		}
 	}
 }
+
+// TestNodeInTrouble: a node that is locked, and a manager without a leader, are not
+// taken for workers.
+func TestNodeInTrouble(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(swarm answer)
+		reason string
+	}{
+		"locked": {func(swarm answer) {
+			swarm["LocalNodeState"], swarm["ControlAvailable"] = "locked", false
+			delete(swarm, "Cluster")
+		}, "this node is locked, and tells no more before that is mended"},
+		"without a leader": {func(swarm answer) { delete(swarm, "Cluster") }, "the swarm has no leader now, as far as the engine says"},
+		"in order":         {func(answer) {}, ""},
+	} {
+		if got := unseenOfSwarm(managing(t, test.change).start(t).collect(t))["autolock"]; got != test.reason {
+			t.Errorf("%s: unseen for %q", name, got)
+		}
+	}
+}
