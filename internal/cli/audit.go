@@ -52,8 +52,8 @@ does not run it: read it, then run it as root. The exit code is 0 then.`,
 			if err := j.check(); err != nil {
 				return err
 			}
-			if file != "" && (look.inside || a.host != "") {
-				return &failure{code: exitUsage, message: "--facts judges a file, so --host and --inside have nothing to look at", hint: "Leave one of them out."}
+			if file != "" && (look.inside || a.host != "" || c.Flags().Changed("root") || c.Flags().Changed("ci") || look.imageHistory) {
+				return &failure{code: exitUsage, message: "--facts judges a file, so --host, --inside, --root, --ci and --image-history have nothing to look at", hint: "Leave one of them out."}
 			}
 			if err := look.check(a.host); err != nil {
 				return err

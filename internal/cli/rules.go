@@ -68,7 +68,7 @@ func (a *app) rulesListCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&dir, "rules", "", "`DIR` with rules of your own")
 	f.StringVar(&severity, "severity", "", "only the rules of one `SEVERITY`")
-	f.StringVar(&want.Subject, "subject", "", "only the rules of one `SUBJECT`: container, daemon or host")
+	f.StringVar(&want.Subject, "subject", "", "only the rules of one `SUBJECT`: "+strings.Join(rule.Subjects, ", "))
 	f.StringVar(&want.Benchmark, "benchmark", "", "only the rules of one `BENCHMARK`: cis-1.8, cis-1.6 or cis-1.13")
 	f.StringSliceVar(&want.Only, "only", nil, "only these `RULES`: names, benchmark ids (5.5, or cis-1.13:5.5), or globs")
 	f.StringSliceVar(&want.Skip, "skip", nil, "all `RULES` but these")
