@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
@@ -123,7 +124,8 @@ func (w *writer) script(groups []group) Result {
 			body.WriteString(comment(note) + "\n")
 		}
 	}
-	sum := sha256.Sum256([]byte(body.String()))
+	// With the time: what a later script finds is not what an earlier one kept.
+	sum := sha256.Sum256([]byte(w.Facts.Collected.UTC().Format(time.RFC3339Nano) + body.String()))
 	id := hex.EncodeToString(sum[:6])
 	left := len(w.failures) - len(w.mended)
 	var text strings.Builder
