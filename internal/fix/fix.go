@@ -8,6 +8,10 @@
 // remedy. Every step can be taken back, and is done once however often the script
 // runs.
 //
+// A script that root runs must change nothing but what was looked at. A file that
+// others can swap gets no step; one that was swapped since, by a link or by another
+// file, is left out, by undo too, and the script then ends with 1.
+//
 // The package runs nothing and reads no file. Names and values come from whoever
 // made the containers: in a command each is one quoted word, in a comment nothing
 // that ends a line.
