@@ -256,18 +256,29 @@ func fixHostTree(t *testing.T, root string, found []finding.Finding) []string {
 	t.Helper()
 	var some []finding.Finding
 	var names []string
+	seen := &facts.Facts{}
 	for _, f := range found {
 		path, is := f.Evidence["path"].(string)
 		if f.Status != finding.Fail || f.Fix == nil || f.Fix.Mode == "" && f.Fix.Owner == "" || !is {
 			continue
 		}
 		f.Subject = &finding.Subject{Kind: f.Subject.Kind, Name: filepath.Join(root, path)}
+		kind := "regular"
+		switch at, err := os.Lstat(f.Subject.Name); {
+		case err != nil:
+			t.Fatal(err)
+		case at.IsDir():
+			kind = "directory"
+		case at.Mode()&fs.ModeSocket != 0:
+			kind = "socket"
+		}
+		seen.Files = append(seen.Files, facts.File{Path: f.Subject.Name, Resolved: f.Subject.Name, Kind: kind})
 		some, names = append(some, f), append(names, f.Rule)
 	}
 	if len(some) == 0 {
 		return nil
 	}
-	script := fix.Script(fix.Config{Facts: &facts.Facts{}, Findings: some})
+	script := fix.Script(fix.Config{Facts: seen, Findings: some})
 	cmd := exec.Command("sh", "-s", "--", "--store", t.TempDir())
 	cmd.Stdin = strings.NewReader(script.Text)
 	if out, err := cmd.CombinedOutput(); err != nil || script.Mended != len(some) {

@@ -133,6 +133,12 @@ type Audited struct {
 	Runc             Watched `json:"runc"`
 }
 
+// Parts are all of them.
+func (a *Audited) Parts() []*Watched {
+	return []*Watched{&a.Dockerd, &a.RunContainerd, &a.DataRoot, &a.EtcDocker, &a.DockerService, &a.DockerSocketUnit, &a.ContainerdSocket, &a.DockerSocket, &a.DefaultDocker,
+		&a.DaemonJSON, &a.ContainerdConfig, &a.SysconfigDocker, &a.Containerd, &a.Shim, &a.ShimRuncV1, &a.ShimRuncV2, &a.Runc}
+}
+
 // Watched is a file or folder of the engine.
 type Watched struct {
 	// Path is where it is on this host, or would be.

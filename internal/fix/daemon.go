@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -38,9 +39,13 @@ func (w *writer) daemon() group {
 	}
 	file := w.DaemonFile
 	text := file.Data
+	iptables := w.filters(wanted)
 	var keys, rules, said []string
 	for _, f := range wanted {
 		changed, note := w.withSettings(text, f)
+		if note == "" && !iptables && slices.Contains(f.Fix.Daemon, finding.Setting{Name: "icc", Value: "false"}) {
+			note = fmt.Sprintf("with iptables off (set by %s) an engine does not start with icc: false; turn iptables on first", w.Facts.Daemon.Config.Origins["iptables"])
+		}
 		if note != "" {
 			g.notes = append(g.notes, f.Rule+": "+note)
 			continue
@@ -64,13 +69,31 @@ func (w *writer) daemon() group {
 	if file.Data != nil {
 		before = sumOf(file.Data)
 	}
-	words := quote(file.Path, before, sumOf(text), how)
-	g.steps = []step{{root: true, about: fmt.Sprintf("%s: %s (%s), then %s", file.Path, strings.Join(said, ", "), strings.Join(rules, ", "), how),
+	where := ""
+	if known := w.file(file.Path); known != nil {
+		where = known.Resolved
+	}
+	words := quote(file.Path, before, sumOf(text), how, where)
+	// Who runs a rootless engine changes the file without root, and root keeps out of
+	// a folder of others.
+	g.steps = []step{{root: !w.Facts.Daemon.Rootless, about: fmt.Sprintf("%s: %s (%s), then %s", file.Path, strings.Join(said, ", "), strings.Join(rules, ", "), how),
 		done: "is_daemon_file " + words, do: "printf '%s' " + quote(string(text)) + " | set_daemon_file " + words, undo: "put_daemon_file " + words}}
 	if how == "restart" {
 		g.notes = append(g.notes, "", "A restart of the engine stops the containers, unless live-restore is on; those with a", "restart policy start again.")
 	}
 	return g
+}
+
+// filters reports whether iptables is on after the change.
+func (w *writer) filters(wanted []*finding.Finding) bool {
+	return w.Facts.Daemon.Config.IPTables || slices.ContainsFunc(wanted, func(f *finding.Finding) bool {
+		on := func(s finding.Setting) bool { return s.Name == "iptables" && s.Value != "false" }
+		if !slices.ContainsFunc(f.Fix.Daemon, on) {
+			return false
+		}
+		_, note := w.withSettings(w.DaemonFile.Data, f)
+		return note == ""
+	})
 }
 
 // withSettings is a daemon.json with what a failure takes, or a note why not: what a
@@ -115,6 +138,12 @@ func (w *writer) noDaemonFile() string {
 	}
 	if bytes.IndexByte(w.DaemonFile.Data, 0) >= 0 {
 		return "it is no text"
+	}
+	if strings.ContainsRune(w.DaemonFile.Path, utf8.RuneError) {
+		return "its name is not UTF-8"
+	}
+	if known := w.file(w.DaemonFile.Path); known != nil && len(known.Folders) > 0 {
+		return notChanged(known)
 	}
 	return ""
 }

@@ -8,6 +8,10 @@
 // remedy. Every step can be taken back, and is done once however often the script
 // runs.
 //
+// A script that root runs must change nothing but what was looked at. A file that
+// others can swap gets no step; one that was swapped since, by a link or by another
+// file, is left out, by undo too, and the script then ends with 1.
+//
 // The package runs nothing and reads no file. Names and values come from whoever
 // made the containers: in a command each is one quoted word, in a comment nothing
 // that ends a line.
@@ -23,6 +27,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
@@ -123,7 +128,8 @@ func (w *writer) script(groups []group) Result {
 			body.WriteString(comment(note) + "\n")
 		}
 	}
-	sum := sha256.Sum256([]byte(body.String()))
+	// With the time: what a later script finds is not what an earlier one kept.
+	sum := sha256.Sum256([]byte(w.Facts.Collected.UTC().Format(time.RFC3339Nano) + body.String()))
 	id := hex.EncodeToString(sum[:6])
 	left := len(w.failures) - len(w.mended)
 	var text strings.Builder

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // files are the owners and modes of files. Both are taken as they are found, so that
@@ -14,24 +17,65 @@ import (
 func (w *writer) files() group {
 	g := group{heading: "Files: the engine need not be restarted"}
 	for _, f := range w.failures {
-		if f.Fix == nil || f.Fix.Owner == "" && f.Fix.Mode == "" {
+		if f.Fix == nil || f.Fix.Owner == "" && f.Fix.Mode == "" || !strings.HasPrefix(f.Subject.Name, "/") {
 			continue
 		}
-		path := f.Subject.Name
-		if !strings.HasPrefix(path, "/") {
+		file := w.file(f.Subject.Name)
+		if note := notChanged(file); note != "" {
+			g.notes = append(g.notes, fmt.Sprintf("%s (%s): it is left as it is: %s", name(f.Subject), f.Rule, note))
 			continue
 		}
 		w.mended[f] = true
+		where := name(f.Subject)
+		if file.Resolved != f.Subject.Name {
+			where += ", which is " + file.Resolved
+		}
 		if o := f.Fix.Owner; o != "" {
-			g.steps = append(g.steps, step{root: true, about: fmt.Sprintf("%s: chown %s (%s)", name(f.Subject), o, f.Rule),
-				done: "is_owned " + quote(path, o), do: "set_owner " + quote(path, o), undo: "put_permissions " + quote(path)})
+			g.steps = append(g.steps, fileStep(file, fmt.Sprintf("%s: chown %s (%s)", where, o, f.Rule), "is_owned", "set_owner", o))
 		}
 		if m := f.Fix.Mode; m != "" {
-			g.steps = append(g.steps, step{root: true, about: fmt.Sprintf("%s: no permissions beyond %s (%s)", name(f.Subject), m, f.Rule),
-				done: "is_within " + quote(path, m), do: "set_mode " + quote(path, m), undo: "put_permissions " + quote(path)})
+			g.steps = append(g.steps, fileStep(file, fmt.Sprintf("%s: no permissions beyond %s (%s)", where, m, f.Rule), "is_within", "set_mode", m))
 		}
 	}
 	return g
+}
+
+func fileStep(f *facts.File, about, done, do, to string) step {
+	file := quote(f.Resolved, f.Kind)
+	return step{root: true, about: about, done: done + " " + file + " " + quote(to), do: do + " " + file + " " + quote(to), undo: "put_permissions " + file}
+}
+
+// file is what is known of a file by the name that it has for a person, or nil.
+func (w *writer) file(name string) *facts.File {
+	i := slices.IndexFunc(w.Facts.Files, func(f facts.File) bool { return f.Name() == name })
+	if i < 0 {
+		return nil
+	}
+	return &w.Facts.Files[i]
+}
+
+// notChanged is why a script that root runs keeps away from a file, or nothing: where
+// others can put another file in its place, it would be that one which is changed.
+func notChanged(f *facts.File) string {
+	if f == nil {
+		return "where it is was not seen"
+	}
+	for _, u := range f.Unseen {
+		if what, _, _ := strings.Cut(u.Path, workload.Open); what == "" || what == "folders" || what == "resolved" || what == "kind" {
+			return u.Reason
+		}
+	}
+	if len(f.Folders) > 0 {
+		return fmt.Sprintf("%s can put another in its place, by the folder %s; see to that first", strings.Join(f.Folders[0].By, ", "), f.Folders[0].Path)
+	}
+	if !strings.HasPrefix(f.Resolved, "/") || f.Kind == "" {
+		return "where it is was not seen"
+	}
+	// Facts are text: a byte that is none has become U+FFFD, and the name is lost.
+	if strings.ContainsRune(f.Resolved, utf8.RuneError) {
+		return "its name is not UTF-8"
+	}
+	return ""
 }
 
 // audit are rules of the kernel's audit system, all in one file.
@@ -47,6 +91,10 @@ func (w *writer) audit() group {
 			g.notes = append(g.notes, fmt.Sprintf("%s: no audit rule can have the path %s", f.Rule, cmp.Or(f.Element, f.Subject.Name)))
 			continue
 		}
+		if rule := w.neverAudited(f); rule != "" {
+			g.notes = append(g.notes, fmt.Sprintf("%s: the kernel does not get to a new rule, for %s stands before it; take that out first", f.Rule, rule))
+			continue
+		}
 		w.mended[f] = true
 		if !slices.Contains(lines, f.Fix.Audit) {
 			lines = append(lines, f.Fix.Audit)
@@ -59,6 +107,22 @@ func (w *writer) audit() group {
 			done: "is_audited " + words, do: "set_audit " + words, undo: "put_audit " + words})
 	}
 	return g
+}
+
+// neverAudited is the rule that keeps the kernel from recording what is done to a file,
+// for of two rules the first decides (auditctl(8)); or nothing.
+func (w *writer) neverAudited(f *finding.Finding) string {
+	for _, part := range w.Facts.Host.Audited.Parts() {
+		if part.Path != f.Element {
+			continue
+		}
+		for _, rule := range part.Rules {
+			if strings.Contains(rule, ",never") || strings.Contains(rule, "never,") {
+				return rule
+			}
+		}
+	}
+	return ""
 }
 
 // recreated says what takes a new container.

@@ -3,6 +3,7 @@ package fix
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -147,6 +148,19 @@ func TestDaemonFileOrNot(t *testing.T) {
 		{"what is not set", all, file, func(*facts.Facts) {}, `{"log-level":"debug","icc": false,"live-restore": true}`, "restart", []string{"level: it is not set in daemon.json"}},
 		{"a flag", all[:2], file, func(f *facts.Facts) { f.Daemon.Config.Origins["icc"] = "--icc on the command line" }, `{"log-level":"debug","live-restore": true}`, "reload",
 			[]string{"bridge: icc is set by --icc on the command line; change it there"}},
+		{"iptables off by a flag", all[:2], file, func(f *facts.Facts) {
+			f.Daemon.Config.IPTables, f.Daemon.Config.Origins["iptables"] = false, "--iptables on the command line"
+		}, `{"log-level":"debug","live-restore": true}`, "reload",
+			[]string{"bridge: with iptables off (set by --iptables on the command line) an engine does not start with icc: false; turn iptables on first"}},
+		{"iptables off by a flag that the script cannot turn on", append(all[:2:2], set("filter", "iptables", "")), file, func(f *facts.Facts) {
+			f.Daemon.Config.IPTables, f.Daemon.Config.Origins["iptables"] = false, "--iptables on the command line"
+		}, `{"log-level":"debug","live-restore": true}`, "reload", []string{"bridge: with iptables off", "filter: iptables is set by"}},
+		{"iptables off until now", append(all[:1:1], set("filter", "iptables", "")), &DaemonFile{Path: path, Data: []byte(`{"iptables":false}`)}, func(f *facts.Facts) {
+			f.Daemon.Config.IPTables, f.Daemon.Config.Origins["iptables"] = false, path
+		}, `{"icc": false}`, "restart", nil},
+		{"a folder of others", all, file, func(f *facts.Facts) {
+			f.Files = []facts.File{{Path: path, Resolved: path, Kind: "regular", Folders: []facts.FileFolder{{Path: "/etc/docker", By: []string{"the user mei"}}}}}
+		}, "", "", []string{"It is left as it is: the user mei can put another in its place, by the folder /etc/docker"}},
 		{"a file of others", all[:1], &DaemonFile{Path: path, Data: []byte("[")}, fromFile, "", "", []string{"bridge: daemon.json cannot be changed"}},
 		{"no file", all, nil, fromFile, "", "", []string{"It is left as it is: its text was not seen"}},
 		{"no text", all, &DaemonFile{Path: path, Data: []byte("\x00")}, fromFile, "", "", []string{"It is left as it is: it is no text"}},
@@ -159,7 +173,7 @@ func TestDaemonFileOrNot(t *testing.T) {
 		test.change(f)
 		r := Script(Config{Facts: f, Findings: test.found, DaemonFile: test.file})
 		line := "do_1() { printf '%s' " + quote(test.want) + " | set_daemon_file " + path + " "
-		if has := strings.Contains(r.Text, line); has != (test.want != "") || has && !strings.Contains(r.Text, " "+test.how+"; }\nundo_1()") || (r.Steps == 1) != has {
+		if has := strings.Contains(r.Text, line); has != (test.want != "") || has && !strings.Contains(r.Text, " "+test.how+" ''; }\nundo_1()") || (r.Steps == 1) != has {
 			t.Errorf("%s: %d steps, and the script is\n%s", test.name, r.Steps, r.Text[:strings.Index(r.Text, "# == What the steps")])
 		}
 		for _, note := range test.notes {
@@ -170,15 +184,69 @@ func TestDaemonFileOrNot(t *testing.T) {
 	}
 }
 
+// A file that others can swap, or whose name is lost, is a note, and one that they
+// cannot a step, on the path without links.
+func TestFilesOrNot(t *testing.T) {
+	good := facts.File{Path: "/etc/a", Resolved: "/srv/a", Kind: "regular"}
+	for _, test := range []struct {
+		name   string
+		change func(f *facts.File)
+		note   string
+	}{
+		{"an ordinary one", func(*facts.File) {}, ""},
+		{"its access list was not seen", func(f *facts.File) { f.Unseen = []workload.Unseen{{Path: "acl", Reason: "x"}} }, ""},
+		{"in a folder of others", func(f *facts.File) { f.Folders = []facts.FileFolder{{Path: "/srv", By: []string{"everybody"}}} }, "everybody can put another in its place, by the folder /srv; see to that first"},
+		{"folders unseen", func(f *facts.File) {
+			f.Unseen = []workload.Unseen{{Path: "folders" + workload.Open, Reason: "it may not be looked at by this user"}}
+		}, "it may not be looked at by this user"},
+		{"a name that is lost", func(f *facts.File) { f.Resolved = "/srv/\uFFFD" }, "its name is not UTF-8"},
+		{"gone", func(f *facts.File) { f.Resolved, f.Kind = "", "" }, "where it is was not seen"},
+		{"another", func(f *facts.File) { f.Path = "/etc/b" }, "where it is was not seen"},
+	} {
+		f, file := around(t, ""), good
+		test.change(&file)
+		f.Files = []facts.File{file}
+		r := Script(Config{Facts: f, Findings: []finding.Finding{failing("r", "file", "/etc/a", &finding.Fix{Owner: "root", Mode: "0644"})}})
+		if test.note == "" {
+			if r.Steps != 2 || r.Mended != 1 || !strings.Contains(r.Text, "do_1() { set_owner /srv/a regular root; }") || !strings.Contains(r.Text, "undo_2() { put_permissions /srv/a regular; }") {
+				t.Errorf("%s: %d steps:\n%s", test.name, r.Steps, r.Text)
+			}
+			continue
+		}
+		if r.Steps != 0 || r.Left != 1 || !strings.Contains(r.Text, "\n# /etc/a (r): it is left as it is: "+test.note+"\n") {
+			t.Errorf("%s: %d steps, and notes %q", test.name, r.Steps, comments(r.Text))
+		}
+	}
+}
+
+// A rule that says never decides before one that is added after it.
+func TestNeverAudited(t *testing.T) {
+	x := failing("r", "host", "host", &finding.Fix{Audit: "-w /usr/bin/runc -p rwxa -k docker"})
+	x.Element = "/usr/bin/runc"
+	for rule, steps := range map[string]int{"-a never,exit -F path=/usr/bin/runc": 0, "-a exit,never -F dir=/usr": 0, "-w /usr/bin/runc -p r -k never": 1} {
+		f := around(t, "")
+		f.Host.Audited.Runc = facts.Watched{Path: "/usr/bin/runc", Exists: true, Rules: []string{rule}}
+		r := Script(Config{Facts: f, Findings: []finding.Finding{x}})
+		if r.Steps != steps || r.Mended != steps || strings.Contains(r.Text, "\n# r: the kernel does not get to a new rule, for "+rule+" stands") != (steps == 0) {
+			t.Errorf("%s: %d steps, and notes %q", rule, r.Steps, comments(r.Text))
+		}
+	}
+}
+
 // One report gives one script, which finds its copies again.
 func TestSameAgain(t *testing.T) {
 	found := []finding.Finding{failing("a", "file", "/a", &finding.Fix{Mode: "0644"}), failing("b", "network", "b", nil)}
-	one, two := Script(Config{Facts: around(t, ""), Findings: found}), Script(Config{Facts: around(t, ""), Findings: found})
+	one, two := Script(Config{Facts: seeing(t, around(t, ""), "/a"), Findings: found}), Script(Config{Facts: seeing(t, around(t, ""), "/a"), Findings: found})
 	if one.Text != two.Text {
 		t.Error("two scripts of one report differ")
 	}
 	other := Script(Config{Facts: around(t, ""), Findings: found[1:]})
 	id := func(text string) string { _, rest, _ := strings.Cut(text, "\nid="); return rest[:12] }
+	later := seeing(t, around(t, ""), "/a")
+	later.Collected = later.Collected.Add(time.Second)
+	if again := Script(Config{Facts: later, Findings: found}); id(one.Text) == id(again.Text) {
+		t.Error("a later script takes an earlier one's copies for its own")
+	}
 	if id(one.Text) == id(other.Text) {
 		t.Errorf("two scripts keep their copies in one place, %s", id(one.Text))
 	}

@@ -40,7 +40,23 @@ func around(t *testing.T, file string) *facts.Facts {
 		origins[key] = "default"
 	}
 	return &facts.Facts{Collected: time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC), Host: facts.Host{Name: host, MemoryBytes: 8 << 30, CPUs: 4},
-		Daemon: facts.Daemon{Config: facts.DaemonConfig{File: file, Origins: origins}}}
+		Daemon: facts.Daemon{Config: facts.DaemonConfig{File: file, IPTables: true, Origins: origins}}}
+}
+
+// seeing adds files to facts, of which those that are not there are said to be regular.
+func seeing(t *testing.T, f *facts.Facts, names ...string) *facts.Facts {
+	t.Helper()
+	for _, name := range names {
+		seen := facts.File{Path: name, Exists: true, Resolved: name, Kind: "regular"}
+		if resolved, err := filepath.EvalSymlinks(name); err == nil {
+			seen.Resolved = resolved
+		}
+		if at, err := os.Stat(name); err == nil && at.IsDir() {
+			seen.Kind = "directory"
+		}
+		f.Files = append(f.Files, seen)
+	}
+	return f
 }
 
 // run runs a script in a shell, with its copies in a folder of the test's own, and
@@ -178,7 +194,7 @@ func TestFilesThereAndBack(t *testing.T) {
 		return l
 	}
 	before := states()
-	r := Script(Config{Facts: around(t, daemon), Tool: "plimsoll", DaemonFile: &DaemonFile{Path: daemon, Data: []byte("{\n\t\"debug\": true\n}")}, Findings: []finding.Finding{
+	r := Script(Config{Facts: seeing(t, around(t, daemon), wide, strange, half, link, daemon), Tool: "plimsoll", DaemonFile: &DaemonFile{Path: daemon, Data: []byte("{\n\t\"debug\": true\n}")}, Findings: []finding.Finding{
 		failing("wide", "file", wide, &finding.Fix{Mode: "0644"}),
 		failing("strange", "file", strange, &finding.Fix{Owner: "root:root"}),
 		failing("half", "file", half, &finding.Fix{Owner: ":root"}),
@@ -204,6 +220,7 @@ func TestFilesThereAndBack(t *testing.T) {
 	after := append([]like{}, before...)
 	after[0].Mode, after[1].UID, after[1].GID, after[2].Mode = 0o644, 0, 0, 0o440
 	after[6].UID, after[6].GID = 0, 0
+	after[1].Mode = 0o710                                                    // what ran as that user does not run as root
 	after[0].ACL = strings.Replace(before[0].ACL, "10000600", "10000400", 1) // the mask is the group's mode
 	after[4].Text = "{\n\t\"debug\": true,\n\t\"icc\": false\n}"
 	if diff := cmp.Diff(after, want); diff != "" {
@@ -266,20 +283,22 @@ func TestDaemonFileOfOthers(t *testing.T) {
 // It stops at the first step that does not work, and says what it did.
 func TestStopsAndTells(t *testing.T) {
 	dir := t.TempDir()
-	first, last := write(t, filepath.Join(dir, "a"), "", 0o666), write(t, filepath.Join(dir, "c"), "", 0o666)
+	first := write(t, filepath.Join(dir, "a"), "", 0o666)
+	daemon := write(t, filepath.Join(dir, "daemon.json"), "{}", 0o644)
 	mode := &finding.Fix{Mode: "0644"}
-	r := Script(Config{Facts: around(t, ""), Findings: []finding.Finding{failing("r", "file", first, mode), failing("r", "file", filepath.Join(dir, "b"), mode), failing("r", "file", last, mode)}})
+	r := Script(Config{Facts: seeing(t, around(t, daemon), first, daemon), DaemonFile: &DaemonFile{Path: daemon, Data: []byte(" ")},
+		Findings: []finding.Finding{failing("r", "file", first, mode), failing("r", "daemon", "host", &finding.Fix{Daemon: []finding.Setting{{Name: "icc", Value: "false"}}})}})
 	store := filepath.Join(dir, "store")
 	out, err := run(t, r.Text, store)
-	if err == nil || !strings.Contains(out, "b is not there") || !strings.Contains(out, "step 2 did not work") || !strings.Contains(out, "done before that: 1;") ||
-		lookAt(t, first).Mode != 0o644 || lookAt(t, last).Mode != 0o666 {
+	if err == nil || !strings.Contains(out, "is not what it was") || !strings.Contains(out, "step 2 did not work") || !strings.Contains(out, "done before that: 1;") ||
+		lookAt(t, first).Mode != 0o644 || lookAt(t, daemon).Text != "{}" {
 		t.Errorf("%v:\n%s", err, out)
 	}
 	mustRun(t, r.Text, store, "undo")
 	if lookAt(t, first).Mode != 0o666 {
 		t.Error("the first is not as it was")
 	}
-	elsewhere := around(t, "")
+	elsewhere := seeing(t, around(t, ""), first)
 	elsewhere.Host.Name = "another"
 	r = Script(Config{Facts: elsewhere, Findings: []finding.Finding{failing("r", "file", first, mode)}})
 	if out, err := run(t, r.Text, store); err == nil || !strings.Contains(out, "this was made for another") || lookAt(t, first).Mode != 0o666 {
@@ -299,7 +318,7 @@ var hostile = []string{"$(touch PWNED)", "`touch PWNED`", "'; touch PWNED; '", "
 func tools(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"cat", "chmod", "chown", "cp", "cut", "grep", "id", "mkdir", "mv", "readlink", "rm", "rmdir", "sh", "sha256sum", "stat", "touch", "uname"} {
+	for _, name := range []string{"cat", "chmod", "chown", "cp", "cut", "grep", "id", "mkdir", "mv", "readlink", "rm", "rmdir", "sh", "sha256sum", "stat", "touch", "tr", "uname"} {
 		at, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -321,6 +340,7 @@ func TestHostileNames(t *testing.T) {
 		id := fmt.Sprintf("%064x", i+1)
 		f.Containers = append(f.Containers, workload.Spec{ID: id, Name: name})
 		file := "/" + name
+		f.Files = append(f.Files, facts.File{Path: file, Resolved: file, Kind: "regular"})
 		for _, x := range []finding.Finding{
 			failing("update-"+name, "container", name, &finding.Fix{Update: []finding.Setting{{Name: "memory", Value: name}}}),
 			failing("run-"+name, "container", name, nil),
@@ -390,7 +410,7 @@ func TestAuditThereAndBack(t *testing.T) {
 		found = append(found, failing("audit", "host", "host", &finding.Fix{Audit: rule}))
 	}
 	other := write(t, filepath.Join(dir, "other"), "", 0o666)
-	r := Script(Config{Facts: around(t, ""), Findings: append(found, failing("r", "file", other, &finding.Fix{Mode: "0644"}))})
+	r := Script(Config{Facts: seeing(t, around(t, ""), other), Findings: append(found, failing("r", "file", other, &finding.Fix{Mode: "0644"}))})
 	if r.Steps != 2 || r.Mended != 4 || !strings.Contains(r.Text, "# audit: no audit rule can have the path host") {
 		t.Errorf("%d steps, %d mended:\n%s", r.Steps, r.Mended, r.Text)
 	}

@@ -107,7 +107,7 @@ func (u *update) step(host *facts.Host) step {
 		}
 	}
 	about := fmt.Sprintf("%s: docker update %s (%s)", u.spec.DisplayName(), strings.Join(now, " "), strings.Join(u.rules, ", "))
-	return step{about: about, done: "was_done || is_gone " + u.spec.ID, do: "update " + u.spec.ID + " " + quote(now...),
+	return step{about: about, done: "is_updated " + u.spec.ID, do: "update " + u.spec.ID + " " + quote(now...),
 		undo: "update " + u.spec.ID + " " + quote(before...)}
 }
 
