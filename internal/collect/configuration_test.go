@@ -79,16 +79,18 @@ func TestConfiguration(t *testing.T) {
 		"a unit with wrong flags":              {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd --icc=x\n"}, reason: "/lib/systemd/system/docker.service: the daemon's flag --icc is"},
 		"a drop-in that is a pipe":             {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": unit, "etc/systemd/system/docker.service.d/a.conf": "|"}, reason: "/etc/systemd/system/docker.service.d/a.conf cannot be read: it is no regular file"},
 
-		"a pipe":                 {change: map[string]string{file: "|"}, reason: "/etc/docker/daemon.json cannot be read: it is no regular file"},
-		"malformed":              {change: map[string]string{file: "{\n\"icc\": false,,\n}"}, reason: "/etc/docker/daemon.json line 2: "},
-		"of the wrong kind":      {change: map[string]string{file: `{"hosts": "fd://"}`}, reason: "/etc/docker/daemon.json line 1, column 11: hosts is no list"},
-		"none at all":            {change: map[string]string{"proc/7/cmdline": ""}, reason: "the daemon's command line may not be looked at by this user"},
-		"a wrong flag":           {change: map[string]string{"proc/7/cmdline": line("dockerd", "--icc=perhaps")}, reason: "the daemon's command line cannot be read: the daemon's flag --icc is "},
-		"another program":        {change: map[string]string{"proc/7/comm": "socat\n"}, reason: "what listens on the engine's socket is not the engine"},
-		"on another machine":     {pid: -1, reason: "the engine's process is not on this machine, or hidden"},
-		"systemd alone":          {pid: 1, reason: "the engine's process is not on this machine, or hidden"},
-		"systemd and a stranger": {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (dockerd) S 5 7 7 0"}, reason: "the engine's process is not on this machine, or hidden"},
-		"rootless, hidden":       {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless")}, reason: "where the daemon's file is may not be looked at by this user"},
+		"units with what is known": {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd -H unix://%t/alt.sock\n"}, want: func(c *facts.DaemonConfig) bool { return slices.Equal(c.Hosts, []string{"unix:///run/alt.sock"}) }},
+		"units with what is not":   {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd -H unix:///%i\n"}, reason: "the units of the daemon cannot be read: /etc/systemd/system/docker.service: what %i stands for"},
+		"a pipe":                   {change: map[string]string{file: "|"}, reason: "/etc/docker/daemon.json cannot be read: it is no regular file"},
+		"malformed":                {change: map[string]string{file: "{\n\"icc\": false,,\n}"}, reason: "/etc/docker/daemon.json line 2: "},
+		"of the wrong kind":        {change: map[string]string{file: `{"hosts": "fd://"}`}, reason: "/etc/docker/daemon.json line 1, column 11: hosts is no list"},
+		"none at all":              {change: map[string]string{"proc/7/cmdline": ""}, reason: "the daemon's command line may not be looked at by this user"},
+		"a wrong flag":             {change: map[string]string{"proc/7/cmdline": line("dockerd", "--icc=perhaps")}, reason: "the daemon's command line cannot be read: the daemon's flag --icc is "},
+		"another program":          {change: map[string]string{"proc/7/comm": "socat\n"}, reason: "what listens on the engine's socket is not the engine"},
+		"on another machine":       {pid: -1, reason: "the engine's process is not on this machine, or hidden"},
+		"systemd alone":            {pid: 1, reason: "the engine's process is not on this machine, or hidden"},
+		"systemd and a stranger":   {pid: 1, change: map[string]string{"proc/1/root/run/docker.pid": "7", "proc/7/stat": "7 (dockerd) S 5 7 7 0"}, reason: "the engine's process is not on this machine, or hidden"},
+		"rootless, hidden":         {change: map[string]string{"proc/7/cmdline": line("dockerd", "--rootless")}, reason: "where the daemon's file is may not be looked at by this user"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := maps.Clone(plain)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/accounts"
+	"github.com/plimsoll/plimsoll/internal/dockerd"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/posixacl"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -71,17 +72,14 @@ func (t *tree) unitStreams() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	u, err := dockerd.ParseUnits(files)
+	if err != nil {
+		return nil, fmt.Errorf("the units of the socket cannot be read: %w", err)
+	}
 	var streams []string
-	for _, f := range files {
-		for line := range strings.SplitSeq(string(f.Data), "\n") {
-			value, found := strings.CutPrefix(strings.TrimSpace(line), "ListenStream=")
-			switch value = strings.TrimSpace(strings.Replace(value, "%t", "/run", 1)); {
-			case !found:
-			case value == "":
-				streams = nil
-			case path.IsAbs(value):
-				streams = append(streams, path.Clean(value))
-			}
+	for _, at := range u.Streams {
+		if path.IsAbs(at) {
+			streams = append(streams, path.Clean(at))
 		}
 	}
 	if len(streams) == 0 {

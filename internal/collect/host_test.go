@@ -188,6 +188,10 @@ func TestHostChanges(t *testing.T) {
 			want: func(h *facts.Host) bool {
 				return len(h.Sockets) == 1 && h.Sockets[0].Path == "/run/engine.sock" && h.Sockets[0].Exists
 			}},
+		"systemd's socket beside": {change: map[string]string{"etc/systemd/system/docker.socket.d/a.conf": "[Socket]\nListenStream = \\\n# not here\n /srv/docker.sock\n", "srv/docker.sock": "x"},
+			want: func(h *facts.Host) bool { return len(h.Sockets) == 2 && h.Sockets[1].Path == "/srv/docker.sock" }},
+		"systemd's socket, nobody knows where": {change: map[string]string{"etc/systemd/system/docker.socket.d/a.conf": "[Socket]\nListenStream=/run/%n\n"},
+			want: func(h *facts.Host) bool { return len(h.Sockets) == 1 }, unseen: "host.sockets[...] the units of the socket cannot be read: /usr/lib/systemd/system/docker.socket: what %n stands for"},
 		"a hidden configuration": {hidden: true, want: func(h *facts.Host) bool { return len(h.Sockets) == 1 }, unseen: "host.sockets[...] hidden"},
 		"audit rules that end": {change: map[string]string{"etc/audit/rules.d/a.rules": "-w relative\n"}, want: func(h *facts.Host) bool { return h.Audited.Dockerd.Exists },
 			unseen: "host.audited.dockerd.recorded /etc/audit/rules.d/a.rules line 1: "},
