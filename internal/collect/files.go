@@ -234,13 +234,12 @@ func (f *finder) sockets(peer engine.Peer) {
 	}
 	if f.started.config != nil {
 		hosts := f.started.config.List("hosts")
-		for _, host := range hosts {
-			if p, found := strings.CutPrefix(host, "unix://"); found && path.IsAbs(p) {
-				paths = append(paths, p)
+		if len(hosts) > 0 || !f.rootless {
+			more, err := f.tree.engineSockets(hosts)
+			if err != nil {
+				list = append(list, unseenFile(role, "", err.Error()))
 			}
-		}
-		if len(hosts) == 0 && !f.rootless || slices.ContainsFunc(hosts, func(h string) bool { return strings.HasPrefix(h, "fd://") }) {
-			paths = append(paths, "/run/docker.sock")
+			paths = append(paths, more...)
 		}
 	} else {
 		list = append(list, unseenFile(role, "", "how the engine is configured is not known: "+f.started.reason))

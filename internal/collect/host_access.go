@@ -185,8 +185,24 @@ func (c *controllers) add(name string, uid int64, way, socket string) *facts.Con
 	return one
 }
 
-// access fills in the sockets and who may use them.
-func (c *collector) access(who people, hosts []string, noHosts string, seen string) {
+// socketPaths are those of the engine's sockets; more is why there may be others than
+// the one that answers, which is seen.
+func (c *collector) socketPaths(noHosts, seen string) (paths []string, more string) {
+	if noHosts == "" {
+		all, err := c.host.engineSockets(c.facts.Daemon.Config.Hosts)
+		if err == nil {
+			return slices.DeleteFunc(all, func(p string) bool { return !path.IsAbs(p) }), ""
+		}
+		noHosts = err.Error()
+	}
+	if !path.IsAbs(seen) {
+		return nil, noHosts
+	}
+	return []string{seen}, noHosts
+}
+
+// access fills in the sockets and who may use them; open is why there may be more.
+func (c *collector) access(who people, paths []string, open string) {
 	h := &c.facts.Host
 	h.Sockets, h.Controllers = []facts.EngineSocket{}, []facts.Controller{}
 	if who.reason != "" {
@@ -194,19 +210,8 @@ func (c *collector) access(who people, hosts []string, noHosts string, seen stri
 		c.unseen("host.controllers", who.reason)
 		return
 	}
-	paths, err := c.host.engineSockets(hosts)
-	open := ""
-	switch {
-	case noHosts != "": // the one that answers is known, and there may be more
-		paths, open = []string{seen}, noHosts
-	case err != nil:
-		paths, open = []string{seen}, err.Error()
-	}
 	may := &controllers{book: who.book, all: map[string]*facts.Controller{}}
 	for _, p := range paths {
-		if !path.IsAbs(p) {
-			continue
-		}
 		s, err := c.host.socket(p, who, may)
 		if err != nil {
 			open = "the socket " + p + " cannot be looked at"

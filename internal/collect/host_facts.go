@@ -60,7 +60,7 @@ var hostParts = []string{"kernels", "security", "settings", "data_partition", "s
 func (c *collector) hostFacts(seen hostSeen, started configured, peer engine.Peer, mounts *workload.MountTable) {
 	h := &c.facts.Host
 	h.Kernels, h.Sockets, h.Controllers, h.Listeners = []string{}, []facts.EngineSocket{}, []facts.Controller{}, []facts.Listener{}
-	h.Security.Modules, h.Audit.NotLoaded = []string{}, []string{}
+	h.Security.Modules, h.Audit.NotLoaded, h.Audited.DockerSockets = []string{}, []string{}, []facts.Watched{}
 	if c.host == nil {
 		for _, part := range hostParts {
 			c.unseen("host."+part, c.noHost)
@@ -77,8 +77,10 @@ func (c *collector) hostFacts(seen hostSeen, started configured, peer engine.Pee
 		h.Kernels = kernels
 	}
 	c.dataPartition(mounts)
-	c.access(seen.people, c.facts.Daemon.Config.Hosts, started.reason, peer.Path)
+	sockets, more := c.socketPaths(started.reason, peer.Path)
+	c.access(seen.people, sockets, more)
 	c.audit(seen.audit, started.config, seen.program)
+	c.auditSockets(seen.audit, sockets, more)
 }
 
 // dataPartition finds the mount of the data root: by the table of what is mounted
