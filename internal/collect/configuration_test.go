@@ -79,6 +79,10 @@ func TestConfiguration(t *testing.T) {
 		"a unit with wrong flags":              {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd --icc=x\n"}, reason: "/lib/systemd/system/docker.service: the daemon's flag --icc is"},
 		"a drop-in that is a pipe":             {pid: 1, change: map[string]string{"lib/systemd/system/docker.service": unit, "etc/systemd/system/docker.service.d/a.conf": "|"}, reason: "/etc/systemd/system/docker.service.d/a.conf cannot be read: it is no regular file"},
 
+		"units with what is for all": {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": unit, "etc/systemd/system/service.d/a.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --icc=false\n", "etc/systemd/system/socket.d/a.conf": "[Service]\nExecStart=/x\n"},
+			want: func(c *facts.DaemonConfig) bool { return !c.ICC }},
+		"units with what comes before it": {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": unit, "etc/systemd/system/service.d/a.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --icc=false\n", "usr/lib/systemd/system/docker.service.d/a.conf": "[Service]\n"},
+			want: func(c *facts.DaemonConfig) bool { return c.ICC }},
 		"units with what is known": {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd -H unix://%t/alt.sock\n"}, want: func(c *facts.DaemonConfig) bool { return slices.Equal(c.Hosts, []string{"unix:///run/alt.sock"}) }},
 		"units with what is not":   {pid: 1, change: map[string]string{"etc/systemd/system/docker.service": "[Service]\nExecStart=/usr/bin/dockerd -H unix:///%i\n"}, reason: "the units of the daemon cannot be read: /etc/systemd/system/docker.service: what %i stands for"},
 		"a pipe":                   {change: map[string]string{file: "|"}, reason: "/etc/docker/daemon.json cannot be read: it is no regular file"},

@@ -44,13 +44,24 @@ func (c *collector) lookAtHost(peer engine.Peer) hostSeen {
 	if out.enginePackage, err = c.host.installed("docker.io"); err != nil {
 		out.noEnginePackage = "the packages of this host cannot be read: " + err.Error()
 	}
-	if peer.PID > 1 {
-		exe, err := os.Readlink(filepath.Join(c.proc(peer.PID), "exe"))
-		if name := filepath.Base(exe); err == nil && strings.HasPrefix(name, "docker") {
-			out.program = strings.TrimSuffix(exe, " (deleted)")
-		}
-	}
+	out.program = c.programOf(peer.PID)
 	return out
+}
+
+// programOf is the program of the engine, whose process or systemd's is pid; "" where
+// that is not known.
+func (c *collector) programOf(pid int) string {
+	if pid == 1 {
+		pid = c.daemonOfSystemd()
+	}
+	if pid <= 0 {
+		return ""
+	}
+	exe, err := os.Readlink(filepath.Join(c.proc(pid), "exe"))
+	if name := filepath.Base(exe); err != nil || !strings.HasPrefix(name, "docker") {
+		return ""
+	}
+	return strings.TrimSuffix(exe, " (deleted)")
 }
 
 // hostParts are the facts of a host that its own files and kernel tell.
