@@ -32,7 +32,7 @@ func TestFactsOfARecordedEngine(t *testing.T) {
 	want := facts.Host{Name: "vm", OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.18.44-fc-v782",
 		Architecture: "x86_64", CPUs: 2, MemoryBytes: 25276026880, CgroupVersion: 1, ContentTrust: []facts.ContentTrustUse{}}
 	said := got.Host
-	said.Kernels, said.Sockets, said.Controllers, said.Listeners, said.Components, said.Security, said.Audit = nil, nil, nil, nil, nil, facts.Security{}, facts.Audit{}
+	said.Kernels, said.Sockets, said.Controllers, said.Listeners, said.Components, said.Security, said.Audit, said.Audited = nil, nil, nil, nil, nil, facts.Security{}, facts.Audit{}, facts.Audited{}
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Errorf("host (-want +got):\n%s", diff)
 	}

@@ -161,7 +161,8 @@ func (c *collector) commandLine(pid int) (flags []dockerd.Setting, rootlessFile,
 var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
 // unitFiles reads a unit and then its drop-ins by name, as systemd does; none where
-// there is no such unit.
+// there is no such unit. One of the unit's own takes the place of one for all units of
+// its kind, and of one in a later folder.
 func (t *tree) unitFiles(unit string) ([]dockerd.UnitFile, error) {
 	var files []dockerd.UnitFile
 	dropIns := map[string]dockerd.UnitFile{}
@@ -171,20 +172,12 @@ func (t *tree) unitFiles(unit string) ([]dockerd.UnitFile, error) {
 				files = append(files, dockerd.UnitFile{Name: name, Data: data})
 			}
 		}
-		names, err := t.list(path.Join(folder, unit+".d"))
-		if err != nil {
-			return nil, fmt.Errorf("the units of the daemon cannot be read: %w", err)
-		}
-		for _, name := range names {
-			if _, before := dropIns[name]; before || path.Ext(name) != ".conf" {
-				continue
+	}
+	for _, below := range []string{unit + ".d", allOfKind(unit)} {
+		for _, folder := range unitFolders {
+			if err := t.dropIns(path.Join(folder, below), dropIns); err != nil {
+				return nil, err
 			}
-			own := path.Join(folder, unit+".d", name)
-			data, err := t.read(own)
-			if err != nil {
-				return nil, fmt.Errorf("%s cannot be read: %w", own, err)
-			}
-			dropIns[name] = dockerd.UnitFile{Name: own, Data: data}
 		}
 	}
 	if len(files) == 0 {
@@ -194,6 +187,26 @@ func (t *tree) unitFiles(unit string) ([]dockerd.UnitFile, error) {
 		files = append(files, dropIns[name])
 	}
 	return files, nil
+}
+
+// dropIns adds to found, by name, what is in a folder and not found before.
+func (t *tree) dropIns(folder string, found map[string]dockerd.UnitFile) error {
+	names, err := t.list(folder)
+	if err != nil {
+		return fmt.Errorf("the units of the daemon cannot be read: %w", err)
+	}
+	for _, name := range names {
+		if _, before := found[name]; before || path.Ext(name) != ".conf" {
+			continue
+		}
+		own := path.Join(folder, name)
+		data, err := t.read(own)
+		if err != nil {
+			return fmt.Errorf("%s cannot be read: %w", own, err)
+		}
+		found[name] = dockerd.UnitFile{Name: own, Data: data}
+	}
+	return nil
 }
 
 // unitFlags reads the flags that systemd starts the daemon with; nil without a unit

@@ -36,6 +36,10 @@ func (c *collector) files(started configured, peer engine.Peer) {
 	f.unit("docker.service", units)
 	f.unit("docker.socket", units)
 	f.unit("containerd.service", unitFolders)
+	if f.rootless {
+		units = append(slices.Clone(units), unitFolders...) // containerd's may be the host's
+	}
+	f.unitFolders(units)
 	f.any("docker-folder", folder)
 	f.certificates(path.Join(folder, "certs.d"))
 	f.tls()
@@ -45,7 +49,7 @@ func (c *collector) files(started configured, peer engine.Peer) {
 	f.any("sysconfig-docker", "/etc/sysconfig/docker")
 	f.containerd(peer)
 	f.any("containerd-configuration", "/etc/containerd/config.toml")
-	f.programs()
+	f.programs(c.programOf(peer.PID))
 	f.any("client-configuration", "/root/.docker/config.json")
 	c.facts.Files = f.found
 }
@@ -129,16 +133,25 @@ func (f *finder) configured(role, p string) {
 // and the drop-ins beside it.
 func (f *finder) unit(name string, folders []string) {
 	var list []facts.File
-	var missing []string // mounts, for folders that are not in this container
+	var missing notHere
 	note := func(one facts.File, err error) {
-		var not *notMounted
-		if !errors.As(err, &not) {
+		if !missing.note(err) {
 			list = append(list, one)
-		} else if !slices.Contains(missing, not.option) {
-			missing = append(missing, not.option)
 		}
 	}
 	found, dropIns := false, map[string]bool{}
+	added := func(folder string) {
+		names, err := f.tree.list(folder)
+		if err != nil {
+			note(unseenFile(name, folder, reasonOf(err)), err)
+		}
+		for _, own := range names {
+			if path.Ext(own) == ".conf" && !dropIns[own] && len(dropIns) < maxCertificates {
+				dropIns[own] = true
+				list = append(list, f.look(name, path.Join(folder, own)))
+			}
+		}
+	}
 	for _, folder := range folders {
 		if p := path.Join(folder, name); !found {
 			t, err := f.trace(p)
@@ -151,19 +164,13 @@ func (f *finder) unit(name string, folders []string) {
 		if found && folder == "/lib/systemd/system" {
 			break // of a host that has its units in /usr/lib, it is a link
 		}
-		names, err := f.tree.list(path.Join(folder, name+".d"))
-		if err != nil {
-			note(unseenFile(name, path.Join(folder, name+".d"), reasonOf(err)), err)
-		}
-		for _, own := range names {
-			if path.Ext(own) == ".conf" && !dropIns[own] && len(dropIns) < maxCertificates {
-				dropIns[own] = true
-				list = append(list, f.look(name, path.Join(folder, name+".d", own)))
-			}
-		}
+		added(path.Join(folder, name+".d"))
+	}
+	for _, folder := range folders {
+		added(path.Join(folder, allOfKind(name)))
 	}
 	if len(missing) > 0 {
-		list = append(list, unseenFile(name, path.Join(folders[0], name), "not all of systemd's folders are mounted into this container: add "+strings.Join(missing, " ")))
+		list = append(list, unseenFile(name, path.Join(folders[0], name), missing.reason()))
 	}
 	if len(list) == 0 {
 		list = append(list, absentFile(name, path.Join(folders[0], name)))
@@ -234,13 +241,12 @@ func (f *finder) sockets(peer engine.Peer) {
 	}
 	if f.started.config != nil {
 		hosts := f.started.config.List("hosts")
-		for _, host := range hosts {
-			if p, found := strings.CutPrefix(host, "unix://"); found && path.IsAbs(p) {
-				paths = append(paths, p)
+		if len(hosts) > 0 || !f.rootless {
+			more, err := f.tree.engineSockets(hosts)
+			if err != nil {
+				list = append(list, unseenFile(role, "", err.Error()))
 			}
-		}
-		if len(hosts) == 0 && !f.rootless || slices.ContainsFunc(hosts, func(h string) bool { return strings.HasPrefix(h, "fd://") }) {
-			paths = append(paths, "/run/docker.sock")
+			paths = append(paths, more...)
 		}
 	} else {
 		list = append(list, unseenFile(role, "", "how the engine is configured is not known: "+f.started.reason))
@@ -265,24 +271,4 @@ func (f *finder) containerd(peer engine.Peer) {
 		paths = []string{"/run/containerd/containerd.sock", path.Join(execRoot, "containerd/containerd.sock")}
 	}
 	f.any("containerd-socket", paths...)
-}
-
-// programs adds what the engine is made of, by the folders that systemd looks in for
-// programs.
-func (f *finder) programs() {
-	const role = "program"
-	var list []facts.File
-	for _, name := range []string{"dockerd", "containerd", "containerd-shim-runc-v2", "runc", "docker-proxy", "docker-init"} {
-		for _, folder := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/usr/libexec/docker"} {
-			one := f.look(role, path.Join(folder, name))
-			if one.Exists {
-				list = append(list, one)
-				break
-			}
-		}
-	}
-	if len(list) == 0 {
-		list = append(list, f.look(role, "/usr/bin/dockerd"))
-	}
-	f.add(role, list...)
 }

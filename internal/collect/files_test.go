@@ -121,7 +121,7 @@ func TestFileFacts(t *testing.T) {
 // recommendation is without an answer.
 func TestEveryRole(t *testing.T) {
 	roles := []string{"docker.service", "docker.socket", "containerd.service", "docker-folder", "registry-certificate", "registry-key", "tls-ca", "tls-certificate", "tls-key",
-		"docker-socket", "daemon.json", "default-docker", "sysconfig-docker", "containerd-socket", "containerd-configuration", "program", "client-configuration"}
+		"docker-socket", "daemon.json", "default-docker", "sysconfig-docker", "containerd-socket", "containerd-configuration", "program", "client-configuration", "unit-folder", "environment-file", "seccomp-profile"}
 	for name, change := range map[string]func(*collector, *configured){
 		"an empty host":         nil,
 		"nothing is configured": func(_ *collector, s *configured) { *s = configured{reason: "it was dark", noAccount: "it was dark"} },
@@ -142,7 +142,7 @@ func TestEveryRole(t *testing.T) {
 			if f.Exists {
 				t.Errorf("%s: %+v", name, f)
 			}
-			if reason := reasonFor(f.Unseen, "exists"); (reason != "") != (name == "nothing is configured" && slices.Contains([]string{"tls-ca", "tls-certificate", "tls-key", "docker-socket", "daemon.json"}, f.Role)) {
+			if reason := reasonFor(f.Unseen, "exists"); (reason != "") != (name == "nothing is configured" && slices.Contains([]string{"tls-ca", "tls-certificate", "tls-key", "docker-socket", "daemon.json", "program", "seccomp-profile"}, f.Role)) {
 				t.Errorf("%s: %s is unseen: %q", name, f.Role, reason)
 			}
 		}
@@ -186,12 +186,26 @@ func TestFilesAreWhereTheEngineHasThem(t *testing.T) {
 		"certificates of a user":        {map[string]string{"home/ana/.config/docker/certs.d/r/a.crt": "", "etc/docker/certs.d/r/a.crt": ""}, rootless, "registry-certificate", []string{"/home/ana/.config/docker/certs.d/r/a.crt"}},
 		"key of the listener":           {map[string]string{"srv/k": "", "etc/docker/key.pem": ""}, flags("--tlsverify", "--tlskey", "/srv/k"), "tls-key", []string{"/srv/k"}},
 		"sockets":                       {map[string]string{"srv/s": "", "run/docker.sock": ""}, flags("-H", "unix:///srv/s", "-H", "tcp://0.0.0.0:2376"), "docker-socket", []string{"/run/docker.sock", "/srv/s"}},
+		"sockets of systemd":            {map[string]string{"srv/s": "", "run/docker.sock": "", "usr/lib/systemd/system/docker.socket": "[Socket]\nListenStream = /srv/s\nListenStream=/run/docker.sock\n"}, flags("-H", "fd://"), "docker-socket", []string{"/run/docker.sock", "/srv/s"}},
+		"a stream that is no more":      {map[string]string{"srv/s": "", "run/docker.sock": "", "usr/lib/systemd/system/docker.socket": "[Socket]\nListenStream=/srv/s\nListenStream=\nListenStream=/run/docker.sock\n"}, flags("-H", "fd://"), "docker-socket", []string{"/run/docker.sock"}},
 		"socket of systemd":             {map[string]string{"run/docker.sock": "", "var/run": "-> ../run"}, flags("-H", "fd://", "-H", "unix:///var/run/docker.sock"), "docker-socket", []string{"/run/docker.sock"}},
 		"containerd of its own":         {map[string]string{"run/docker/containerd/containerd.sock": "", "var/run": "-> /run"}, nil, "containerd-socket", []string{"/var/run/docker/containerd/containerd.sock"}},
 		"containerd beside":             {map[string]string{"run/containerd/containerd.sock": ""}, nil, "containerd-socket", []string{"/run/containerd/containerd.sock"}},
 		"containerd of a user's engine": {map[string]string{"run/docker/containerd/containerd.sock": "", "var/run/docker/containerd/containerd.sock": ""}, rootless, "containerd-socket", []string{"/run/docker/containerd/containerd.sock"}},
 		"containerd elsewhere":          {map[string]string{"run/containerd/containerd.sock": "", "srv/c.sock": ""}, flags("--containerd", "/srv/c.sock"), "containerd-socket", []string{"/srv/c.sock"}},
-		"programs":                      {map[string]string{"usr/local/bin/runc": "", "usr/bin/runc": "", "usr/bin/dockerd": ""}, nil, "program", []string{"/usr/bin/dockerd", "/usr/local/bin/runc"}},
+		"older shim":                    {map[string]string{"usr/bin/containerd-shim-runc-v1": "", "usr/bin/containerd-shim": "", "usr/bin/containerd-shim-x": ""}, nil, "program", []string{"/usr/bin/containerd-shim-runc-v1", "/usr/bin/containerd-shim"}},
+		"program of a unit":             {map[string]string{"opt/dockerd": "", "opt/containerd": "", "usr/lib/systemd/system/docker.service": "[Service]\nExecStart=/opt/dockerd\n", "usr/lib/systemd/system/containerd.service": "[Service]\nExecStart=/opt/containerd\n"}, nil, "program", []string{"/opt/dockerd", "/opt/containerd"}},
+		"program of the process":        {map[string]string{"proc/7/exe": "-> /srv/dockerd", "srv/dockerd": ""}, nil, "program", []string{"/srv/dockerd"}},
+		"program of another process":    {map[string]string{"proc/7/exe": "-> /srv/socat", "srv/socat": ""}, nil, "program", nil},
+		"runtimes":                      {map[string]string{"srv/crun": "", "usr/bin/kata": "", "usr/bin/other": ""}, flags("--add-runtime", "crun=/srv/crun", "--add-runtime", "k=kata"), "program", []string{"/srv/crun", "/usr/bin/kata"}},
+		"variables":                     {map[string]string{"srv/env": "", "etc/default/docker": "", "usr/lib/systemd/system/docker.service": "[Service]\nEnvironmentFile=-/etc/default/docker\nEnvironmentFile=/srv/env\n"}, nil, "environment-file", []string{"/srv/env"}},
+		"calls":                         {map[string]string{"srv/s.json": ""}, flags("--seccomp-profile", "/srv/s.json"), "seccomp-profile", []string{"/srv/s.json"}},
+		"calls of the engine":           {map[string]string{"builtin": ""}, flags("--seccomp-profile", "builtin"), "seccomp-profile", nil},
+		"drop-ins for all": {map[string]string{"lib/systemd/system/docker.service": "", "etc/systemd/system/service.d/a.conf": "", "etc/systemd/system/service.d/b.conf": "", "run/systemd/system/docker.service.d/a.conf": "", "etc/systemd/system/socket.d/c.conf": ""},
+			nil, "docker.service", []string{"/run/systemd/system/docker.service.d/a.conf", "/lib/systemd/system/docker.service", "/etc/systemd/system/service.d/b.conf"}},
+		"folders of units": {map[string]string{"usr/lib/systemd/system/x.service": "", "lib": "-> usr/lib", "etc/systemd/system/docker.service.d/x": "", "etc/systemd/system/x.service.d/x": "", "run/systemd/system": ""},
+			nil, "unit-folder", []string{"/etc/systemd/system", "/etc/systemd/system/docker.service.d", "/usr/lib/systemd/system"}},
+		"programs": {map[string]string{"usr/local/bin/runc": "", "usr/bin/runc": "", "usr/bin/dockerd": ""}, nil, "program", []string{"/usr/bin/dockerd", "/usr/local/bin/runc"}},
 	} {
 		var got []string
 		for _, f := range ofRole(theFiles(t, rootOf(t, tc.files), tc.change), tc.role) {
@@ -283,6 +297,44 @@ func TestWhoCanReplace(t *testing.T) {
 		}
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}
+
+// TestWhoCanAddUnits: a sticky folder keeps nobody from adding to it, and nothing need be
+// in it.
+func TestWhoCanAddUnits(t *testing.T) {
+	needRoot(t)
+	for _, tc := range []struct {
+		folder string
+		uid    int
+		mode   uint32
+		want   []string
+	}{
+		{"etc/systemd/system", 0, 0o755, nil},
+		{"etc/systemd/system", 0, 0o777, []string{"everybody"}},
+		{"etc/systemd/system", 0, 0o1777, []string{"everybody"}},
+		{"etc/systemd/system/docker.service.d", 0, 0o777, []string{"everybody"}},
+		{"etc/systemd/system/service.d", 1000, 0o755, []string{"the user mei"}},
+		{"etc/systemd/system/docker.socket.d", 0, 0o775, nil},
+	} {
+		root := rootOf(t, map[string]string{"etc/passwd": passwd, "etc/group": groups, "usr/lib/systemd/system/docker.service": ""})
+		if err := os.MkdirAll(filepath.Join(root, tc.folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		own(t, root, ".", 0, 0, 0o755)
+		own(t, root, tc.folder, tc.uid, 0, tc.mode)
+		var got []string
+		for _, f := range ofRole(theFiles(t, root, nil), "unit-folder") {
+			for _, folder := range f.Folders {
+				if folder.Path != "/"+tc.folder {
+					t.Errorf("%+v", folder)
+				}
+				got = append(got, folder.By...)
+			}
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s with %o: got %q, want %q", tc.folder, tc.mode, got, tc.want)
 		}
 	}
 }

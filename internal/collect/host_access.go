@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/accounts"
+	"github.com/plimsoll/plimsoll/internal/dockerd"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/posixacl"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -71,17 +72,14 @@ func (t *tree) unitStreams() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	u, err := dockerd.ParseUnits(files)
+	if err != nil {
+		return nil, fmt.Errorf("the units of the socket cannot be read: %w", err)
+	}
 	var streams []string
-	for _, f := range files {
-		for line := range strings.SplitSeq(string(f.Data), "\n") {
-			value, found := strings.CutPrefix(strings.TrimSpace(line), "ListenStream=")
-			switch value = strings.TrimSpace(strings.Replace(value, "%t", "/run", 1)); {
-			case !found:
-			case value == "":
-				streams = nil
-			case path.IsAbs(value):
-				streams = append(streams, path.Clean(value))
-			}
+	for _, at := range u.Streams {
+		if path.IsAbs(at) {
+			streams = append(streams, path.Clean(at))
 		}
 	}
 	if len(streams) == 0 {
@@ -187,8 +185,24 @@ func (c *controllers) add(name string, uid int64, way, socket string) *facts.Con
 	return one
 }
 
-// access fills in the sockets and who may use them.
-func (c *collector) access(who people, hosts []string, noHosts string, seen string) {
+// socketPaths are those of the engine's sockets; more is why there may be others than
+// the one that answers, which is seen.
+func (c *collector) socketPaths(noHosts, seen string) (paths []string, more string) {
+	if noHosts == "" {
+		all, err := c.host.engineSockets(c.facts.Daemon.Config.Hosts)
+		if err == nil {
+			return slices.DeleteFunc(all, func(p string) bool { return !path.IsAbs(p) }), ""
+		}
+		noHosts = err.Error()
+	}
+	if !path.IsAbs(seen) {
+		return nil, noHosts
+	}
+	return []string{seen}, noHosts
+}
+
+// access fills in the sockets and who may use them; open is why there may be more.
+func (c *collector) access(who people, paths []string, open string) {
 	h := &c.facts.Host
 	h.Sockets, h.Controllers = []facts.EngineSocket{}, []facts.Controller{}
 	if who.reason != "" {
@@ -196,19 +210,8 @@ func (c *collector) access(who people, hosts []string, noHosts string, seen stri
 		c.unseen("host.controllers", who.reason)
 		return
 	}
-	paths, err := c.host.engineSockets(hosts)
-	open := ""
-	switch {
-	case noHosts != "": // the one that answers is known, and there may be more
-		paths, open = []string{seen}, noHosts
-	case err != nil:
-		paths, open = []string{seen}, err.Error()
-	}
 	may := &controllers{book: who.book, all: map[string]*facts.Controller{}}
 	for _, p := range paths {
-		if !path.IsAbs(p) {
-			continue
-		}
 		s, err := c.host.socket(p, who, may)
 		if err != nil {
 			open = "the socket " + p + " cannot be looked at"

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/auditrule"
 	"github.com/plimsoll/plimsoll/internal/dockerd"
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 const (
@@ -125,31 +127,56 @@ func (c *collector) audit(read audited, started *dockerd.Config, exe string) {
 	}
 	for _, w := range c.watchedPaths(started, exe) {
 		*w.into = facts.Watched{Path: w.paths[0], Rules: []string{}}
-		found := false
-		for _, p := range w.paths {
-			resolved, at, err := c.host.follow(p, nil)
-			if err != nil {
-				c.unseen("host.audited."+w.name, p+" cannot be looked at")
-				found = true
-				break
-			}
-			if at == nil || resolved == "/dev/null" { // a unit that is masked is none
-				continue
-			}
-			found = true
-			w.into.Path, w.into.Exists = resolved, true
-			if set == nil {
-				c.unseen("host.audited."+w.name+".recorded", read.noFiles)
-				c.unseen("host.audited."+w.name+".rules", read.noFiles)
-				break
-			}
-			w.into.Recorded, w.into.Rules = set.Recorded(resolved, at.Mode&unix.S_IFMT == unix.S_IFDIR)
-			break
-		}
+		found := slices.ContainsFunc(w.paths, func(p string) bool { return c.watched("host.audited."+w.name, p, w.into, set, read.noFiles) })
 		if !found && w.unsure != "" {
 			c.unseen("host.audited."+w.name, w.unsure)
 		}
 	}
+}
+
+// auditSockets fills in what is recorded of the engine's sockets; open is why there may
+// be more.
+func (c *collector) auditSockets(read audited, paths []string, open string) {
+	set := read.kernel
+	if set == nil {
+		set = read.files
+	}
+	all := &c.facts.Host.Audited.DockerSockets
+	*all = []facts.Watched{}
+	for _, p := range paths {
+		one := facts.Watched{Path: p, Rules: []string{}}
+		if resolved, _, err := c.host.follow(p, nil); err == nil && slices.ContainsFunc(*all, func(other facts.Watched) bool { return other.Path == resolved }) {
+			continue
+		} else if err == nil {
+			one.Path = resolved
+		}
+		c.watched(fmt.Sprintf("host.audited.docker_sockets[%d]", len(*all)), p, &one, set, read.noFiles)
+		*all = append(*all, one)
+	}
+	if open != "" {
+		c.unseen("host.audited.docker_sockets"+workload.Open, open)
+	}
+}
+
+// watched fills in what set records of p, and is true where that is there, or cannot
+// be seen.
+func (c *collector) watched(fact, p string, into *facts.Watched, set *auditrule.Set, noSet string) bool {
+	resolved, at, err := c.host.follow(p, nil)
+	switch {
+	case err != nil:
+		c.unseen(fact, p+" cannot be looked at")
+		return true
+	case at == nil || resolved == "/dev/null": // a unit that is masked is none
+		return false
+	}
+	into.Path, into.Exists = resolved, true
+	if set == nil {
+		c.unseen(fact+".recorded", noSet)
+		c.unseen(fact+".rules", noSet)
+		return true
+	}
+	into.Recorded, into.Rules = set.Recorded(resolved, at.Mode&unix.S_IFMT == unix.S_IFDIR)
+	return true
 }
 
 // watchedPath is a part of the engine with the paths where it may be: the first that
@@ -199,10 +226,6 @@ func (c *collector) watchedPaths(started *dockerd.Config, exe string) []watchedP
 	if own := c.facts.Daemon.Config.File; path.IsAbs(own) {
 		json = own
 	}
-	socket := "/run/docker.sock"
-	if list := c.facts.Host.Sockets; len(list) > 0 {
-		socket = list[0].Path
-	}
 	dockerd := programs("dockerd", "docker-current")
 	if exe != "" {
 		dockerd = slices.Insert(dockerd, 0, exe)
@@ -215,7 +238,6 @@ func (c *collector) watchedPaths(started *dockerd.Config, exe string) []watchedP
 		{"docker_service", &a.DockerService, units("docker.service"), ""},
 		{"docker_socket_unit", &a.DockerSocketUnit, units("docker.socket"), ""},
 		{"containerd_socket", &a.ContainerdSocket, containerd, ""},
-		{"docker_socket", &a.DockerSocket, []string{socket}, ""},
 		{"default_docker", &a.DefaultDocker, []string{"/etc/default/docker"}, ""},
 		{"daemon_json", &a.DaemonJSON, []string{json}, ""},
 		{"containerd_config", &a.ContainerdConfig, []string{"/etc/containerd/config.toml"}, ""},

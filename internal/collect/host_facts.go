@@ -44,13 +44,24 @@ func (c *collector) lookAtHost(peer engine.Peer) hostSeen {
 	if out.enginePackage, err = c.host.installed("docker.io"); err != nil {
 		out.noEnginePackage = "the packages of this host cannot be read: " + err.Error()
 	}
-	if peer.PID > 1 {
-		exe, err := os.Readlink(filepath.Join(c.proc(peer.PID), "exe"))
-		if name := filepath.Base(exe); err == nil && strings.HasPrefix(name, "docker") {
-			out.program = strings.TrimSuffix(exe, " (deleted)")
-		}
-	}
+	out.program = c.programOf(peer.PID)
 	return out
+}
+
+// programOf is the program of the engine, whose process or systemd's is pid; "" where
+// that is not known.
+func (c *collector) programOf(pid int) string {
+	if pid == 1 {
+		pid = c.daemonOfSystemd()
+	}
+	if pid <= 0 {
+		return ""
+	}
+	exe, err := os.Readlink(filepath.Join(c.proc(pid), "exe"))
+	if name := filepath.Base(exe); err != nil || !strings.HasPrefix(name, "docker") {
+		return ""
+	}
+	return strings.TrimSuffix(exe, " (deleted)")
 }
 
 // hostParts are the facts of a host that its own files and kernel tell.
@@ -60,7 +71,7 @@ var hostParts = []string{"kernels", "security", "settings", "data_partition", "s
 func (c *collector) hostFacts(seen hostSeen, started configured, peer engine.Peer, mounts *workload.MountTable) {
 	h := &c.facts.Host
 	h.Kernels, h.Sockets, h.Controllers, h.Listeners = []string{}, []facts.EngineSocket{}, []facts.Controller{}, []facts.Listener{}
-	h.Security.Modules, h.Audit.NotLoaded = []string{}, []string{}
+	h.Security.Modules, h.Audit.NotLoaded, h.Audited.DockerSockets = []string{}, []string{}, []facts.Watched{}
 	if c.host == nil {
 		for _, part := range hostParts {
 			c.unseen("host."+part, c.noHost)
@@ -77,8 +88,10 @@ func (c *collector) hostFacts(seen hostSeen, started configured, peer engine.Pee
 		h.Kernels = kernels
 	}
 	c.dataPartition(mounts)
-	c.access(seen.people, c.facts.Daemon.Config.Hosts, started.reason, peer.Path)
+	sockets, more := c.socketPaths(started.reason, peer.Path)
+	c.access(seen.people, sockets, more)
 	c.audit(seen.audit, started.config, seen.program)
+	c.auditSockets(seen.audit, sockets, more)
 }
 
 // dataPartition finds the mount of the data root: by the table of what is mounted

@@ -32,7 +32,7 @@ func TestRealHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, path := range map[string]string{"dockerd": exe, "data_root": f.Daemon.DataRoot, "daemon_json": f.Daemon.Config.File, "docker_socket": h.Sockets[0].Path} {
-		got := map[string]string{"dockerd": h.Audited.Dockerd.Path, "data_root": h.Audited.DataRoot.Path, "daemon_json": h.Audited.DaemonJSON.Path, "docker_socket": h.Audited.DockerSocket.Path}[name]
+		got := map[string]string{"dockerd": h.Audited.Dockerd.Path, "data_root": h.Audited.DataRoot.Path, "daemon_json": h.Audited.DaemonJSON.Path, "docker_socket": h.Audited.DockerSockets[0].Path}[name]
 		if got != path {
 			t.Errorf("%s is at %s, want %s", name, got, path)
 		}

@@ -103,7 +103,7 @@ func TestHostOfFiles(t *testing.T) {
 		"dockerd":      {a.Dockerd, facts.Watched{Path: "/usr/sbin/dockerd", Exists: true, Recorded: "rwxa", Rules: []string{"-w /usr/sbin/dockerd -p rwxa"}}},
 		"daemon.json":  {a.DaemonJSON, facts.Watched{Path: "/etc/docker/daemon.json", Exists: true, Recorded: "wa", Rules: []string{"-w /etc/ -p wa"}}},
 		"etc":          {a.EtcDocker, facts.Watched{Path: "/etc/docker", Exists: true, Recorded: "wa", Rules: []string{"-w /etc/ -p wa"}}},
-		"the socket":   {a.DockerSocket, facts.Watched{Path: "/run/docker.sock", Exists: true, Recorded: "wa", Rules: []string{"-w /var/run/docker.sock -p wa"}}},
+		"the socket":   {a.DockerSockets[0], facts.Watched{Path: "/run/docker.sock", Exists: true, Recorded: "wa", Rules: []string{"-w /var/run/docker.sock -p wa"}}},
 		"data":         {a.DataRoot, facts.Watched{Path: "/var/lib/docker", Exists: true, Rules: []string{}}},
 		"runc":         {a.Runc, facts.Watched{Path: "/usr/bin/runc", Exists: true, Rules: []string{}}},
 		"the unit":     {a.DockerService, facts.Watched{Path: "/usr/lib/systemd/system/docker.service", Exists: true, Rules: []string{}}},
@@ -182,13 +182,20 @@ func TestHostChanges(t *testing.T) {
 				slices.Equal(h.Controllers[0].Ways, []string{"is named in the access list of /run/docker.sock", "is in the group ops, which may write to /run/docker.sock"})
 		}},
 		"other sockets": {hosts: []string{"unix:///var/run/docker.sock", "tcp://0.0.0.0:2376", "unix:///run/second.sock"}, want: func(h *facts.Host) bool {
-			return len(h.Sockets) == 2 && h.Sockets[0].Path == "/run/docker.sock" && !h.Sockets[1].Exists && h.Sockets[1].Path == "/run/second.sock"
+			return len(h.Sockets) == 2 && h.Sockets[0].Path == "/run/docker.sock" && !h.Sockets[1].Exists && h.Sockets[1].Path == "/run/second.sock" &&
+				len(h.Audited.DockerSockets) == 2 && h.Audited.DockerSockets[0].Recorded == "wa" && !h.Audited.DockerSockets[1].Exists && h.Audited.DockerSockets[1].Path == "/run/second.sock"
 		}},
 		"systemd's socket elsewhere": {change: map[string]string{"etc/systemd/system/docker.socket.d/a.conf": "[Socket]\nListenStream=\nListenStream=%t/engine.sock\n", "run/engine.sock": "x"},
 			want: func(h *facts.Host) bool {
-				return len(h.Sockets) == 1 && h.Sockets[0].Path == "/run/engine.sock" && h.Sockets[0].Exists
+				return len(h.Sockets) == 1 && h.Sockets[0].Path == "/run/engine.sock" && h.Sockets[0].Exists && len(h.Audited.DockerSockets) == 1 && h.Audited.DockerSockets[0].Recorded == ""
 			}},
-		"a hidden configuration": {hidden: true, want: func(h *facts.Host) bool { return len(h.Sockets) == 1 }, unseen: "host.sockets[...] hidden"},
+		"systemd's socket beside": {change: map[string]string{"etc/systemd/system/docker.socket.d/a.conf": "[Socket]\nListenStream = \\\n# not here\n /srv/docker.sock\n", "srv/docker.sock": "x"},
+			want: func(h *facts.Host) bool { return len(h.Sockets) == 2 && h.Sockets[1].Path == "/srv/docker.sock" }},
+		"systemd's socket, nobody knows where": {change: map[string]string{"etc/systemd/system/docker.socket.d/a.conf": "[Socket]\nListenStream=/run/%n\n"},
+			want: func(h *facts.Host) bool { return len(h.Sockets) == 1 }, unseen: "host.sockets[...] the units of the socket cannot be read: /usr/lib/systemd/system/docker.socket: what %n stands for"},
+		"a hidden configuration":                       {hidden: true, want: func(h *facts.Host) bool { return len(h.Sockets) == 1 }, unseen: "host.sockets[...] hidden"},
+		"a hidden configuration, and what is recorded": {hidden: true, want: func(h *facts.Host) bool { return len(h.Audited.DockerSockets) == 1 }, unseen: "host.audited.docker_sockets[...] hidden"},
+		"no accounts, and what is recorded":            {change: map[string]string{"etc/passwd": ""}, want: func(h *facts.Host) bool { return h.Audited.DockerSockets[0].Recorded == "wa" }},
 		"audit rules that end": {change: map[string]string{"etc/audit/rules.d/a.rules": "-w relative\n"}, want: func(h *facts.Host) bool { return h.Audited.Dockerd.Exists },
 			unseen: "host.audited.dockerd.recorded /etc/audit/rules.d/a.rules line 1: "},
 		"no audit rules": {change: map[string]string{"etc/audit/rules.d/a.rules": ""}, want: func(h *facts.Host) bool {

@@ -97,7 +97,7 @@ func Merge(flags []Setting, file []Setting) *Config {
 	c := &Config{settings: map[string]Setting{}}
 	for _, s := range flags {
 		before, set := c.settings[s.Name]
-		if o := byName(s.Name); set && o != nil && (o.Kind == List || o.Kind == Map) {
+		if o := byName(s.Name); set && o != nil && o.Kind != Text && o.Kind != Bool {
 			s.Values = append(slices.Clone(before.Values), s.Values...)
 			s.Origin = before.Origin
 		}

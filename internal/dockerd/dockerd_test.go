@@ -69,6 +69,9 @@ func TestParseFile(t *testing.T) {
 		`{"features": {"buildkit": true}}`:   "features=buildkit=true@f",
 		`{"default-ulimits": {"nofile": {"Name": "nofile", "Hard": 128, "Soft": 64}}}`: "default-ulimits=nofile=64:128@f",
 		`{"default-ulimits": {"nofile": {"hard": 128}}}`:                               "default-ulimits=nofile=0:128@f",
+		`{"default-ulimits": {"nofile": {"sOFT": 64, "HARD": 128, "x": "y"}}}`:         "default-ulimits=nofile=64:128@f",
+		`{"log-opts": {"max-size": null}}`:                                             "log-opts=max-size=@f",
+		`{"features": {"buildkit": null}, "default-ulimits": {"nofile": null}}`:        "features=buildkit=false@f; default-ulimits=nofile=0:0@f",
 		`{"runtimes": {"x": {"path": "/x"}}}`:                                          `runtimes={"x": {"path": "/x"}}@f`,
 		`{"icc": null, "iccc": 1}`:                                                     "icc=true@f; iccc=@f",
 		`{"config-file": "/x"}`:                                                        "config-file=@f",
@@ -79,14 +82,19 @@ func TestParseFile(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`[]`:                                 "f line 1, column 1: it is no object",
-		`{"icc": "false"}`:                   "f line 1, column 9: icc is neither true nor false",
-		"{\n\"icc\": false,\n\"icc\": true}": "f line 3: ",
-		`{"hosts": "fd://"}`:                 "f line 1, column 11: hosts is no list",
-		`{"hosts": [1]}`:                     "f line 1, column 12: hosts is a list of texts, and this is none",
-		`{"log-opts": []}`:                   "f line 1, column 14: log-opts is no object",
-		`{"bip": {}}`:                        "f line 1, column 9: bip is one value",
-		`{"icc": true,}`:                     "f line 1",
+		`[]`:                                             "f line 1, column 1: it is no object",
+		`{"icc": "false"}`:                               "f line 1, column 9: icc is neither true nor false",
+		"{\n\"icc\": false,\n\"icc\": true}":             "f line 3: ",
+		`{"hosts": "fd://"}`:                             "f line 1, column 11: hosts is no list",
+		`{"hosts": [1]}`:                                 "f line 1, column 12: hosts is a list of texts, and this is none",
+		`{"log-opts": []}`:                               "f line 1, column 14: log-opts is no object",
+		"{\n\"log-opts\": {\"max-size\": 10}}":           "f line 2: log-opts has text for each key, and this is a number",
+		`{"default-ulimits": {"nofile": 1}}`:             "f line 1, column 32: default-ulimits has an object for each key, and this is a number",
+		`{"default-ulimits": {"nofile": {"Soft": "1"}}}`: "f line 1, column 41: a limit of default-ulimits is a whole number, and this is none",
+		`{"features": {"buildkit": "true"}}`:             "f line 1, column 27: features has true or false for each key, and this is text",
+		`{"icc": 0}`:                                     "f line 1, column 9: icc is neither true nor false",
+		`{"bip": {}}`:                                    "f line 1, column 9: bip is one value",
+		`{"icc": true,}`:                                 "f line 1",
 	} {
 		if all, err := ParseFile("f", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, %s", text, err, given(all))
@@ -219,6 +227,25 @@ func FuzzParseCommandLine(f *testing.F) {
 			t.Fatalf("%q: %v\n%s\n%s", words, err, given(all), given(more))
 		}
 	})
+}
+
+func TestRuntimes(t *testing.T) {
+	for value, want := range map[string]string{
+		"":        "",
+		"crun=/c": "/c",
+		"crun":    "",
+		` {"a": {"path": "/a"}, "b": {"Path": "b", "runtimeArgs": ["/x"]}}`:                                "/a b",
+		`{"c": {"PATH": "/c"}, "d": {"RuntimeType": "/d"}, "e": {"runtimeType": "io.containerd.runc.v2"}}`: "/c /d",
+		`{"f": 1, "g": {"path": 1}, "h": {"path": ""}}`:                                                    "",
+	} {
+		got, err := Runtimes([]string{value})
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, %v", value, got, err)
+		}
+	}
+	if _, err := Runtimes([]string{"{"}); err == nil {
+		t.Error("what is malformed is taken")
+	}
 }
 
 func TestBuilderEntitlements(t *testing.T) {

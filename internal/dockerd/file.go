@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -69,9 +70,9 @@ func valuesOf(o *Option, v *strict.Value) ([]string, error) {
 		values := []string{}
 		for i := range v.Members {
 			m := &v.Members[i]
-			text := m.Value.Text()
-			if o.Key == "default-ulimits" {
-				text = ulimit(m.Value)
+			text, err := mapped(o, m)
+			if err != nil {
+				return nil, err
 			}
 			values = append(values, m.Key+"="+text)
 		}
@@ -86,18 +87,79 @@ func valuesOf(o *Option, v *strict.Value) ([]string, error) {
 	return []string{v.Text()}, nil
 }
 
+// mapped is the value of a member of an option's object as the flag has it. A daemon
+// takes a number for no text, and true for no number.
+func mapped(o *Option, m *strict.Member) (string, error) {
+	kind := strict.String
+	switch o.Key {
+	case "default-ulimits":
+		kind = strict.Object
+	case "features":
+		kind = strict.Bool
+	}
+	switch m.Value.Kind {
+	case kind, strict.Null:
+	default:
+		return "", m.Value.Fail(o.Key+" has "+kind.String()+" for each key, and this is "+m.Value.Kind.String(), "")
+	}
+	switch {
+	case kind == strict.Object:
+		return ulimit(m.Value)
+	case m.Value.Kind == strict.Null && kind == strict.Bool:
+		return "false", nil
+	case m.Value.Kind == strict.Null:
+		return "", nil
+	}
+	return m.Value.Text(), nil
+}
+
 // ulimit writes an object of daemon.json (Name, Hard, Soft) as the flag has it:
 // soft:hard.
-func ulimit(v *strict.Value) string {
-	part := func(key string) string {
-		for i := range v.Members {
-			if strings.EqualFold(v.Members[i].Key, key) {
-				return v.Members[i].Value.Text()
+func ulimit(v *strict.Value) (string, error) {
+	limits := map[string]string{"soft": "0", "hard": "0"}
+	for i := range v.Members {
+		m := &v.Members[i]
+		for key := range limits {
+			if !strings.EqualFold(m.Key, key) || m.Value.Kind == strict.Null {
+				continue
+			}
+			if _, err := strconv.ParseInt(m.Value.Text(), 10, 64); err != nil || m.Value.Kind != strict.Number {
+				return "", m.Value.Fail("a limit of default-ulimits is a whole number, and this is none", "")
+			}
+			limits[key] = m.Value.Text()
+		}
+	}
+	return limits["soft"] + ":" + limits["hard"], nil
+}
+
+// Runtimes are the programs that the option runtimes names: those of the file by their
+// path, or by the type that is one, and those of flags as name=path. Case does not
+// matter to a daemon in the keys of a runtime. What is no path is looked for where
+// programs are.
+func Runtimes(values []string) ([]string, error) {
+	var programs []string
+	for _, value := range values {
+		if !strings.HasPrefix(strings.TrimSpace(value), "{") {
+			if _, program, found := strings.Cut(value, "="); found && program != "" {
+				programs = append(programs, program)
+			}
+			continue
+		}
+		root, err := strict.Tree("runtimes", []byte(value))
+		if err != nil {
+			return nil, err
+		}
+		for i := range root.Members {
+			for j := range root.Members[i].Value.Members {
+				m := &root.Members[i].Value.Members[j]
+				text := m.Value.Text()
+				if m.Value.Kind == strict.String && text != "" && (strings.EqualFold(m.Key, "path") || strings.EqualFold(m.Key, "runtimeType") && strings.HasPrefix(text, "/")) {
+					programs = append(programs, text)
+				}
 			}
 		}
-		return "0"
 	}
-	return part("Soft") + ":" + part("Hard")
+	return programs, nil
 }
 
 // BuilderEntitlements reads the option builder, an object in JSON or nothing: what

@@ -2,7 +2,9 @@ package dockerd
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,7 +15,7 @@ type UnitFile struct {
 	Data []byte
 }
 
-// Unit is what systemd starts a service with.
+// Unit is what systemd starts a service with, or the socket that it opens for one.
 type Unit struct {
 	// Words are those of ExecStart, the program first, before variables are put in.
 	Words []string
@@ -22,45 +24,91 @@ type Unit struct {
 	// EnvironmentFiles are the files to read variables from, in order; a dash in
 	// front of one that need not be there is left out.
 	EnvironmentFiles []string
-	// Environment are the variables that the unit sets itself.
+	// Environment are the variables that the unit sets itself, as they are written.
 	Environment map[string]string
+	// Streams are what a socket's unit listens on: paths, ports and addresses.
+	Streams []string
 }
 
 // maxWords bounds the words of one command line.
 const maxWords = 4096
 
 // ParseUnits reads a unit and its drop-ins, in the order in which systemd does
-// (systemd.unit(5), systemd.service(5)): of a [Service] section the last ExecStart
-// counts, and an empty one forgets those before it, as for EnvironmentFile and
-// Environment. It is an error when quotes are not closed.
+// (systemd.unit(5), systemd.service(5), systemd.socket(5)): of a [Service] section
+// the last ExecStart counts, and an empty one forgets those before it, as for
+// EnvironmentFile, Environment, and ListenStream of a [Socket]. It is an error when
+// quotes are not closed, and when what counts has a specifier whose value is not
+// known here.
 func ParseUnits(files []UnitFile) (Unit, error) {
 	u := Unit{Environment: map[string]string{}}
 	for _, f := range files {
 		section := ""
 		for number, line := range unitLines(f.Data) {
 			switch {
-			case line == "" || line[0] == '#' || line[0] == ';':
+			case line == "":
 				continue
 			case line[0] == '[':
 				section = line
 				continue
 			}
 			key, value, found := strings.Cut(line, "=")
-			if !found || section != "[Service]" {
+			if !found {
 				continue
 			}
-			if err := u.set(strings.TrimSpace(key), strings.TrimSpace(value), f.Name); err != nil {
+			if err := u.set(section+strings.TrimSpace(key), strings.TrimSpace(value), f.Name); err != nil {
 				return u, fmt.Errorf("%s line %d: %w", f.Name, number, err)
 			}
 		}
 	}
+	for _, list := range [][]string{u.Words, u.EnvironmentFiles, u.Streams} {
+		for i := range list {
+			var err error
+			if list[i], err = specified(list[i]); err != nil {
+				return u, fmt.Errorf("%s: %w", files[0].Name, err)
+			}
+		}
+	}
+	for i, name := range u.EnvironmentFiles {
+		u.EnvironmentFiles[i] = path.Clean(name)
+	}
 	return u, nil
 }
 
-// set takes one key of the section.
+// specified puts in what specifiers stand for in the units of the system
+// (systemd.unit(5), Specifiers).
+func specified(text string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "%")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		_, size := utf8.DecodeRuneInString(rest)
+		switch letter := rest[:size]; letter {
+		case "%":
+			b.WriteByte('%')
+		case "t":
+			b.WriteString("/run")
+		case "h":
+			b.WriteString("/root")
+		default:
+			return "", fmt.Errorf("what %%%s stands for in %.100q is not known", letter, text)
+		}
+		text = rest[size:]
+	}
+}
+
+// set takes one key, with its section before it.
 func (u *Unit) set(key, value, file string) error {
 	switch key {
-	case "ExecStart":
+	case "[Socket]ListenStream":
+		if value == "" {
+			u.Streams = nil
+			return nil
+		}
+		u.Streams = append(u.Streams, value)
+	case "[Service]ExecStart":
 		if value == "" {
 			u.Words, u.Origin = nil, ""
 			return nil
@@ -70,13 +118,13 @@ func (u *Unit) set(key, value, file string) error {
 			return err
 		}
 		u.Words, u.Origin = words, file
-	case "EnvironmentFile":
+	case "[Service]EnvironmentFile":
 		if value == "" {
 			u.EnvironmentFiles = nil
 			return nil
 		}
-		u.EnvironmentFiles = append(u.EnvironmentFiles, path.Clean(strings.TrimPrefix(value, "-")))
-	case "Environment":
+		u.EnvironmentFiles = append(u.EnvironmentFiles, strings.TrimPrefix(value, "-"))
+	case "[Service]Environment":
 		if value == "" {
 			u.Environment = map[string]string{}
 			return nil
@@ -99,13 +147,20 @@ func (u *Unit) set(key, value, file string) error {
 // its value, ${NAME} in a word its text.
 func (u Unit) Command(files map[string][]byte) ([]string, error) {
 	vars := map[string]string{}
-	for name, value := range u.Environment {
-		vars[name] = value
-	}
 	for _, name := range u.EnvironmentFiles {
 		if err := readEnvironment(files[name], vars); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Environment)) {
+		if _, before := vars[name]; before {
+			continue // the files have the last word
+		}
+		value, err := specified(u.Environment[name])
+		if err != nil && u.uses(name) {
+			return nil, fmt.Errorf("the variable %s: %w", name, err)
+		}
+		vars[name] = value
 	}
 	var out []string
 	for i, word := range u.Words {
@@ -123,6 +178,11 @@ func (u Unit) Command(files map[string][]byte) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// uses is true where the words have the variable in them.
+func (u Unit) uses(name string) bool {
+	return slices.ContainsFunc(u.Words, func(word string) bool { return word == "$"+name || strings.Contains(word, "${"+name+"}") })
 }
 
 func isVariable(name string) bool {
@@ -164,9 +224,6 @@ func insert(word string, vars map[string]string) string {
 // EnvironmentFile=) into vars; values may be in quotes.
 func readEnvironment(data []byte, vars map[string]string) error {
 	for number, line := range unitLines(data) {
-		if line == "" || line[0] == '#' || line[0] == ';' {
-			continue
-		}
 		name, value, found := strings.Cut(line, "=")
 		if name = strings.TrimSpace(name); !found || !isVariable(name) {
 			continue
@@ -185,16 +242,20 @@ func readEnvironment(data []byte, vars map[string]string) error {
 }
 
 // unitLines gives the lines of a file without space around them, by their numbers
-// from 1. A line that ends in a backslash goes on in the next.
+// from 1. A line that ends in a backslash goes on in the next that is no comment
+// (systemd.syntax(7)).
 func unitLines(data []byte) func(yield func(int, string) bool) {
 	return func(yield func(int, string) bool) {
 		number, from, held := 0, 0, ""
 		for line := range strings.Lines(string(data)) {
 			number++
+			line = strings.TrimSpace(line)
+			if line != "" && (line[0] == '#' || line[0] == ';') {
+				continue
+			}
 			if from == 0 {
 				from = number
 			}
-			line = strings.TrimSpace(line)
 			if more, found := strings.CutSuffix(line, "\\"); found && len(held) < 1<<16 {
 				held += more + " "
 				continue

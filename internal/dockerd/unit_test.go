@@ -35,13 +35,16 @@ func TestParseUnits(t *testing.T) {
 		t.Error(err, words)
 	}
 	for name, test := range map[string]struct{ dropIn, want string }{
-		"another line":     {"[Service]\nExecStart=\nExecStart=-@/bin/dockerd --icc=false\n", "/bin/dockerd --icc=false"},
-		"only forgotten":   {"[Service]\nExecStart=\n", ""},
-		"a variable":       {"[Service]\nEnvironment=DOCKER_OPTS=--mtu=9 'A=b c'\n", "/usr/sbin/dockerd -H fd:// --mtu=9 --containerd=/run/containerd/containerd.sock"},
-		"another section":  {"[Install]\nExecStart=/bin/true\n", "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"},
-		"in a word":        {"[Service]\nEnvironment=X=9\nExecStart=/d --mtu=${X} --a=$$X --b=${Y} $Z ${\n", "/d --mtu=9 --a=$X --b=  ${"},
-		"quotes, escapes":  {"[Service]\nExecStart=/d \"--a=b c\" '--d=\\te' --f\\sg\n", "/d --a=b c --d=\te --f g"},
-		"a comment inside": {"[Service]\n; ExecStart=/e\nExecStart = /d\n", "/d"},
+		"another line":                 {"[Service]\nExecStart=\nExecStart=-@/bin/dockerd --icc=false\n", "/bin/dockerd --icc=false"},
+		"only forgotten":               {"[Service]\nExecStart=\n", ""},
+		"a variable":                   {"[Service]\nEnvironment=DOCKER_OPTS=--mtu=9 'A=b c'\n", "/usr/sbin/dockerd -H fd:// --mtu=9 --containerd=/run/containerd/containerd.sock"},
+		"another section":              {"[Install]\nExecStart=/bin/true\n", "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"},
+		"in a word":                    {"[Service]\nEnvironment=X=9\nExecStart=/d --mtu=${X} --a=$$X --b=${Y} $Z ${\n", "/d --mtu=9 --a=$X --b=  ${"},
+		"quotes, escapes":              {"[Service]\nExecStart=/d \"--a=b c\" '--d=\\te' --f\\sg\n", "/d --a=b c --d=\te --f g"},
+		"comments in a line":           {"[Service]\n# of old \\\nExecStart=/d \\\n  # -H \\\n; x\n  -H fd:// \\\n  --a\n", "/d -H fd:// --a"},
+		"specifiers":                   {"[Service]\nEnvironment=A=%t/a B=%n\nExecStart=/d -H unix://%t/alt.sock --a=%h/50%% ${A}\n", "/d -H unix:///run/alt.sock --a=/root/50% /run/a"},
+		"specifiers that do not count": {"[Service]\nExecStart=/d %i\nExecStart=/d\n[Unit]\nDescription=%n\n", "/d"},
+		"a comment inside":             {"[Service]\n; ExecStart=/e\nExecStart = /d\n", "/d"},
 	} {
 		u, err := ParseUnits([]UnitFile{{"docker.service", []byte(ours)}, {"docker.service.d/10.conf", []byte(test.dropIn)}})
 		if err != nil {
@@ -54,16 +57,40 @@ func TestParseUnits(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"[Service]\n\nExecStart=/d \"x\n": `u line 3: the quote " is not closed`,
-		"[Service]\nEnvironment='x\n":     `u line 2: the quote ' is not closed`,
+		"[Service]\n\nExecStart=/d \"x\n":              `u line 3: the quote " is not closed`,
+		"[Service]\nEnvironment='x\n":                  `u line 2: the quote ' is not closed`,
+		"[Service]\nExecStart=/d -H unix:///%i.sock\n": `u: what %i stands for in "unix:///%i.sock" is not known`,
+		"[Service]\nEnvironmentFile=/a/%\n":            `u: what % stands for in "/a/%" is not known`,
+		"[Socket]\nListenStream=/%n\n":                 `u: what %n stands for in "/%n" is not known`,
 	} {
 		if _, err := ParseUnits([]UnitFile{{"u", []byte(text)}}); err == nil || err.Error() != want {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	u = Unit{Words: []string{"d", "$X"}, EnvironmentFiles: []string{"e"}}
+	u = Unit{Words: []string{"d", "$X"}, Environment: map[string]string{"X": "%i"}, EnvironmentFiles: []string{"e"}}
+	if _, err := u.Command(nil); err == nil || err.Error() != `the variable X: what %i stands for in "%i" is not known` {
+		t.Error(err)
+	}
+	if words, err := u.Command(map[string][]byte{"e": []byte("X=%i\n")}); err != nil || len(words) != 2 || words[1] != "%i" {
+		t.Error(err, words) // no specifiers are in a file of variables
+	}
 	if _, err := u.Command(map[string][]byte{"e": []byte("X='a\n")}); err == nil || err.Error() != "e: line 1: the quote ' is not closed" {
 		t.Error(err)
+	}
+}
+
+func TestStreams(t *testing.T) {
+	for text, want := range map[string]string{
+		"[Socket]\nListenStream=/run/docker.sock\n":                                  "/run/docker.sock",
+		"[Socket]\nListenStream = /srv/a\nListenStream=\\\n# no\n %t/b\n":            "/srv/a /run/b",
+		"[Socket]\nListenStream=/srv/a\nListenStream=\nListenStream=2375\n":          "2375",
+		"[Socket]\nListenStream=/srv/a\nListenStream =\n":                            "",
+		"[Service]\nListenStream=/srv/a\n[Socket]\n#ListenStream=/srv/b\nX=/srv/c\n": "",
+	} {
+		u, err := ParseUnits([]UnitFile{{"u", []byte(text)}})
+		if got := strings.Join(u.Streams, " "); err != nil || got != want {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
 	}
 }
 
@@ -75,7 +102,7 @@ func FuzzParseUnits(f *testing.F) {
 		if err != nil {
 			return
 		}
-		reset := append([]byte("[Service]\nExecStart=\nEnvironment=\nEnvironmentFile=\n[X]\n"), second...)
+		reset := append([]byte("[Service]\nExecStart=\nEnvironment=\nEnvironmentFile=\n[Socket]\nListenStream=\n[X]\n"), second...)
 		both, err := ParseUnits([]UnitFile{{"a", first}, {"b", reset}})
 		if err != nil {
 			return

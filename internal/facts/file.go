@@ -34,7 +34,8 @@ type File struct {
 	// Links are the links on the way to it, in order.
 	Links []FileLink `json:"links"`
 	// Folders are those on the way to it in which others than root, and the user that
-	// a rootless engine runs as, can put another file in its place.
+	// a rootless engine runs as, can put another file in its place; and of a folder of
+	// units itself, where they can put more into it.
 	Folders []FileFolder `json:"folders"`
 	// Unseen is what of it was not observed.
 	Unseen []workload.Unseen `json:"-"`

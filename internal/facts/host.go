@@ -121,16 +121,17 @@ type Audited struct {
 	DockerService    Watched `json:"docker_service"`
 	DockerSocketUnit Watched `json:"docker_socket_unit"`
 	ContainerdSocket Watched `json:"containerd_socket"`
-	DockerSocket     Watched `json:"docker_socket"`
-	DefaultDocker    Watched `json:"default_docker"`
-	DaemonJSON       Watched `json:"daemon_json"`
-	ContainerdConfig Watched `json:"containerd_config"`
-	SysconfigDocker  Watched `json:"sysconfig_docker"`
-	Containerd       Watched `json:"containerd"`
-	Shim             Watched `json:"shim"`
-	ShimRuncV1       Watched `json:"shim_runc_v1"`
-	ShimRuncV2       Watched `json:"shim_runc_v2"`
-	Runc             Watched `json:"runc"`
+	// DockerSockets are the unix sockets that the engine listens on.
+	DockerSockets    []Watched `json:"docker_sockets"`
+	DefaultDocker    Watched   `json:"default_docker"`
+	DaemonJSON       Watched   `json:"daemon_json"`
+	ContainerdConfig Watched   `json:"containerd_config"`
+	SysconfigDocker  Watched   `json:"sysconfig_docker"`
+	Containerd       Watched   `json:"containerd"`
+	Shim             Watched   `json:"shim"`
+	ShimRuncV1       Watched   `json:"shim_runc_v1"`
+	ShimRuncV2       Watched   `json:"shim_runc_v2"`
+	Runc             Watched   `json:"runc"`
 }
 
 // Parts are all of them.

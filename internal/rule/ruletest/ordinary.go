@@ -32,7 +32,7 @@ func ordinaryAudited() facts.Audited {
 	}
 	return facts.Audited{Dockerd: at("/usr/bin/dockerd"), RunContainerd: at("/run/containerd"), DataRoot: at("/var/lib/docker"), EtcDocker: at("/etc/docker"),
 		DockerService: at("/usr/lib/systemd/system/docker.service"), DockerSocketUnit: at("/usr/lib/systemd/system/docker.socket"), ContainerdSocket: at("/run/containerd/containerd.sock"),
-		DockerSocket: at("/run/docker.sock"), DefaultDocker: at("/etc/default/docker"), DaemonJSON: at("/etc/docker/daemon.json"), ContainerdConfig: at("/etc/containerd/config.toml"),
+		DockerSockets: []facts.Watched{at("/run/docker.sock")}, DefaultDocker: at("/etc/default/docker"), DaemonJSON: at("/etc/docker/daemon.json"), ContainerdConfig: at("/etc/containerd/config.toml"),
 		SysconfigDocker: at("/etc/sysconfig/docker"), Containerd: at("/usr/bin/containerd"), Shim: at("/usr/bin/containerd-shim"), ShimRuncV1: at("/usr/bin/containerd-shim-runc-v1"),
 		ShimRuncV2: at("/usr/bin/containerd-shim-runc-v2"), Runc: at("/usr/bin/runc")}
 }
