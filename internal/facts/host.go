@@ -136,8 +136,12 @@ type Audited struct {
 
 // Parts are all of them.
 func (a *Audited) Parts() []*Watched {
-	return []*Watched{&a.Dockerd, &a.RunContainerd, &a.DataRoot, &a.EtcDocker, &a.DockerService, &a.DockerSocketUnit, &a.ContainerdSocket, &a.DockerSocket, &a.DefaultDocker,
+	all := []*Watched{&a.Dockerd, &a.RunContainerd, &a.DataRoot, &a.EtcDocker, &a.DockerService, &a.DockerSocketUnit, &a.ContainerdSocket, &a.DefaultDocker,
 		&a.DaemonJSON, &a.ContainerdConfig, &a.SysconfigDocker, &a.Containerd, &a.Shim, &a.ShimRuncV1, &a.ShimRuncV2, &a.Runc}
+	for i := range a.DockerSockets {
+		all = append(all, &a.DockerSockets[i])
+	}
+	return all
 }
 
 // Watched is a file or folder of the engine.
