@@ -56,8 +56,10 @@ func TestHalfWritten(t *testing.T) {
 	file := write(t, filepath.Join(dir, "daemon.json"), `{"debug": true}`, 0o644)
 	r := iccOff(around(t, file), file, []byte(`{"debug": true}`))
 	write(t, filepath.Join(dir, "bin/cat"), "#!/bin/sh\nprintf '{'\n", 0o755)
+	write(t, filepath.Join(dir, "later/cat"), "#!/bin/sh\n[ $# = 0 ] || { printf '{'; exit; }\nexec "+quote(filepath.Join(path, "cat"))+"\n", 0o755)
 	for _, test := range []struct{ path, says, text string }{
 		{filepath.Join(dir, "bin") + ":" + path, "could not be written", `{"debug": true}`},
+		{filepath.Join(dir, "later") + ":" + path, "daemon.json could not be written", `{"debug": true}`},
 		{path, "1. Done", `{"debug": true,"icc": false}`},
 	} {
 		cmd := exec.Command("sh", "-s", "--", "--no-restart", "--store", filepath.Join(dir, "store"))
@@ -93,6 +95,13 @@ func TestKilled(t *testing.T) {
 				t.Errorf("%v: there are still %v (%v)", args, found, err)
 			}
 		}
+	}
+	// Killed before anything was replaced.
+	left()
+	write(t, filepath.Join(store, id[:12], "2.kept"), `{"debug": true}`, 0o600)
+	mustRun(t, r.Text, store, "undo")
+	if _, err := os.Stat(file + ".plimsoll"); err == nil {
+		t.Error("half a file is still beside it")
 	}
 	if at := lookAt(t, file); at.Mode != 0o666 || at.Text != `{"debug": true}` {
 		t.Errorf("after undo it is %+v", at)
