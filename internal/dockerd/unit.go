@@ -43,7 +43,7 @@ func ParseUnits(files []UnitFile) (Unit, error) {
 	u := Unit{Environment: map[string]string{}}
 	for _, f := range files {
 		section := ""
-		for number, line := range unitLines(f.Data) {
+		for number, line := range unitLines(f.Data, true) {
 			switch {
 			case line == "":
 				continue
@@ -221,9 +221,20 @@ func insert(word string, vars map[string]string) string {
 }
 
 // readEnvironment reads a file of NAME=VALUE lines (systemd.exec(5),
-// EnvironmentFile=) into vars; values may be in quotes.
+// EnvironmentFile=) into vars; values may be in quotes. It is an error when a comment
+// that ends in a backslash is before a variable: systemd takes that for a part of the
+// comment before its version 254, and not since.
 func readEnvironment(data []byte, vars map[string]string) error {
-	for number, line := range unitLines(data) {
+	open := false
+	for number, line := range unitLines(data, false) {
+		if line != "" && isComment(line) {
+			open = strings.HasSuffix(line, "\\")
+			continue
+		}
+		if open && line != "" {
+			return fmt.Errorf("line %d: the comment before it ends in a backslash, which versions of systemd read in two ways", number)
+		}
+		open = false
 		name, value, found := strings.Cut(line, "=")
 		if name = strings.TrimSpace(name); !found || !isVariable(name) {
 			continue
@@ -242,21 +253,22 @@ func readEnvironment(data []byte, vars map[string]string) error {
 }
 
 // unitLines gives the lines of a file without space around them, by their numbers
-// from 1. A line that ends in a backslash goes on in the next that is no comment
-// (systemd.syntax(7)).
-func unitLines(data []byte) func(yield func(int, string) bool) {
+// from 1. A line that ends in a backslash goes on in the next; in a unit, in the next
+// that is no comment (systemd.syntax(7)), and it has no comments.
+func unitLines(data []byte, unit bool) func(yield func(int, string) bool) {
 	return func(yield func(int, string) bool) {
 		number, from, held := 0, 0, ""
 		for line := range strings.Lines(string(data)) {
 			number++
 			line = strings.TrimSpace(line)
-			if line != "" && (line[0] == '#' || line[0] == ';') {
+			comment := line != "" && isComment(line) && (unit || from == 0)
+			if comment && unit {
 				continue
 			}
 			if from == 0 {
 				from = number
 			}
-			if more, found := strings.CutSuffix(line, "\\"); found && len(held) < 1<<16 {
+			if more, found := strings.CutSuffix(line, "\\"); found && !comment && len(held) < 1<<16 {
 				held += more + " "
 				continue
 			}
@@ -270,6 +282,8 @@ func unitLines(data []byte) func(yield func(int, string) bool) {
 		}
 	}
 }
+
+func isComment(line string) bool { return line[0] == '#' || line[0] == ';' }
 
 // splitWords splits as systemd does (systemd.syntax(7), Quoting): by space, with
 // quotes of both kinds at the ends of words, and C's escapes.

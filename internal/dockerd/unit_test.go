@@ -79,6 +79,28 @@ func TestParseUnits(t *testing.T) {
 	}
 }
 
+func TestVariables(t *testing.T) {
+	for text, want := range map[string]string{
+		"# old\n;X=1\nX=2\n":    "2",
+		"#X='1 \\\n# 2'\nX=3\n": "3",
+		"# old \\\n\nX=1\n":     "1",
+		"X=1 \\\n#2\n":          "1  #2",
+		"X=1\n# old \\\n":       "1",
+		"Y=1\n# old \\\nX=1\n":  "line 3: the comment before it ends in a backslash, which versions of systemd read in two ways",
+	} {
+		vars := map[string]string{}
+		got := ""
+		if err := readEnvironment([]byte(text), vars); err != nil {
+			got = err.Error()
+		} else {
+			got = vars["X"]
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestStreams(t *testing.T) {
 	for text, want := range map[string]string{
 		"[Socket]\nListenStream=/run/docker.sock\n":                                  "/run/docker.sock",
