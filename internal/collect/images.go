@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/redact"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -179,7 +180,7 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 			out.Environment = append(out.Environment, name)
 		}
 		out.Environment = unique(out.Environment)
-		out.Labels = withoutSecretsIn(i.config.Labels)
+		out.Labels = redact.Labels(i.config.Labels)
 		out.ExposedPorts, out.Volumes = append(out.ExposedPorts, i.config.ExposedPorts...), append(out.Volumes, i.config.Volumes...)
 	}
 	i.stepFacts(out, reader)

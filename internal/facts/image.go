@@ -77,14 +77,16 @@ type ImageStep struct {
 	// CreatedBy is what made it, as the engine has it, but for what looks like the
 	// value of a secret, and for values of variables: *** stands for these.
 	CreatedBy string `json:"created_by"`
-	// Instruction is the Dockerfile's, in capitals; "" where there was none, as with
-	// docker commit. Command is what came behind it, without the shell.
+	// Instruction is the Dockerfile's, in capitals; "" where there was none. A layer
+	// that a command made is taken for RUN's, by docker commit too. Command is what came
+	// behind it, without the shell.
 	Instruction string `json:"instruction"`
 	Command     string `json:"command"`
 	// Variables are the names of what got a value here: by ENV, ARG and build
 	// arguments, and in a command by an assignment that sounds like a secret.
 	Variables []string `json:"variables"`
-	// Secrets say what was taken for a secret by its form: "a password in a URL".
+	// Secrets say what was taken for a secret by its form, or as the value of an
+	// option: "a password in a URL".
 	Secrets []string `json:"secrets"`
 	Comment string   `json:"comment"`
 }

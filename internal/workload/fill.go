@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/redact"
 )
 
 // EnvValueNames are the environment variables whose values are kept: they tune
@@ -168,8 +170,7 @@ func (b *builder) environment() {
 	if b.around.EnvKey == nil {
 		s.hide(reasonNoKey, "env_hashes")
 	}
-	s.Labels = map[string]string{}
-	maps.Copy(s.Labels, labels)
+	s.Labels = redact.Labels(labels)
 	if b.fromImage() {
 		s.hide(reasonImage, "env"+Open, "env_values"+Open, "labels"+Open)
 		if b.around.EnvKey != nil {
