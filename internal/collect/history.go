@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/redact"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -88,7 +89,7 @@ func (i *foundImage) stepFacts(out *facts.Image, reader *stepReader) {
 		s := parsed.ImageStep
 		s.Number = int64(n + 1)
 		comment, _ := shorten(raw.Comment, maxCommentBytes)
-		s.Comment, _, _ = redacted(comment)
+		s.Comment, _, _ = redact.Text(comment)
 		if parsed.cut || parsed.endless {
 			open = "a step of it is too long"
 			if parsed.endless {
@@ -99,7 +100,13 @@ func (i *foundImage) stepFacts(out *facts.Image, reader *stepReader) {
 				hide(fmt.Sprintf("history[%d].%s", n, path), open)
 			}
 		}
-		names = append(names, parsed.packages...)
+		// A shell of the image's own is no sign of RUN, but files that a command made are.
+		if s.Instruction == "" && !raw.EmptyLayer && s.Command != "" && s.Command[0] != '#' {
+			s.Instruction = "RUN"
+		}
+		if s.Instruction == "RUN" {
+			names = append(names, parsed.packages...)
+		}
 		out.History = append(out.History, s)
 	}
 	whole := i.layerFacts(out, hide)

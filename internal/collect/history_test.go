@@ -71,3 +71,19 @@ func TestStepReaderShares(t *testing.T) {
 	}
 	t.Error("there is room without end")
 }
+
+// TestCommandsOfLayersAreRuns: what made files without a shell is a RUN, and what
+// made none, or is a remark, is not.
+func TestCommandsOfLayersAreRuns(t *testing.T) {
+	i := foundImage{layers: []string{"a", "b"}, steps: []rawStep{{CreatedBy: "# debian.sh --arch amd64"}, {CreatedBy: "apt-get install curl"}, {CreatedBy: "sleep 9", EmptyLayer: true},
+		{CreatedBy: `/bin/sh -c #(nop)  CMD ["apt-get" "install" "vim"]`, EmptyLayer: true}}}
+	var out facts.Image
+	i.stepFacts(&out, newStepReader())
+	var got []string
+	for _, s := range out.History {
+		got = append(got, s.Instruction)
+	}
+	if strings.Join(got, ",") != ",RUN,,CMD" || strings.Join(out.Packages, " ") != "curl" {
+		t.Errorf("%q, packages %q", got, out.Packages)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -27,6 +28,8 @@ type foundImage struct {
 	bare   bool
 	size   *int64
 	layers []string
+	// tagged is when it got a name last; zero where the engine does not know.
+	tagged time.Time
 	// top is the last of its layers.
 	top *layer
 	// steps are its history, where that was asked for or read, and setuid its files;
@@ -91,8 +94,12 @@ func (i *foundImage) read(raw json.RawMessage) error {
 		Missing     strict.Missing `json:"-"`
 		Created     string
 		Size        *int64
-		RootFS      struct{ Layers []string }
-		Config      *struct {
+		RootFS      struct {
+			Type   string
+			Layers []string
+		}
+		Metadata struct{ LastTagTime string }
+		Config   *struct {
 			User         string
 			Env          []string
 			Labels       map[string]string
@@ -111,6 +118,12 @@ func (i *foundImage) read(raw json.RawMessage) error {
 		return fmt.Errorf("%s is missing", body.Missing[0])
 	}
 	i.size, i.layers, i.bare = body.Size, body.RootFS.Layers, body.Config == nil
+	if i.layers == nil && body.RootFS.Type != "" {
+		i.layers = []string{} // it is made of labels alone
+	}
+	if at, err := time.Parse(time.RFC3339Nano, body.Metadata.LastTagTime); err == nil && at.Year() > 1 {
+		i.tagged = at.UTC()
+	}
 	i.config = &workload.ImageConfig{ID: body.ID, Tags: body.RepoTags, Digests: body.RepoDigests, Created: body.Created}
 	if i.bare {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/redact"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -142,16 +143,16 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 		}
 	}
 	out.Tags, out.Digests = named(listed.RepoTags), named(listed.RepoDigests)
-	out.Environment, out.Labels, out.ExposedPorts, out.Volumes = []string{}, map[string]string{}, []string{}, []string{}
+	out.Environment, out.EnvironmentEmpty, out.Labels, out.ExposedPorts, out.Volumes = []string{}, []string{}, map[string]string{}, []string{}, []string{}
 	out.History, out.Packages, out.Setuid = []facts.ImageStep{}, []string{}, []facts.SetuidFile{}
 	out.LayerSteps, out.LayerBytes = []int64{}, []int64{}
-	const fromConfig = "user healthcheck environment labels exposed_ports volumes"
+	const fromConfig = "user healthcheck environment environment_empty labels exposed_ports volumes"
 	if i.config == nil {
 		if listed.ID == "" {
 			hide(i.reason, "tags", "digests", "dangling")
 		}
 		out.Dangling = len(out.Tags) == 0
-		hide(i.reason, append(strings.Fields(fromConfig), "created", "size_bytes", "base", "layers", "layer_steps", "layer_bytes", "history", "packages", "setuid")...)
+		hide(i.reason, append(strings.Fields(fromConfig), "created", "tagged", "size_bytes", "base", "layers", "layer_steps", "layer_bytes", "history", "packages", "setuid")...)
 		return
 	}
 	out.Tags, out.Digests = named(i.config.Tags), named(i.config.Digests)
@@ -161,6 +162,7 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 	} else {
 		hide("the image does not say it", "created")
 	}
+	out.Tagged = i.tagged
 	if i.size != nil {
 		out.SizeBytes = *i.size
 	} else {
@@ -174,12 +176,15 @@ func (i *foundImage) imageFacts(out *facts.Image, listed listedImage, reader *st
 	} else {
 		out.User = cmp.Or(execUser(i.config.User, ""), "0")
 		out.Healthcheck = i.config.HasHealth
+		empty := map[string]bool{}
 		for _, variable := range i.config.Env {
-			name, _, _ := strings.Cut(variable, "=")
+			name, value, set := strings.Cut(variable, "=")
 			out.Environment = append(out.Environment, name)
+			empty[name] = set && value == ""
 		}
 		out.Environment = unique(out.Environment)
-		out.Labels = withoutSecretsIn(i.config.Labels)
+		out.EnvironmentEmpty = slices.DeleteFunc(slices.Clone(out.Environment), func(name string) bool { return !empty[name] })
+		out.Labels = redact.Labels(i.config.Labels)
 		out.ExposedPorts, out.Volumes = append(out.ExposedPorts, i.config.ExposedPorts...), append(out.Volumes, i.config.Volumes...)
 	}
 	i.stepFacts(out, reader)

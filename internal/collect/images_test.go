@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -54,7 +55,7 @@ func TestImageOfARecordedEngine(t *testing.T) {
 	f := (&fake{containers: []container{{id: idOf(1), name: "web"}, {id: idOf(2), name: "api"}}, answers: map[string][]byte{
 		"/images/" + recordedImage + "/json": altered(t, "image.json", func(a answer) {
 			a["RepoTags"], a["RepoDigests"] = []string{"b:2", "a:1"}, []string{"a@" + layerID(3)}
-			a["Config"] = answer{"User": "root:staff", "Env": []string{"B=secret", "A=secret", "B=x"}, "Labels": answer{"l": "m", baseNameLabel: "debian:12", baseDigestLabel: "sha256:5"},
+			a["Config"] = answer{"User": "root:staff", "Env": []string{"B=secret", "A=secret", "B=x", "C=x", "C="}, "Labels": answer{"l": "m", baseNameLabel: "debian:12", baseDigestLabel: "sha256:5"},
 				"ExposedPorts": answer{"80/tcp": answer{}}, "Volumes": answer{"/v": answer{}}, "Healthcheck": answer{"Test": []string{"CMD", "true"}}}
 		})}}).start(t)
 	got := f.collect(t)
@@ -72,8 +73,8 @@ func TestImageOfARecordedEngine(t *testing.T) {
 	}
 	i := got.Images[0]
 	i.Unseen = nil
-	wantImage := facts.Image{ID: recordedImage, Tags: []string{"a:1", "b:2"}, Digests: []string{"a@" + layerID(3)}, Created: i.Created, SizeBytes: 1982270,
-		UsedBy: []string{"api", "web"}, Base: facts.ImageBase{Name: "debian:12", Digest: "sha256:5"}, User: "0", Healthcheck: true, Environment: []string{"A", "B"},
+	wantImage := facts.Image{ID: recordedImage, Tags: []string{"a:1", "b:2"}, Digests: []string{"a@" + layerID(3)}, Created: i.Created, Tagged: time.Date(2026, 11, 24, 22, 47, 27, 438610773, time.UTC), SizeBytes: 1982270,
+		UsedBy: []string{"api", "web"}, Base: facts.ImageBase{Name: "debian:12", Digest: "sha256:5"}, User: "0", Healthcheck: true, Environment: []string{"A", "B", "C"}, EnvironmentEmpty: []string{"C"},
 		Labels: map[string]string{"l": "m", baseNameLabel: "debian:12", baseDigestLabel: "sha256:5"}, ExposedPorts: []string{"80/tcp"}, Volumes: []string{"/v"},
 		Layers: 1, LayerSteps: []int64{}, LayerBytes: []int64{}, History: []facts.ImageStep{}, Packages: []string{}, Setuid: []facts.SetuidFile{}}
 	if diff := cmp.Diff(wantImage, i); diff != "" || i.Created.Year() != 2026 {
@@ -263,5 +264,20 @@ func TestProgressOfImagesThatNobodyRuns(t *testing.T) {
 	want := []string{"0/1 images", "1/1 images", "0/2 containers", "1/2 containers", "2/2 containers", "0/2 images", "1/2 images", "2/2 images"}
 	if diff := cmp.Diff(want, steps); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+}
+
+// TestImageWithoutLayers: one of labels alone has no layer, and no file in one; an
+// answer that does not speak of layers is another thing. A name that it never got
+// leaves no time.
+func TestImageWithoutLayers(t *testing.T) {
+	for rootFS, known := range map[string]bool{`{"Type":"layers"}`: true, `{}`: false} {
+		var i foundImage
+		if err := i.read([]byte(`{"Id":"sha256:1","RepoTags":[],"RepoDigests":[],"RootFS":` + rootFS + `,"Metadata":{"LastTagTime":"0001-01-01T00:00:00Z"},"Config":{}}`)); err != nil {
+			t.Fatal(err)
+		}
+		if (i.layers != nil) != known || len(i.layers) > 0 || !i.tagged.IsZero() {
+			t.Errorf("%s: layers %q, named at %s", rootFS, i.layers, i.tagged)
+		}
 	}
 }

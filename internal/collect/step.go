@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/redact"
 )
 
 const (
@@ -22,12 +23,19 @@ const (
 var instructions = []string{"ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "MAINTAINER", "ONBUILD", "RUN",
 	"SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"}
 
+// shell is a shell as SHELL can set it, with what makes it take a command.
+const shell = `(?:(?:/\S*/)?(?:env\s+(?:-\S+\s+|\w+=\S*\s+)*(?:/\S*/)?)?(?:busybox\s+)?(?:ba|da|a|z|k|mk|fi|c|tc)?sh(?:\s+-\w*[oO]\s+\w+|\s+[-+]\w+|\s+--[\w-]+)*?\s+-\w*c\s+` +
+	`|(?i:(?:\S*[/\\])?(?:powershell|pwsh)(?:\.exe)?(?:\s+-\w+(?:\s+[^-\s]\S*)?)*?\s+-c(?:ommand)?\s+|(?:\S*[/\\])?cmd(?:\.exe)?\s+/s\s+/c\s+))`
+
 // The forms of a step: what the classic builder writes for all but RUN, a shell as
 // SHELL can set it, and a name that gets a value.
 var (
-	noOperation  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:/\S*sh|cmd) (?:[-/]\w+ )*#\(nop\)\s*`) })
-	shellBefore  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^/\S*sh(?: -\w+| pipefail)* -\w*c\s+`) })
-	shellWithin  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s/\S*sh(?: -\w+| pipefail)* -\w*c\s`) })
+	noOperation = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:\S+\s+){1,12}?#\(nop\)\s+`) })
+	shellBefore = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + shell) })
+	shellWithin = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\s` + strings.Replace(shell, `(?:/\S*/)?`, `/\S*/`, 1))
+	})
+	bareWithin   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s` + shell) })
 	buildArgs    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\|[0-9]+\s`) })
 	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`) })
 )
@@ -41,7 +49,7 @@ var (
 func parseStep(createdBy string) (s facts.ImageStep, endless bool) {
 	text, kit := strings.CutSuffix(strings.TrimSpace(createdBy), "# buildkit")
 	text = strings.TrimSpace(text)
-	before := noOperation().FindString(text) // what is shown before the command
+	before := notRun(text) // what is shown before the command
 	s.Instruction, s.Command = instructionOf(text[len(before):])
 	if s.Instruction != "" {
 		before += s.Instruction + " "
@@ -51,6 +59,13 @@ func parseStep(createdBy string) (s facts.ImageStep, endless bool) {
 	switch s.Instruction {
 	case "ENV", "ARG":
 		s.Command, s.Variables = withoutValues(s.Command, s.Instruction == "ENV")
+	case "ONBUILD":
+		if word, rest := instructionOf(s.Command); word == "ENV" || word == "ARG" {
+			s.Command, s.Variables = withoutValues(rest, word == "ENV")
+			s.Command = word + " " + s.Command
+		}
+	case "LABEL":
+		s.Command = labelsWithoutSecrets(s.Command)
 	case "RUN":
 		var args string
 		args, s.Command, s.Variables, endless = splitBuildArgs(s.Command)
@@ -58,7 +73,7 @@ func parseStep(createdBy string) (s facts.ImageStep, endless bool) {
 		before, s.Command = before+args+shell, s.Command[len(shell):]
 	}
 	var names []string
-	s.Command, names, s.Secrets = redacted(s.Command)
+	s.Command, names, s.Secrets = redact.Text(s.Command)
 	s.Variables = unique(append(s.Variables, names...))
 	s.Secrets = unique(s.Secrets)
 	s.CreatedBy = strings.TrimSpace(before + s.Command)
@@ -67,6 +82,40 @@ func parseStep(createdBy string) (s facts.ImageStep, endless bool) {
 	}
 	return s, endless
 }
+
+// notRun is what the classic builder writes before an instruction that is no RUN,
+// whatever the shell is: its words, and #(nop). What a RUN does is behind a shell.
+func notRun(text string) string {
+	before := noOperation().FindString(text)
+	word, _ := instructionOf(text)
+	own := shellBefore().FindString(text)
+	if before == "" || word != "" || own != "" && strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(before), "#(nop)")) != strings.TrimSpace(own) {
+		return ""
+	}
+	return before
+}
+
+// labelsWithoutSecrets strikes out the values of labels that sound like secrets. No
+// quotes mark them in a history: each goes to where the next begins.
+func labelsWithoutSecrets(text string) string {
+	starts := labelName().FindAllStringSubmatchIndex(text, -1)
+	var out strings.Builder
+	last := 0
+	for i, at := range starts {
+		end := len(text)
+		if i+1 < len(starts) {
+			end = starts[i+1][0]
+		}
+		name, value := text[at[2]:at[3]], text[at[1]:end]
+		shown := redact.Labels(map[string]string{name: value})[name]
+		out.WriteString(text[last:at[1]])
+		out.WriteString(shown)
+		last = end
+	}
+	return out.String() + text[last:]
+}
+
+var labelName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?:^|\s)"?([A-Za-z0-9_./-]+)"?=`) })
 
 // instructionOf splits a text that begins with an instruction.
 func instructionOf(text string) (word, rest string) {
@@ -84,7 +133,7 @@ func withoutValues(text string, old bool) (out string, names []string) {
 	var words []string
 	fields := strings.Fields(text)
 	if first := append(fields, "")[0]; old && len(fields) > 1 && !strings.Contains(first, "=") && variableName().MatchString(first) {
-		return first + " " + struckOut, []string{first}
+		return first + " " + redact.StruckOut, []string{first}
 	}
 	for i, word := range fields {
 		name, value, assigned := strings.Cut(word, "=")
@@ -95,7 +144,7 @@ func withoutValues(text string, old bool) (out string, names []string) {
 		case strings.Trim(value, `"'`) == "":
 			words = append(words, name+"="+value)
 		default:
-			words, names = append(words, name+"="+struckOut), append(names, name)
+			words, names = append(words, name+"="+redact.StruckOut), append(names, name)
 		}
 	}
 	return strings.Join(words, " "), names
@@ -109,10 +158,14 @@ func splitBuildArgs(text string) (args, rest string, names []string, endless boo
 		return "", text, nil, false
 	}
 	values := text[len(count)-1:]
-	if at := shellWithin().FindStringIndex(values); at != nil {
+	at := shellWithin().FindStringIndex(values)
+	if at == nil {
+		at = bareWithin().FindStringIndex(values)
+	}
+	if at != nil {
 		values, rest = values[:at[0]], values[at[0]+1:]
 	} else {
-		rest, endless = struckOut, true
+		rest, endless = redact.StruckOut, true
 	}
 	shown, names := withoutValues(values, false)
 	return strings.TrimSpace(count+shown) + " ", rest, names, endless
@@ -234,7 +287,7 @@ func (r *stepReader) read(createdBy string) (parsedStep, bool) {
 	key = strings.Clone(key)
 	s := parsedStep{cut: cut}
 	s.ImageStep, s.endless = parseStep(key)
-	if s.Instruction == "RUN" {
+	if s.Instruction == "RUN" || s.Instruction == "" {
 		s.packages = packagesIn(s.Command)
 	}
 	r.known[key] = s

@@ -218,10 +218,13 @@ func (c *collector) service(raw json.RawMessage) {
 		return
 	}
 	in := s.Spec.TaskTemplate.ContainerSpec
-	out := facts.SwarmService{ID: s.ID, Name: s.Spec.Name, Image: in.Image, Env: []string{}, Secrets: []string{}, Configs: []string{}, Ports: []facts.SwarmServicePort{}}
+	out := facts.SwarmService{ID: s.ID, Name: s.Spec.Name, Image: in.Image, Env: []string{}, EnvEmpty: []string{}, Secrets: []string{}, Configs: []string{}, Ports: []facts.SwarmServicePort{}}
 	for _, e := range in.Env {
-		name, _, _ := strings.Cut(e, "=")
+		name, value, set := strings.Cut(e, "=")
 		out.Env = append(out.Env, name)
+		if set && value == "" {
+			out.EnvEmpty = append(out.EnvEmpty, name)
+		}
 	}
 	for _, x := range in.Secrets {
 		out.Secrets = append(out.Secrets, x.SecretName)

@@ -51,8 +51,8 @@ func TestSwarmOfARecordedManager(t *testing.T) {
 		AddressPools: []string{"10.0.0.0/8"}, DataPathPort: 4789,
 		Nodes: []facts.SwarmNode{{ID: id, Name: "vm", Role: "manager", Availability: "active", State: "ready", EngineVersion: "20.10.24+dfsg1", ManagerAddress: "127.0.0.1:2377"}},
 		Services: []facts.SwarmService{
-			{ID: "53a0a565efxtyb6kexj07j9bl", Name: "global", Image: "bb:1", Env: []string{}, Secrets: []string{}, Configs: []string{}, Ports: []facts.SwarmServicePort{}},
-			{ID: "aw4gb5gsvprknlu91pqu2lazh", Name: "web", Image: "bb:1", Env: []string{"DB_PASSWORD", "MODE"}, Secrets: []string{"db_password"}, Configs: []string{},
+			{ID: "53a0a565efxtyb6kexj07j9bl", Name: "global", Image: "bb:1", Env: []string{}, EnvEmpty: []string{}, Secrets: []string{}, Configs: []string{}, Ports: []facts.SwarmServicePort{}},
+			{ID: "aw4gb5gsvprknlu91pqu2lazh", Name: "web", Image: "bb:1", Env: []string{"DB_PASSWORD", "MODE"}, EnvEmpty: []string{}, Secrets: []string{"db_password"}, Configs: []string{},
 				Ports: []facts.SwarmServicePort{{Mode: "ingress", Protocol: "tcp", ContainerPort: 80, HostPort: 8080}, {Mode: "host", Protocol: "udp", ContainerPort: 9000, HostPort: 9000}}},
 		},
 	}

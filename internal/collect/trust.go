@@ -101,8 +101,8 @@ func (c *collector) trustFacts(t contentTrust) {
 }
 
 // processes looks at the environment that each process was started with, but for the
-// first, whose children have what it hands down. Of those that are called the same
-// and have the same, one is kept.
+// first, whose children have what it hands down, and this one. Of those that are
+// called the same, belong to the same user and have the same, one is kept.
 func (t *contentTrust) processes(proc string, daemon int) {
 	dir, err := os.Open(proc)
 	if err != nil {
@@ -113,9 +113,10 @@ func (t *contentTrust) processes(proc string, daemon int) {
 	names, err := dir.Readdirnames(-1)
 	t.more(err, trustDenied)
 	threads := kernelThreads(int(dir.Fd()))
+	own, _ := os.Readlink(filepath.Join(proc, "self"))
 	pids := make([]int, 0, len(names))
 	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil && pid > 1 && !threads[name] {
+		if pid, err := strconv.Atoi(name); err == nil && pid > 1 && !threads[name] && name != own {
 			pids = append(pids, pid)
 		}
 	}
@@ -143,11 +144,14 @@ func (t *contentTrust) processes(proc string, daemon int) {
 		if pid == daemon {
 			use.Kind = "daemon"
 		}
+		var at unix.Stat_t
+		if unix.Fstatat(int(dir.Fd()), name, &at, unix.AT_SYMLINK_NOFOLLOW) == nil {
+			use.UID = strconv.FormatUint(uint64(at.Uid), 10)
+		}
 		if use.Name, err = readName(filepath.Join(proc, name)); err != nil || known[use] {
 			continue
 		}
 		known[use] = true
-		use.Path = "/proc/" + name + "/environ"
 		t.add(use)
 	}
 }
@@ -202,6 +206,13 @@ var (
 	trustAssigned = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`\b(DOCKER_CONTENT_TRUST(?:_SERVER)?)["']?\s*(?:[:?+]?=|:|,)\s*["']?([^\s"';,)}\]]+)`)
 	})
+	// trustDefault is a value where there is no other.
+	trustDefault = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\$\{(DOCKER_CONTENT_TRUST(?:_SERVER)?):?[-=]["']?([^\s"'}]+)`)
+	})
+	trustSaid = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|[;&|({]|\bthen|\bdo|\belse|[:-]\s)\s*(?:echo|printf)\b(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^;&|>"'])*`)
+	})
 	trustSet = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`\bset(?:env)?\s+(?:-\w+\s+)*(DOCKER_CONTENT_TRUST(?:_SERVER)?)\s+["']?([^\s"';,)}]+)`)
 	})
@@ -214,6 +225,56 @@ var (
 	})
 )
 
+// deeds is a line without what is only said by it: a remark at its end, and what
+// it prints, unless that goes into a file or a program.
+func deeds(line string) string {
+	var open byte
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\\' && open != '\'':
+			i++
+		case open == 0 && (c == '"' || c == '\''):
+			open = c
+		case c == open:
+			open = 0
+		case open == 0 && i > 0 && (line[i-1] == ' ' || line[i-1] == '\t') && (c == '#' || strings.HasPrefix(line[i:], "// ")):
+			line = line[:i]
+		}
+	}
+	var out strings.Builder
+	last := 0
+	for _, at := range trustSaid().FindAllStringIndex(line, -1) {
+		rest := line[at[1]:]
+		if strings.HasPrefix(rest, ">") && !strings.HasPrefix(rest, ">&") || strings.HasPrefix(rest, "|") && !strings.HasPrefix(rest, "||") {
+			continue
+		}
+		out.WriteString(line[last:at[0]] + " ")
+		last = at[1]
+	}
+	return out.String() + line[last:]
+}
+
+// together puts the uses from a position on together, which are those of one file or
+// one unit: where they name one server, the settings are about that.
+func (t *contentTrust) together(from int) {
+	own := t.uses[from:]
+	server, set := "", false
+	for _, u := range own {
+		if u.Server != "" && server != "" && u.Server != server {
+			return // nobody knows which goes with which
+		}
+		server, set = cmp.Or(server, u.Server), set || u.Setting != ""
+	}
+	if server == "" || !set {
+		return
+	}
+	own = slices.DeleteFunc(own, func(u facts.ContentTrustUse) bool { return u.Setting == "" })
+	for i := range own {
+		own[i].Server = server
+	}
+	t.uses = t.uses[:from+len(own)]
+}
+
 // scan looks through the lines of a file.
 func (t *contentTrust) scan(kind, file string, data []byte) {
 	text := string(data)
@@ -222,6 +283,7 @@ func (t *contentTrust) scan(kind, file string, data []byte) {
 	}
 	named := ""
 	number := int64(0)
+	defer t.together(len(t.uses))
 	for line := range strings.Lines(text) {
 		number++
 		bare := strings.TrimSpace(line)
@@ -230,16 +292,25 @@ func (t *contentTrust) scan(kind, file string, data []byte) {
 		}
 		set := func(name, value string) {
 			use := facts.ContentTrustUse{Kind: kind, Path: textOf(file), Line: number}
-			if name == trustServer {
+			if name == trustServer && strings.HasPrefix(value, "$") {
+				return
+			} else if name == trustServer {
 				use.Server = hostOf(value)
 			} else if use.Setting = settingOf(value); use.Setting == "" {
 				return
 			}
 			t.add(use)
 		}
-		for _, pattern := range []func() *regexp.Regexp{trustAssigned, trustSet} {
-			for _, found := range pattern().FindAllStringSubmatch(line, -1) {
-				set(found[1], found[2])
+		line = deeds(strings.TrimRight(line, "\r\n"))
+		bare = strings.TrimSpace(line)
+		for _, pattern := range []func() *regexp.Regexp{trustAssigned, trustSet, trustDefault} {
+			for _, at := range pattern().FindAllStringSubmatchIndex(line, -1) {
+				before, value := line[:at[2]], line[at[4]:at[5]]
+				read := strings.HasSuffix(before, "$") || strings.HasSuffix(before, "${") // not set
+				if at[0] == at[2] && read || value[0] == '=' {
+					continue
+				}
+				set(line[at[2]:at[3]], value)
 			}
 		}
 		if value := trustValued().FindStringSubmatch(line); named != "" && value != nil {
@@ -318,6 +389,7 @@ func (t *contentTrust) units(host *tree, folder string, all bool) {
 }
 
 func (t *contentTrust) unit(host *tree, name string) {
+	defer t.together(len(t.uses))
 	for line := range strings.Lines(string(t.file(host, "unit", name))) {
 		if file, found := strings.CutPrefix(strings.TrimSpace(line), "EnvironmentFile="); found {
 			if file = strings.TrimPrefix(strings.Trim(file, `"`), "-"); path.IsAbs(file) && !strings.ContainsAny(file, "*?[%") {

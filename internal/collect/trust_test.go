@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 func told(u facts.ContentTrustUse) string {
 	text := fmt.Sprintf("%s %s:%d %s %s", u.Kind, u.Path, u.Line, u.Setting, u.Server)
 	if u.Name != "" {
-		text += " " + u.Name
+		text += " " + u.Name + " " + u.UID
 	}
 	if u.Keys+u.Repositories > 0 {
 		text += fmt.Sprintf(" %d+%d", u.Keys, u.Repositories)
@@ -28,34 +29,48 @@ func told(u facts.ContentTrustUse) string {
 // TestScan: one line as each kind of file has it, and lines that set nothing.
 func TestScan(t *testing.T) {
 	for text, want := range map[string]string{
-		"export DOCKER_CONTENT_TRUST=1":                                         "on ",
-		"DOCKER_CONTENT_TRUST=0 docker pull x":                                  "off ",
-		"Environment=\"DOCKER_CONTENT_TRUST=1\" \"A=b\"":                        "on ",
-		"  DOCKER_CONTENT_TRUST: \"1\"":                                         "on ",
-		"    DOCKER_CONTENT_TRUST: '0'":                                         "off ",
-		"environment { DOCKER_CONTENT_TRUST = '1' }":                            "on ",
-		"export DOCKER_CONTENT_TRUST := true":                                   "on ",
-		"set -gx DOCKER_CONTENT_TRUST 1":                                        "on ",
-		"setenv DOCKER_CONTENT_TRUST 1":                                         "on ",
-		"- name: DOCKER_CONTENT_TRUST\n  value: \"1\"":                          "on ",
-		"withEnv(['DOCKER_CONTENT_TRUST=1']) {":                                 "on ",
-		"{\"DOCKER_CONTENT_TRUST\": \"1\"}":                                     "on ",
-		"DOCKER_CONTENT_TRUST_SERVER=https://ana:hunter2@notary.example:4443/x": " notary.example:4443",
-		"DOCKER_CONTENT_TRUST_SERVER=notary.example":                            " notary.example",
-		"DOCKER_CONTENT_TRUST_SERVER=https://":                                  " ?",
-		"docker trust sign app:1":                                               "on ",
-		"docker push --disable-content-trust=false app:1":                       "on ",
-		"docker push --disable-content-trust app:1":                             "",
-		"# export DOCKER_CONTENT_TRUST=1":                                       "",
-		"; DOCKER_CONTENT_TRUST=1":                                              "",
-		"  // DOCKER_CONTENT_TRUST=1":                                           "",
-		"echo $DOCKER_CONTENT_TRUST":                                            "",
-		"DOCKER_CONTENT_TRUST=$X":                                               "",
-		"DOCKER_CONTENT_TRUST=":                                                 "",
-		"unset DOCKER_CONTENT_TRUST":                                            "",
-		"MY_DOCKER_CONTENT_TRUST=1":                                             "",
-		"DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE=hunter2":                          "",
-		"name: DOCKER_CONTENT_TRUST\nother: 1\nvalue: 1":                        "",
+		"export DOCKER_CONTENT_TRUST=1":                                                        "on ",
+		"DOCKER_CONTENT_TRUST=0 docker pull x":                                                 "off ",
+		"Environment=\"DOCKER_CONTENT_TRUST=1\" \"A=b\"":                                       "on ",
+		"  DOCKER_CONTENT_TRUST: \"1\"":                                                        "on ",
+		"    DOCKER_CONTENT_TRUST: '0'":                                                        "off ",
+		"environment { DOCKER_CONTENT_TRUST = '1' }":                                           "on ",
+		"export DOCKER_CONTENT_TRUST := true":                                                  "on ",
+		"set -gx DOCKER_CONTENT_TRUST 1":                                                       "on ",
+		"setenv DOCKER_CONTENT_TRUST 1":                                                        "on ",
+		"- name: DOCKER_CONTENT_TRUST\n  value: \"1\"":                                         "on ",
+		"withEnv(['DOCKER_CONTENT_TRUST=1']) {":                                                "on ",
+		"{\"DOCKER_CONTENT_TRUST\": \"1\"}":                                                    "on ",
+		"DOCKER_CONTENT_TRUST_SERVER=https://ana:hunter2@notary.example:4443/x":                " notary.example:4443",
+		"DOCKER_CONTENT_TRUST_SERVER=notary.example":                                           " notary.example",
+		"DOCKER_CONTENT_TRUST_SERVER=https://":                                                 " ?",
+		"docker trust sign app:1":                                                              "on ",
+		"docker push --disable-content-trust=false app:1":                                      "on ",
+		"docker push --disable-content-trust app:1":                                            "",
+		"DOCKER_CONTENT_TRUST_SERVER=https://n.example\nDOCKER_CONTENT_TRUST=1":                "on n.example",
+		"DOCKER_CONTENT_TRUST_SERVER=https://n.example\nDOCKER_CONTENT_TRUST=0":                "off n.example",
+		"DOCKER_CONTENT_TRUST_SERVER=a\nDOCKER_CONTENT_TRUST_SERVER=b\nDOCKER_CONTENT_TRUST=1": " a, b,on ",
+		"DOCKER_CONTENT_TRUST=1 docker pull x # as DOCKER_CONTENT_TRUST=0":                     "on ",
+		"docker pull x # DOCKER_CONTENT_TRUST=1":                                               "",
+		"if [ \"$DOCKER_CONTENT_TRUST\" = 1 ]; then":                                           "",
+		"test ${DOCKER_CONTENT_TRUST} = 1":                                                     "",
+		"if DOCKER_CONTENT_TRUST == 1":                                                         "",
+		"echo \"set DOCKER_CONTENT_TRUST=1\"; ls":                                              "",
+		"echo DOCKER_CONTENT_TRUST=1 >&2":                                                      "",
+		"echo DOCKER_CONTENT_TRUST=1 >> /etc/environment":                                      "on ",
+		"echo x && DOCKER_CONTENT_TRUST=1 docker pull x":                                       "on ",
+		"export DOCKER_CONTENT_TRUST=${DOCKER_CONTENT_TRUST:-1}":                               "on ",
+		": ${DOCKER_CONTENT_TRUST:=0}":                                                         "off ",
+		"# export DOCKER_CONTENT_TRUST=1":                                                      "",
+		"; DOCKER_CONTENT_TRUST=1":                                                             "",
+		"  // DOCKER_CONTENT_TRUST=1":                                                          "",
+		"echo $DOCKER_CONTENT_TRUST":                                                           "",
+		"DOCKER_CONTENT_TRUST=$X":                                                              "",
+		"DOCKER_CONTENT_TRUST=":                                                                "",
+		"unset DOCKER_CONTENT_TRUST":                                                           "",
+		"MY_DOCKER_CONTENT_TRUST=1":                                                            "",
+		"DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE=hunter2":                                         "",
+		"name: DOCKER_CONTENT_TRUST\nother: 1\nvalue: 1":                                       "",
 	} {
 		var found contentTrust
 		found.scan("profile", "/f", []byte("trust\n"+text))
@@ -107,9 +122,12 @@ func trustTree(t *testing.T) string {
 		"proc/40/environ": "DOCKER_CONTENT_TRUST=1\x00PASSWORD=hunter2\x00", "proc/40/comm": "dockerd\n",
 		"proc/41/environ": "DOCKER_CONTENT_TRUST=1\x00DOCKER_CONTENT_TRUST_SERVER=https://n.example\x00", "proc/41/comm": "bash\n",
 		"proc/42/environ": "DOCKER_CONTENT_TRUST=1\x00DOCKER_CONTENT_TRUST_SERVER=https://n.example\x00", "proc/42/comm": "bash\n",
-		"proc/43/environ": "HOME=/\x00", "proc/43/comm": "sh\n", "proc/self/environ": "DOCKER_CONTENT_TRUST=1\x00",
+		"proc/43/environ": "HOME=/\x00", "proc/43/comm": "sh\n", "proc/44/environ": "DOCKER_CONTENT_TRUST=1\x00", "proc/44/comm": "plimsoll\n",
 	} {
 		put(t, filepath.Join(root, name), []byte(text))
+	}
+	if err := os.Symlink("44", filepath.Join(root, "proc/self")); err != nil {
+		t.Fatal(err)
 	}
 	return root
 }
@@ -128,11 +146,12 @@ func TestFindContentTrust(t *testing.T) {
 	for _, u := range found.uses {
 		got = append(got, told(u))
 	}
+	owner := strconv.Itoa(os.Geteuid())
 	want := []string{
 		"ci /one.txt:1 on ", "ci /repo/.github/workflows/a.yaml:2 on ", "ci /repo/.gitlab-ci.yml:2 on ", "ci /repo/deep/Jenkinsfile:2 on ", "ci /repo/x.sh:1 on ",
-		"daemon /proc/40/environ:0 on  dockerd",
+		"daemon :0 on  dockerd " + owner,
 		"folder /home/ben/.docker/trust:0  registry.example 0+1", "folder /root/.docker/trust:0   2+1",
-		"process /proc/41/environ:0 on n.example bash",
+		"process :0 on n.example bash " + owner,
 		"profile /etc/default/docker:1 on ", "profile /etc/environment:1 on ", "profile /etc/profile:2 on ", "profile /etc/profile.d/t.sh:1 on ", "profile /home/ben/.profile:1 on ",
 		"profile /root/.bashrc:1 on ", "profile /srv/ana/.config/environment.d/a.conf:1 off ", "profile /srv/ana/.zshrc:1 on ",
 		"unit /etc/app.env:1  notary.example", "unit /etc/systemd/system/docker.service.d/t.conf:2 on ", "unit /srv/ana/.config/systemd/user/u.service:2 on ",

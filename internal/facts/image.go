@@ -17,6 +17,9 @@ type Image struct {
 	Digests []string `json:"digests"`
 	// Created is when it was built, as it says itself.
 	Created time.Time `json:"created"`
+	// Tagged is when it got a name here last, by being built, pulled or named; zero where
+	// the engine does not know, as after a load.
+	Tagged time.Time `json:"tagged"`
 	// SizeBytes is that of all its layers, those that it shares with others too.
 	SizeBytes int64 `json:"size_bytes"`
 	// Dangling is true when no tag names it: docker image prune removes it, unless a
@@ -34,8 +37,10 @@ type Image struct {
 	// Healthcheck is true when it says how to check its health.
 	Healthcheck bool `json:"healthcheck"`
 	// Environment are the names of the variables that it sets, sorted.
-	Environment []string          `json:"environment"`
-	Labels      map[string]string `json:"labels"`
+	Environment []string `json:"environment"`
+	// EnvironmentEmpty are those of them that have an empty value, sorted.
+	EnvironmentEmpty []string          `json:"environment_empty"`
+	Labels           map[string]string `json:"labels"`
 	// ExposedPorts are like 80/tcp, sorted, and Volumes paths.
 	ExposedPorts []string `json:"exposed_ports"`
 	Volumes      []string `json:"volumes"`
@@ -77,14 +82,16 @@ type ImageStep struct {
 	// CreatedBy is what made it, as the engine has it, but for what looks like the
 	// value of a secret, and for values of variables: *** stands for these.
 	CreatedBy string `json:"created_by"`
-	// Instruction is the Dockerfile's, in capitals; "" where there was none, as with
-	// docker commit. Command is what came behind it, without the shell.
+	// Instruction is the Dockerfile's, in capitals; "" where there was none. A layer
+	// that a command made is taken for RUN's, by docker commit too. Command is what came
+	// behind it, without the shell.
 	Instruction string `json:"instruction"`
 	Command     string `json:"command"`
 	// Variables are the names of what got a value here: by ENV, ARG and build
 	// arguments, and in a command by an assignment that sounds like a secret.
 	Variables []string `json:"variables"`
-	// Secrets say what was taken for a secret by its form: "a password in a URL".
+	// Secrets say what was taken for a secret by its form, or as the value of an
+	// option: "a password in a URL".
 	Secrets []string `json:"secrets"`
 	Comment string   `json:"comment"`
 }

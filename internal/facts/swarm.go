@@ -62,6 +62,8 @@ type SwarmService struct {
 	Image string `json:"image"`
 	// Env are the names of the variables that it sets.
 	Env []string `json:"env"`
+	// EnvEmpty are those of them that have an empty value.
+	EnvEmpty []string `json:"env_empty"`
 	// Secrets and Configs are the names of those that it gets.
 	Secrets []string           `json:"secrets"`
 	Configs []string           `json:"configs"`

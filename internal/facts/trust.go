@@ -5,13 +5,15 @@ package facts
 type ContentTrustUse struct {
 	// Kind is daemon, process, profile, unit, ci or folder.
 	Kind string `json:"kind"`
-	// Path is the file; of a process the file of its environment. Line counts from 1,
-	// and is 0 where there are none.
+	// Path is the file, "" for a process. Line counts from 1, and is 0 where there are
+	// none.
 	Path string `json:"path"`
 	Line int64  `json:"line"`
-	// Name is the process's; "" for a file.
+	// Name is the process's, and UID who it belongs to; "" for a file.
 	Name string `json:"name"`
-	// Setting is on, off, or "" where only a server, or a folder, was found.
+	UID  string `json:"uid"`
+	// Setting is on, off, or "" where only a server, or a folder, was found. A server
+	// that the same file, or environment, names goes with it.
 	Setting string `json:"setting"`
 	// Server is the host of the notary server that is named, with its port; "" is
 	// Docker's own.

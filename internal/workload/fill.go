@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/redact"
 )
 
 // EnvValueNames are the environment variables whose values are kept: they tune
@@ -144,10 +146,12 @@ func (b *builder) environment() {
 		}
 		maps.Copy(labels, b.cfg.Labels)
 	}
+	empty := map[string]bool{}
 	s.Env, s.EnvValues, s.EnvHashes = []string{}, map[string]string{}, map[string]string{}
 	for _, e := range env {
 		name, value, set := strings.Cut(e, "=")
 		s.Env = append(s.Env, name)
+		empty[name] = set && value == ""
 		if !set {
 			// A bare name asks the engine to unset the variable. The name stays:
 			// who runs the line elsewhere may have a value for it.
@@ -165,11 +169,11 @@ func (b *builder) environment() {
 		}
 	}
 	s.Env = sortedUnique(s.Env)
+	s.EnvEmpty = slices.DeleteFunc(slices.Clone(s.Env), func(name string) bool { return !empty[name] })
 	if b.around.EnvKey == nil {
 		s.hide(reasonNoKey, "env_hashes")
 	}
-	s.Labels = map[string]string{}
-	maps.Copy(s.Labels, labels)
+	s.Labels = redact.Labels(labels)
 	if b.fromImage() {
 		s.hide(reasonImage, "env"+Open, "env_values"+Open, "labels"+Open)
 		if b.around.EnvKey != nil {

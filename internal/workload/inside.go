@@ -179,7 +179,7 @@ func (v *insider) empty() {
 	s := v.spec
 	none := map[string]string{}
 	s.Labels, s.StorageOptions, s.Sysctls, s.Annotations = none, clone(none), clone(none), clone(none)
-	for _, l := range []*[]string{&s.GroupAdd, &s.Env, &s.CapAdd, &s.CapDrop, &s.Capabilities, &s.SELinuxLabels, &s.MaskedPaths,
+	for _, l := range []*[]string{&s.GroupAdd, &s.Env, &s.EnvEmpty, &s.CapAdd, &s.CapDrop, &s.Capabilities, &s.SELinuxLabels, &s.MaskedPaths,
 		&s.ReadonlyPaths, &s.AnonymousVolumes, &s.DeviceRules, &s.ExposedPorts, &s.Networks, &s.Links, &s.IPAddresses, &s.DNS,
 		&s.DNSOptions, &s.DNSSearch, &s.ExtraHosts, &s.LogOptions, &s.Image.Tags, &s.Image.Digests} {
 		*l = []string{}

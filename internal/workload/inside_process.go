@@ -309,8 +309,8 @@ func (v *insider) environment() {
 	b := builder{spec: s, cfg: &Config{Env: kept}, around: &Surroundings{EnvKey: v.envKey}, live: true}
 	b.environment()
 	if err != nil {
-		s.Env, s.EnvValues, s.EnvHashes = []string{}, map[string]string{}, map[string]string{}
-		s.hide(reasonInside, "env", "env_values", "env_hashes")
+		s.Env, s.EnvEmpty, s.EnvValues, s.EnvHashes = []string{}, []string{}, map[string]string{}, map[string]string{}
+		s.hide(reasonInside, "env", "env_empty", "env_values", "env_hashes")
 		return
 	}
 	s.hide(reasonInside, "env"+Open)

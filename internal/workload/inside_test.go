@@ -308,7 +308,7 @@ func TestInsideVersion2(t *testing.T) {
 			f["proc/1/status"] = strings.Replace(f["proc/1/status"], "Gid:\t65534\t65534", "Gid:\t0\t0", 1)
 		}, map[string]any{"group": "0"}, nil},
 		{"no accounts", func(f map[string]string) { delete(f, "etc/passwd") }, nil, []string{"group", "group_add[...]"}},
-		{"no environment", func(f map[string]string) { delete(f, "proc/1/environ") }, nil, []string{"env", "env_values", "env_hashes"}},
+		{"no environment", func(f map[string]string) { delete(f, "proc/1/environ") }, nil, []string{"env", "env_empty", "env_values", "env_hashes"}},
 		{"one value of the environment", nil, map[string]any{"env_values": map[string]any{"NODE_OPTIONS": "--max-old-space-size=48"}}, nil},
 		{"a program", func(f map[string]string) {
 			f["proc/1/status"] = strings.Replace(f["proc/1/status"], "start.sh", "sh", 1)
@@ -584,7 +584,7 @@ func TestInsideHidden(t *testing.T) {
 // TestInsideEveryField holds each field of the Spec to one of two lists: what
 // can be seen from inside, here, and insideNever. A new field is in neither.
 func TestInsideEveryField(t *testing.T) {
-	can := []string{"id", "origin", "user", "group", "group_add", "executable", "env", "env_values", "env_hashes", "privileged",
+	can := []string{"id", "origin", "user", "group", "group_add", "executable", "env", "env_empty", "env_values", "env_hashes", "privileged",
 		"capabilities", "seccomp", "apparmor", "no_new_privileges", "system_paths", "masked_paths", "readonly_paths", "writable_cgroups",
 		"namespaces.pid", "namespaces.uts", "namespaces.ipc", "namespaces.network", "namespaces.cgroup", "userns_remapped", "read_only_root", "mounts",
 		"anonymous_volumes", "devices", "device_rules", "hostname", "domainname", "init", "tty", "resources.memory_bytes",

@@ -25,7 +25,7 @@ var toldBy = map[string][]string{
 	"Config.User":                   {"user", "group"},
 	"Config.Tty":                    {"tty"},
 	"Config.OpenStdin":              {"open_stdin"},
-	"Config.Env":                    {"env", "env_values", "env_hashes"},
+	"Config.Env":                    {"env", "env_empty", "env_values", "env_hashes"},
 	"Config.Cmd":                    {"executable"},
 	"Config.Image":                  {"image.ref", "image.name", "image.tag", "image.digest"},
 	"Config.Volumes":                {"anonymous_volumes", "mounts"},

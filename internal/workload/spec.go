@@ -36,6 +36,8 @@ type Spec struct {
 	Executable string `json:"executable"`
 	// Env are the names of the environment variables, sorted.
 	Env []string `json:"env"`
+	// EnvEmpty are those of Env that have an empty value, sorted.
+	EnvEmpty []string `json:"env_empty"`
 	// EnvValues holds the values of the few variables in EnvValueNames.
 	EnvValues map[string]string `json:"env_values"`
 	// EnvHashes holds, by name, a keyed hash of each value (HMAC-SHA256, hex),

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,5 +104,21 @@ func TestClearedEntrypoint(t *testing.T) {
 	}
 	if s := specOfBody(t, `{"Image":"a","Cmd":["true"]}`, image); s.Executable != "/entry" {
 		t.Errorf("with the image's entrypoint: %q", s.Executable)
+	}
+}
+
+// TestEmptyVariables: which names have an empty value in the end, and no other.
+func TestEmptyVariables(t *testing.T) {
+	s := specOfBody(t, `{"Image":"a","Env":["A=","B=x","C=","C=x","D=x","D=","E"]}`, Surroundings{Image: &ImageConfig{Env: []string{"A=x", "B=", "F="}}})
+	if got := strings.Join(s.EnvEmpty, " "); got != "A D F" || len(s.Env) != 6 {
+		t.Errorf("%q of %q", got, s.Env)
+	}
+}
+
+// TestLabelsLoseSecrets: of a container's labels and its image's.
+func TestLabelsLoseSecrets(t *testing.T) {
+	s := specOfBody(t, `{"Image":"a","Labels":{"db.password":"hunter2 x","title":"web"}}`, Surroundings{Image: &ImageConfig{Labels: map[string]string{"source": "https://ana:hunter2@git.example/a"}}})
+	if s.Labels["db.password"] != "***" || s.Labels["title"] != "web" || s.Labels["source"] != "https://ana:***@git.example/a" {
+		t.Errorf("%q", s.Labels)
 	}
 }

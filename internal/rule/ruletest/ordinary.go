@@ -76,7 +76,7 @@ func ordinaryFile() facts.File {
 
 func ordinaryImageFacts() facts.Image {
 	return facts.Image{ID: "sha256:" + strings.Repeat("1", 64), Tags: []string{"app:1"}, Digests: []string{}, Created: time.Date(2025, 12, 31, 0, 0, 0, 0, time.UTC),
-		SizeBytes: 80 << 20, UsedBy: []string{"app"}, User: "app", Healthcheck: true, Environment: []string{"PATH"}, Labels: map[string]string{}, ExposedPorts: []string{},
+		SizeBytes: 80 << 20, UsedBy: []string{"app"}, User: "app", Healthcheck: true, Environment: []string{"PATH"}, EnvironmentEmpty: []string{}, Labels: map[string]string{}, ExposedPorts: []string{},
 		Volumes: []string{}, Layers: 1, LayerSteps: []int64{1}, LayerBytes: []int64{80 << 20}, History: []facts.ImageStep{}, Packages: []string{}, Setuid: []facts.SetuidFile{}}
 }
 

@@ -56,7 +56,7 @@ func (d *draft) environment() error {
 		return value, found
 	}
 	for _, name := range d.envFiles {
-		variables, err := d.readPairs("--env-file", name, fromFile, "env", "env_values", "env_hashes")
+		variables, err := d.readPairs("--env-file", name, fromFile, "env", "env_empty", "env_values", "env_hashes")
 		if err != nil {
 			return err
 		}
