@@ -142,7 +142,7 @@ func TestUnseen(t *testing.T) {
 		{"docker run -e A=1 nginx", nil},
 		{"docker run -e TOKEN nginx", []string{"env_hashes[...]"}},
 		{"docker run -e GOMEMLIMIT nginx", []string{"env_hashes[...]", "env_values[...]"}},
-		{"docker run --env-file vars.env nginx", []string{"env[...]", "env_hashes[...]", "env_values[...]"}},
+		{"docker run --env-file vars.env nginx", []string{"env[...]", "env_empty[...]", "env_hashes[...]", "env_values[...]"}},
 		{"docker run --label-file labels.list nginx", []string{"labels[...]"}},
 		{"docker run --security-opt seccomp=seccomp.json nginx", nil},
 	}
