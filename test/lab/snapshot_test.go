@@ -53,7 +53,8 @@ func takeSnapshot(t *testing.T) snapshot {
 
 // engineProcesses lists processes that an engine could have started: those that
 // name the lab's folder of this test, are in a cgroup of it, or are in another
-// network namespace than this process. Those of other labs are left out.
+// network namespace than this process. Those of other labs are left out, and what
+// runs in the network of another lab's engine.
 func engineProcesses(t *testing.T) []string {
 	t.Helper()
 	own, err := os.Readlink("/proc/self/ns/net")
@@ -64,7 +65,9 @@ func engineProcesses(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []string
+	type process struct{ dir, ns, cmdline, about string }
+	var all []process
+	others := map[string]bool{}
 	for _, dir := range dirs {
 		ns, err := os.Readlink(filepath.Join(dir, "ns/net"))
 		if err != nil {
@@ -72,9 +75,14 @@ func engineProcesses(t *testing.T) []string {
 		}
 		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		cgroup, _ := os.ReadFile(filepath.Join(dir, "cgroup"))
-		about := string(cmdline) + string(cgroup)
-		if strings.Contains(about, token) || ns != own && !isOther(about) {
-			found = append(found, fmt.Sprintf("%s %q", dir, cmdline))
+		p := process{dir, ns, string(cmdline), string(cmdline) + string(cgroup)}
+		others[ns] = others[ns] || ns != own && isOther(p.about)
+		all = append(all, p)
+	}
+	var found []string
+	for _, p := range all {
+		if strings.Contains(p.about, token) || p.ns != own && !isOther(p.about) && !others[p.ns] {
+			found = append(found, fmt.Sprintf("%s %q", p.dir, p.cmdline))
 		}
 	}
 	return found
