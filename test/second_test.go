@@ -45,7 +45,7 @@ func beside(t *testing.T, e *lab.Engine, name, file string, flags ...string) *se
 			t.Fatal(err)
 		}
 	}
-	s.args = append([]string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "-H", "unix://" + s.socket,
+	s.args = append([]string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "--deprecated-key-path", dir + "/key.json", "-H", "unix://" + s.socket,
 		"--containerd", "/run/containerd/containerd.sock", "--containerd-namespace", "at-" + name, "--containerd-plugins-namespace", "plugins-at-" + name}, flags...)
 	s.start(t)
 	t.Cleanup(func() { s.stop() })
