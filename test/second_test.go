@@ -3,7 +3,9 @@ package test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,14 +40,18 @@ func (s *second) docker(args ...string) (string, error) {
 func beside(t *testing.T, e *lab.Engine, name, file string, flags ...string) *second {
 	t.Helper()
 	s := &second{socket: filepath.Join(filepath.Dir(e.Socket()), name+".sock"), engine: e}
-	dir := "/run/" + name // the engine's own, in memory
+	dir := "/run/" + name              // the engine's own, in memory
+	const key = "/etc/docker/key.json" // which this engine makes for itself, and on the machine
+	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
+		t.Cleanup(func() { os.Remove(key) })
+	}
 	if file == "" {
 		file = filepath.Join(t.TempDir(), "daemon.json")
 		if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.args = append([]string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "--deprecated-key-path", dir + "/key.json", "-H", "unix://" + s.socket,
+	s.args = append([]string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "-H", "unix://" + s.socket,
 		"--containerd", "/run/containerd/containerd.sock", "--containerd-namespace", "at-" + name, "--containerd-plugins-namespace", "plugins-at-" + name}, flags...)
 	s.start(t)
 	t.Cleanup(func() { s.stop() })
