@@ -146,7 +146,7 @@ func TestFix(t *testing.T) {
 	const longest = "a_b.c-d_0123456789"
 	for _, args := range [][]string{
 		{"load", "-i", image},
-		{"run", "-d", "--network", "none", "--name", "web", "--restart", "always", "fix:1", "sleep", "100000"},
+		{"run", "-d", "--network", "none", "--name", "web", "--restart", "always", "fix:1", "sleep", "86400"},
 		{"create", "--network", "none", "--name", longest, "--env", "A=$(touch " + dir + "/pwned)\n'\"", "--volume", dir + "/$(touch pwned)';x:/x", "fix:1"},
 	} {
 		if _, err := p.engine.docker(args...); err != nil {

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -150,26 +149,10 @@ func (w *world) makeImages(t *testing.T) {
 // was built in 2020; docker import can only make new ones.
 func oldImage(t *testing.T, name string) []byte {
 	t.Helper()
-	pack := func(files ...[2]string) []byte {
-		var buf bytes.Buffer
-		w := tar.NewWriter(&buf)
-		for _, f := range files {
-			if err := w.WriteHeader(&tar.Header{Name: f[0], Mode: 0o644, Size: int64(len(f[1]))}); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := w.Write([]byte(f[1])); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return buf.Bytes()
-	}
-	layer := pack([2]string{"hello", "from 2020\n"})
+	layer := tarOf(t, [2]string{"hello", "from 2020\n"})
 	config := fmt.Sprintf(`{"architecture":"amd64","os":"linux","created":"2020-02-02T02:02:02Z","config":{"Cmd":["/hello"]},
 		"rootfs":{"type":"layers","diff_ids":["sha256:%x"]}}`, sha256.Sum256(layer))
-	return pack([2]string{"config.json", config}, [2]string{"layer.tar", string(layer)},
+	return tarOf(t, [2]string{"config.json", config}, [2]string{"layer.tar", string(layer)},
 		[2]string{"manifest.json", fmt.Sprintf(`[{"Config":"config.json","RepoTags":[%q],"Layers":["layer.tar"]}]`, name)})
 }
 

@@ -31,9 +31,10 @@ func (a *app) auditCommand() *cobra.Command {
 	var fixing bool
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "Judge the engine and its containers",
-		Long: `audit looks at the engine and its containers, judges what it finds, and prints
-what to mend, worst first. It changes nothing.
+		Short: "Judge the engine, its host, images and containers",
+		Long: `audit looks at the engine and its configuration, its host and files, its images,
+containers and swarm, judges what it finds, and prints what to mend, worst first. It
+changes nothing. Root sees most; what could not be seen is unknown, with the reason.
 
 With --fix it prints a shell script instead, which mends what a program can: it
 tells each step, does each once, and takes all of it back with "undo". plimsoll
@@ -46,6 +47,8 @@ does not run it: read it, then run it as root. The exit code is 0 then.`,
   plimsoll audit --waivers waivers.yaml
   plimsoll audit --format json -o base.json; plimsoll audit --baseline base.json
   plimsoll audit --fix --only memory-unlimited -o fix.sh; sh fix.sh --dry-run
+  plimsoll audit --root /host
+  plimsoll audit --ci .github/workflows --only 'content-trust-*'
   plimsoll audit --inside`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {

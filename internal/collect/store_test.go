@@ -206,9 +206,7 @@ func program(t testing.TB, mode uint32, name ...string) {
 // TestSetuid: of the files with these modes in any layer, those count that no
 // layer above hides.
 func TestSetuid(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes whiteouts")
-	}
+	needRoot(t) // to make whiteouts
 	root := t.TempDir()
 	must := func(err error) {
 		t.Helper()

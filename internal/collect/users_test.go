@@ -22,7 +22,7 @@ func TestSameUsers(t *testing.T) {
 	}
 	needRoot(t)
 	if !c.sameUsers(os.Getpid()) || !c.sameUsers(0) {
-		t.Skip("this machine is itself in a user namespace")
+		lacking(t, "this machine is itself in a user namespace")
 	}
 	one := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
 	cmd := exec.Command("/proc/self/exe", "-test.run", "^TestSameUsers$")

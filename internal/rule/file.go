@@ -12,6 +12,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/rules"
 )
 
 // Schema names the form of a rule file.
@@ -255,6 +256,12 @@ func (r *Rule) check() error {
 	for name, ids := range r.Refs {
 		if !benchmarkKey().MatchString(name) || len(ids) == 0 {
 			return r.fail("refs", fmt.Sprintf("%.100q with %d ids is not a benchmark with its recommendations", name, len(ids)), `for example cis-1.8: ["5.11"]`)
+		}
+		known := rules.Recommendations(name) // none of a benchmark of somebody's own
+		for _, id := range ids {
+			if len(known) > 0 && !slices.Contains(known, id) {
+				return r.fail("refs", fmt.Sprintf("%s has no recommendation %.100q", name, id), suggest(id, known))
+			}
 		}
 	}
 	if err := r.checkNames(); err != nil {

@@ -95,6 +95,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"another name than the file's", "rule: sample", "rule: other", 2, `its file "sample"`},
 		{"an adapter that does not exist", "run: docker run nginx", "service: {}", 20, "service"},
 		{"benchmark key", "cis-1.8", "cis", 18, "is not a benchmark"},
+		{"a recommendation that does not exist", "\"5.11\"", "\"5.99\"", 18, `cis-1.8 has no recommendation "5.99"`},
 		{"parameter without a default", "most: 5", "most:", 8, "without a default"},
 		{"reserved name", "big: container", "it: container", 11, "cannot be a name here"},
 	} {

@@ -56,7 +56,7 @@ func TestRun(t *testing.T) {
 		{"it can start another", `test -x $PLIMSOLL_TEST_LAB`, 0, ""},
 		{"its exit code is passed on", `exit 7`, 7, ""},
 		{"its signal is passed on", `kill -9 $$`, 137, ""},
-		{"what it leaves running ends", `setsid sleep 100000 & setsid sh -c 'sleep 100000 & sleep 100000' & exit 0`, 0, ""},
+		{"what it leaves running ends", `setsid sleep 100123 & setsid sh -c 'sleep 100123 & sleep 100123' & exit 0`, 0, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("exit code %d and output %q; want 5, and nothing of packages", got, out)
 		}
 	})
-	left, err := exec.Command("pgrep", "-f", "^sleep 100000").Output()
+	left, err := exec.Command("pgrep", "-f", "^sleep 100123").Output()
 	if err == nil {
 		t.Errorf("processes are left: %s", left)
 	}
@@ -91,7 +91,7 @@ func TestRun(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	needEngine(t)
 	check := noTrace(t)
-	const busy = `docker --host $PLIMSOLL_TEST_ENGINE run --detach --privileged --network host --volume /etc:/h bb:1; echo running; sleep 100000`
+	const busy = `docker --host $PLIMSOLL_TEST_ENGINE run --detach --privileged --network host --volume /etc:/h bb:1; echo running; sleep 100123`
 	const image = `d="docker --host $PLIMSOLL_TEST_ENGINE"; tar -C $(dirname $(command -v busybox)) -c busybox | $d import --change 'CMD ["/busybox","sleep","100000"]' - bb:1; `
 	tests := []struct {
 		name   string
@@ -101,13 +101,13 @@ func TestInterrupted(t *testing.T) {
 		signal syscall.Signal
 		ends   []int // exit codes; an early signal finds no handler, a late one no lab
 	}{
-		{"as it starts", "sleep 100000", "", 0, syscall.SIGINT, []int{130}},
-		{"as the keeper starts", "sleep 100000", "", 15 * time.Millisecond, syscall.SIGINT, []int{130}},
-		{"as cgroups are made", "sleep 100000", "", 40 * time.Millisecond, syscall.SIGTERM, []int{143}},
-		{"as containerd starts", "sleep 100000", "", 120 * time.Millisecond, syscall.SIGINT, []int{130}},
-		{"as dockerd starts", "sleep 100000", "", 350 * time.Millisecond, syscall.SIGHUP, []int{129}},
-		{"as the engine answers", "sleep 100000", "", 700 * time.Millisecond, syscall.SIGINT, []int{130}},
-		{"as the command runs", "echo running; sleep 100000", "running", 0, syscall.SIGQUIT, []int{131}},
+		{"as it starts", "sleep 100123", "", 0, syscall.SIGINT, []int{130}},
+		{"as the keeper starts", "sleep 100123", "", 15 * time.Millisecond, syscall.SIGINT, []int{130}},
+		{"as cgroups are made", "sleep 100123", "", 40 * time.Millisecond, syscall.SIGTERM, []int{143}},
+		{"as containerd starts", "sleep 100123", "", 120 * time.Millisecond, syscall.SIGINT, []int{130}},
+		{"as dockerd starts", "sleep 100123", "", 350 * time.Millisecond, syscall.SIGHUP, []int{129}},
+		{"as the engine answers", "sleep 100123", "", 700 * time.Millisecond, syscall.SIGINT, []int{130}},
+		{"as the command runs", "echo running; sleep 100123", "running", 0, syscall.SIGQUIT, []int{131}},
 		{"as an image is made", "echo running; " + image + busy, "running", 50 * time.Millisecond, syscall.SIGINT, []int{130}},
 		{"as a container starts", image + "echo running; " + busy, "running", 250 * time.Millisecond, syscall.SIGINT, []int{130}},
 		{"as a container runs", image + busy, "running", 0, syscall.SIGTERM, []int{143}},
@@ -183,7 +183,7 @@ func oneOf(n int, of []int) bool {
 func TestKilled(t *testing.T) {
 	needEngine(t)
 	check := noTrace(t)
-	const script = `docker --host $PLIMSOLL_TEST_ENGINE version >/dev/null; echo running; exec sleep 100000`
+	const script = `docker --host $PLIMSOLL_TEST_ENGINE version >/dev/null; echo running; exec sleep 100123`
 	endCommand := func(pid int) {
 		for _, p := range children(pid) {
 			if !isKeeper(p, testBase()) {
