@@ -294,13 +294,12 @@ func testAskedHistory(t *testing.T, w *imageWorld, f *facts.Facts) {
 // testHidingAnImageFact: whatever single fact of an image is taken out of the
 // document, nothing that was bad is good or gone.
 func testHidingAnImageFact(t *testing.T, w *imageWorld, f *facts.Facts) {
-	set := ourRules(t)
 	tried := 0
 	hide := func(d *document, of reflect.Type, at key) {
 		value, _ := d.value(at)
 		for _, k := range keys(value, of, at) {
 			tried++
-			wrong, err := d.without(set, k, false)
+			wrong, err := d.without(k, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -309,16 +308,17 @@ func testHidingAnImageFact(t *testing.T, w *imageWorld, f *facts.Facts) {
 			}
 		}
 	}
+	about := rulesAbout(t, "image")
 	for i := range f.Images {
 		some := *f
-		some.Images = f.Images[i : i+1]
-		hide(newDocument(t, set, &some), reflect.TypeFor[facts.Image](), key{"images", 0})
+		some.Files, some.Images = nil, f.Images[i:i+1]
+		hide(newDocument(t, about, &some), reflect.TypeFor[facts.Image](), key{"images", 0})
 	}
 	some := *f
 	some.Images = nil
 	some.Host.ContentTrust = []facts.ContentTrustUse{{Kind: "profile", Path: "/etc/profile", Line: 1, Setting: "on"}, {Kind: "unit", Path: "/u", Line: 2, Server: "notary.example"},
 		{Kind: "folder", Path: "/root/.docker/trust", Keys: 1}, {Kind: "ci", Path: "/c", Line: 3, Setting: "off"}}
-	d := newDocument(t, set, &some)
+	d := newDocument(t, ourRules(t), &some)
 	hide(d, reflect.TypeFor[facts.Host](), key{"host"})
 	hide(d, reflect.TypeFor[facts.Inventory](), key{"daemon", "inventory"})
 	if tried < 1000 {

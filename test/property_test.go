@@ -17,8 +17,10 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// document is a facts document as a tree that keys can be taken out of.
+// document is a facts document as a tree that keys can be taken out of, and the rules
+// that it is judged by.
 type document struct {
+	set    *rule.Set
 	tree   map[string]any
 	before judged
 }
@@ -49,7 +51,7 @@ func newDocument(t *testing.T, set *rule.Set, f *facts.Facts, containers ...work
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &document{}
+	d := &document{set: set}
 	if err := json.Unmarshal(data, &d.tree); err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +59,16 @@ func newDocument(t *testing.T, set *rule.Set, f *facts.Facts, containers ...work
 		t.Fatal(err)
 	}
 	return d
+}
+
+// rulesAbout are our rules about subjects of a kind.
+func rulesAbout(t *testing.T, kind string) *rule.Set {
+	t.Helper()
+	set, err := ourRules(t).Select(rule.Selection{Subject: kind})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // judged are the findings of a document, and where each subject is in it among its
@@ -134,7 +146,7 @@ func (d *document) value(k key) (any, bool) {
 
 // without judges the document without a key, or with null for its value, and
 // says what became better by that, or went away.
-func (d *document) without(set *rule.Set, k key, null bool) ([]string, error) {
+func (d *document) without(k key, null bool) ([]string, error) {
 	parent, _ := d.value(k[:len(k)-1])
 	in, name := parent.(map[string]any), k[len(k)-1].(string)
 	kept := in[name]
@@ -146,7 +158,7 @@ func (d *document) without(set *rule.Set, k key, null bool) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := judgeDocument(set, data)
+	after, err := judgeDocument(d.set, data)
 	if err != nil {
 		// A document that is refused claims nothing. Only what says how to read
 		// the rest may be missed so.
@@ -255,12 +267,15 @@ func testHidingAFact(t *testing.T, w *world) {
 		doc  *document
 		keys []key
 	}
+	// What a container's own facts decide is about it alone.
+	about, bare := rulesAbout(t, "container"), *w.facts
+	bare.Files, bare.Images = nil, nil
 	var tasks []task
 	docs := map[string]*document{}
 	tried := 0
 	for i := range w.table.Rows {
 		r := &w.table.Rows[i]
-		doc := newDocument(t, set, w.facts, byName[r.Name])
+		doc := newDocument(t, about, &bare, byName[r.Name])
 		docs[r.Name] = doc
 		spec, _ := doc.value(first)
 		all := keys(spec, container, first)
@@ -277,11 +292,21 @@ func testHidingAFact(t *testing.T, w *world) {
 		tasks = append(tasks, task{r.Name, doc, all})
 	}
 	many, failures := manyContainers(t, set, w)
-	tasks = append(tasks, task{"many containers", many, slices.DeleteFunc(keys(many.tree, reflect.TypeFor[facts.Facts](), nil), func(k key) bool {
-		// Without all containers: testHiddenContainers. What is hidden with all others of
-		// its kind has no finding of its own, but the kind has one that is unknown.
-		return k[0] == "containers" || len(k) == 1 && k[0] == "images"
-	})})
+	whole := func(name string, doc *document, wanted func(k key) bool) {
+		tasks = append(tasks, task{name, doc, slices.DeleteFunc(keys(doc.tree, reflect.TypeFor[facts.Facts](), nil), func(k key) bool {
+			// Without a whole list: testHiddenContainers. What is hidden with all others of its
+			// kind has no finding of its own, but the kind has one that is unknown.
+			return !wanted(k) || len(k) == 1 && slices.Contains([]string{"containers", "images"}, k[0].(string))
+		})})
+	}
+	var listed []string
+	for _, of := range w.facts.Listed() {
+		listed = append(listed, of.Path)
+		if of.Kind != "container" {
+			whole(of.Path, newDocument(t, rulesAbout(t, of.Kind), w.facts), func(k key) bool { return k[0] == of.Path })
+		}
+	}
+	whole("many containers", many, func(k key) bool { return !slices.Contains(listed, k[0].(string)) })
 	if failures < 30 || tried < 500 {
 		t.Errorf("%d failures and %d keys are too few to mean anything", failures, tried)
 	}
@@ -292,7 +317,7 @@ func testHidingAFact(t *testing.T, w *world) {
 		wg.Go(func() {
 			for job := range next {
 				for _, k := range job.keys {
-					wrong, err := job.doc.without(set, k, false)
+					wrong, err := job.doc.without(k, false)
 					if err != nil {
 						t.Errorf("%s without %s: %v", job.name, k, err)
 					}
@@ -316,7 +341,7 @@ func testHidingAFact(t *testing.T, w *world) {
 			doc := docs[name]
 			spec, _ := doc.value(first)
 			k := rapid.SampledFrom(keys(spec, container, first)).Draw(rt, "key")
-			wrong, err := doc.without(set, k, rapid.Bool().Draw(rt, "as null"))
+			wrong, err := doc.without(k, rapid.Bool().Draw(rt, "as null"))
 			if err != nil {
 				rt.Fatalf("%s without %s: %v", name, k, err)
 			}
