@@ -11,6 +11,7 @@ import (
 // TestEveryRecommendationIsAnswered: on a real engine with one container, an audit
 // by a benchmark has a finding for each of its recommendations.
 func TestEveryRecommendationIsAnswered(t *testing.T) {
+	t.Parallel()
 	engine := lab.Private(t, nil)
 	if err := engine.Busybox(t.Context(), "benchmark:1"); err != nil {
 		t.Fatal(err)

@@ -2,8 +2,13 @@ package test
 
 import (
 	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,6 +25,7 @@ type daemonTable struct {
 	Rows []struct {
 		Settings map[string]any            `yaml:"settings"`
 		Rootless bool                      `yaml:"rootless"`
+		Asks     string                    `yaml:"asks"`
 		File     map[string]any            `yaml:"file"`
 		Flips    map[string]finding.Status `yaml:"flips"`
 	} `yaml:"rows"`
@@ -29,6 +35,7 @@ type daemonTable struct {
 // TestDaemonVerdicts: each rule about the daemon comes to both of its answers on
 // real engines that are set otherwise, but for those that the table says cannot.
 func TestDaemonVerdicts(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join("testdata", "daemon", "table.yaml")
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -61,9 +68,14 @@ func TestDaemonVerdicts(t *testing.T) {
 	before := status(factsOf(t, clientOf(t, lab.Private(t, nil))))
 	for _, r := range tab.Rows {
 		var now *facts.Facts
-		if r.Rootless {
+		switch {
+		case r.Rootless:
 			now = factsOf(t, rootlessEngine(t))
-		} else {
+		case r.Asks != "":
+			engine := lab.Private(t, nil)
+			serveAuthorization(t, engine, r.Asks)
+			now = factsOf(t, clientOf(t, beside(t, engine, "asks", "", "--bridge=none", "--authorization-plugin="+r.Asks)))
+		default:
 			engine := lab.Private(t, r.Settings)
 			if r.File != nil {
 				time.Sleep(3 * time.Second) // times of files and processes are told in seconds
@@ -98,6 +110,31 @@ func TestDaemonVerdicts(t *testing.T) {
 			t.Errorf("%s flips here, and is said not to: %s", r.Name, why)
 		}
 	}
+}
+
+// serveAuthorization serves an authorization plugin that allows everything, where an
+// engine looks for it by its name.
+func serveAuthorization(t *testing.T, e *lab.Engine, name string) {
+	t.Helper()
+	dir := filepath.Join("/proc", strconv.Itoa(e.Pid), "root/run/docker/plugins")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, name+".sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.docker.plugins.v1+json")
+		if r.URL.Path == "/Plugin.Activate" {
+			_, _ = io.WriteString(w, `{"Implements": ["authz"]}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"Allow": true}`)
+	}))
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
 }
 
 // putInto changes settings in a daemon.json.

@@ -123,6 +123,7 @@ func (p *patient) limits(t *testing.T, name string) string {
 // TestFix: on a real engine, the script mends what it says, does so once, and takes all
 // of it back.
 func TestFix(t *testing.T) {
+	t.Parallel()
 	e := lab.Private(t, nil)
 	dir := t.TempDir()
 	p := &patient{lab: e, program: build(t), file: filepath.Join(dir, "daemon.json"), store: filepath.Join(dir, "store")}

@@ -420,6 +420,7 @@ var hostTreeTime = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 // TestBrokenConfiguration: a daemon.json that was broken since the engine started ends
 // nothing, and what cannot be told by it says so.
 func TestBrokenConfiguration(t *testing.T) {
+	t.Parallel()
 	e := lab.Private(t, map[string]any{"icc": false})
 	client := clientOf(t, e)
 	before := factsOf(t, client)

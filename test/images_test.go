@@ -179,6 +179,7 @@ func changes(before, after map[string]finding.Status) map[string]finding.Status 
 // TestImages makes the images of the table on a real engine, and asks all that must
 // hold of them.
 func TestImages(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join("testdata", "images", "table.yaml")
 	data, err := os.ReadFile(file)
 	if err != nil {

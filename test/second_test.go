@@ -25,25 +25,36 @@ type second struct {
 	stop   func()
 }
 
+// Host is the address of the daemon's socket.
+func (s *second) Host() string { return "unix://" + s.socket }
+
 func (s *second) docker(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "docker", append([]string{"-H", "unix://" + s.socket}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "docker", append([]string{"-H", s.Host()}, args...)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return string(out), nil
 }
 
+// keyFile is made by this engine for itself, and on the machine.
+const keyFile = "/etc/docker/key.json"
+
+// keyIsOurs says that there was none before any test of ours.
+var keyIsOurs = func() bool {
+	_, err := os.Stat(keyFile)
+	return errors.Is(err, fs.ErrNotExist)
+}()
+
 // beside starts a daemon by the daemon.json in file, or by an empty one, and ends it
 // with the test.
 func beside(t *testing.T, e *lab.Engine, name, file string, flags ...string) *second {
 	t.Helper()
 	s := &second{socket: filepath.Join(filepath.Dir(e.Socket()), name+".sock"), engine: e}
-	dir := "/run/" + name              // the engine's own, in memory
-	const key = "/etc/docker/key.json" // which this engine makes for itself, and on the machine
-	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
-		t.Cleanup(func() { os.Remove(key) })
+	dir := "/run/" + name // the engine's own, in memory
+	if keyIsOurs {
+		t.Cleanup(func() { os.Remove(keyFile) })
 	}
 	if file == "" {
 		file = filepath.Join(t.TempDir(), "daemon.json")
@@ -51,7 +62,7 @@ func beside(t *testing.T, e *lab.Engine, name, file string, flags ...string) *se
 			t.Fatal(err)
 		}
 	}
-	s.args = append([]string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "-H", "unix://" + s.socket,
+	s.args = append([]string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "-H", s.Host(),
 		"--containerd", "/run/containerd/containerd.sock", "--containerd-namespace", "at-" + name, "--containerd-plugins-namespace", "plugins-at-" + name}, flags...)
 	s.start(t)
 	t.Cleanup(func() { s.stop() })

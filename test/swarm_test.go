@@ -75,6 +75,7 @@ func docker(t *testing.T, e *lab.Engine, args ...string) string {
 // TestSwarm makes two swarms on real engines, and asks that every rule about a swarm
 // and its networks comes out both ways.
 func TestSwarm(t *testing.T) {
+	t.Parallel()
 	for _, r := range ourRules(t).Rules() {
 		if _, flips := swarmFlips[r.Name]; flips != (r.Subject == "swarm" || r.Subject == "network") {
 			t.Errorf("%s, which looks at a %s, flips here: %t", r.Name, r.Subject, flips)

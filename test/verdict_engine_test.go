@@ -314,7 +314,7 @@ func factsOf(t *testing.T, client *engine.Client) *facts.Facts {
 }
 
 // clientOf asks an engine until the test ends.
-func clientOf(t *testing.T, e *lab.Engine) *engine.Client {
+func clientOf(t *testing.T, e interface{ Host() string }) *engine.Client {
 	t.Helper()
 	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: e.Host(), Source: "the lab"}})
 	if err != nil {
