@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"internal/facts":            {"internal/workload", "internal/strict", "internal/term"},
 	"internal/engine":           {"internal/strict"},
 	"internal/collect":          {"internal/accounts", "internal/auditrule", "internal/dockerd", "internal/engine", "internal/escape", "internal/facts", "internal/netlink", "internal/posixacl", "internal/redact", "internal/workload", "internal/strict"},
+	"internal/trail":            {},
 	"internal/rule":             {"rules", "internal/cel", "internal/dockerd", "internal/facts", "internal/workload", "internal/finding", "internal/strict"},
 	"internal/rule/ruletest":    {"internal/rule", "internal/facts", "internal/workload", "internal/workload/runline", "internal/finding", "internal/strict"},
 	"internal/reach":            {"internal/facts", "internal/workload", "internal/finding"},

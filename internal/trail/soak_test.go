@@ -1,0 +1,5 @@
+//go:build soak
+
+package trail
+
+const everyByte = true
