@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
@@ -106,6 +107,25 @@ func (k *Key) note(c Checkpoint, s signature) []byte {
 	return fmt.Appendf(nil, "%s\n— %s %s\n", c.Text(), k.Name(), base64.StdEncoding.EncodeToString(line))
 }
 
+// own reads a note of the trail's own, to the last bit: package note lets pass more than
+// one way to write a signature.
+func (k *Key) own(signed []byte) (Checkpoint, error) {
+	n, err := note.Open(signed, note.VerifierList(k))
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("not a checkpoint signed by %s: %w", k.Name(), err)
+	}
+	c, err := ParseCheckpoint(n.Text)
+	if err != nil {
+		return c, err
+	}
+	var s signature
+	line, err := base64.StdEncoding.DecodeString(n.Sigs[0].Base64)
+	if err != nil || copy(s[:], line[4:]) != len(s) || !bytes.Equal(k.note(c, s), signed) {
+		return c, errors.New("it is not written as plimsoll writes it")
+	}
+	return c, nil
+}
+
 // Open reads a checkpoint that the key signed. Signatures by others may be there too.
 func (k *Key) Open(signed []byte) (Checkpoint, error) {
 	n, err := note.Open(signed, note.VerifierList(k))
@@ -183,7 +203,10 @@ func parsePrivate(text string) (note.Signer, string, error) {
 		return nil, "", fmt.Errorf("it is not a key: %w", err)
 	}
 	parts := strings.SplitN(text, "+", 5) // PRIVATE+KEY+NAME+HASH+DATA
-	data, err := base64.StdEncoding.DecodeString(parts[4])
+	data, err := base64.StdEncoding.Strict().DecodeString(parts[4])
+	if err == nil && parts[3] != fmt.Sprintf("%08x", signer.KeyHash()) {
+		err = errors.New("its hash is not written as it was")
+	}
 	if err != nil || len(data) != 1+ed25519.SeedSize { // the first byte names the algorithm
 		return nil, "", errors.New("it is not an Ed25519 key")
 	}

@@ -76,7 +76,7 @@ func readKept(d disk, k *Key) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := k.Open(data)
+	c, err := k.own(data)
 	if err != nil {
 		return nil, corrupt(checkpointFile, -1, "%v", err)
 	}
