@@ -55,6 +55,7 @@ type Log struct {
 	waiting []*appending  // owned by mu
 	closed  bool          // owned by mu: nothing more is taken
 	wake    chan struct{} // of one element: something waits, or closed is set
+	jobs    chan func()   // for run to call
 	done    chan struct{} // closed when run has ended
 
 	// All below belongs to run's goroutine.
@@ -100,7 +101,7 @@ func Open(c Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{c: c, disk: c.disk, lock: lock, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &Log{c: c, disk: c.disk, lock: lock, wake: make(chan struct{}, 1), jobs: make(chan func()), done: make(chan struct{})}
 	torn, err := l.open()
 	if err != nil {
 		if l.file != nil {
@@ -307,6 +308,8 @@ func (l *Log) run() {
 	for {
 		select {
 		case <-l.wake:
+		case job := <-l.jobs:
+			job()
 		case <-timer.C:
 			l.keep(false)
 		}
