@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 	"internal/report":           {"internal/finding", "internal/term"},
 	"internal/fix":              {"internal/facts", "internal/finding", "internal/strict", "internal/term", "internal/workload", "internal/workload/runline"},
 	"internal/cli": {"rules", "internal/baseline", "internal/collect", "internal/engine", "internal/facts", "internal/finding", "internal/fix", "internal/reach", "internal/report",
-		"internal/rule", "internal/rule/ruletest", "internal/strict", "internal/term", "internal/waiver", "internal/workload", "internal/workload/runline"},
+		"internal/rule", "internal/rule/ruletest", "internal/strict", "internal/term", "internal/trail", "internal/waiver", "internal/workload", "internal/workload/runline"},
 	"test":             {},
 	"test/lab":         {},
 	"test/lab/cmd/lab": {"test/lab"},

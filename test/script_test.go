@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
@@ -40,6 +41,8 @@ var update = flag.Bool("update", false, "rewrite what scripts expect of their ou
 //	fake KIND                   DOCKER_HOST is an engine that does not behave; see fakes
 //	contract FILE               FILE is JSON with the fields of a report
 //	multiply FROM TO N          facts with each container N times
+//	record STATE FILE           append the events in FILE, a JSON object a line, to the trail of STATE
+//	flip FILE TEXT              change the first byte of TEXT in FILE
 //
 // The conditions [engine] and [root] are true where there is a lab, and where
 // the test is root. Where CI=true, one that is false fails.
@@ -83,6 +86,8 @@ func runScripts(t *testing.T, dir string) {
 			"fake":        cmdFake,
 			"contract":    cmdContract,
 			"multiply":    cmdMultiply,
+			"record":      cmdRecord,
+			"flip":        cmdFlip,
 		},
 	})
 }
@@ -173,6 +178,34 @@ func cmdInside(build func() (string, error)) func(*testscript.TestScript, bool, 
 		ts.Check(err)
 		demand(ts, ts.Exec("docker", "--host", e.Host(), "start", "--attach", "script-inside"), number(ts, args[0]))
 	}
+}
+
+// cmdRecord appends to a trail as plimsoll serve does.
+func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "record STATE FILE")
+	l, err := trail.Open(trail.Config{Dir: filepath.Join(ts.MkAbs(args[0]), "trail"), Name: "harbour-1", Now: time.Now})
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		e, err := trail.Decode([]byte(line))
+		ts.Check(err)
+		_, err = l.Append(context.Background(), *e)
+		ts.Check(err)
+	}
+	ts.Check(l.Close())
+}
+
+// cmdFlip changes one bit where a text begins.
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "flip FILE TEXT")
+	name := ts.MkAbs(args[0])
+	data, err := os.ReadFile(name)
+	ts.Check(err)
+	i := bytes.Index(data, []byte(args[1]))
+	if i < 0 {
+		ts.Fatalf("%q is not in %s", args[1], args[0])
+	}
+	data[i] ^= 1
+	ts.Check(os.WriteFile(name, data, 0o600))
 }
 
 // cmdMultiply makes many containers of few, with names and ids of their own.

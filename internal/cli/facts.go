@@ -36,19 +36,10 @@ Values of environment variables and passwords are not in it.`,
 			if err != nil {
 				return err
 			}
-			write := func(w io.Writer) error {
+			return a.deliver(c.Context(), output, "what was observed", func(w io.Writer) error {
 				_, err := w.Write(data)
 				return err
-			}
-			if output != "" {
-				err = replaceFile(c.Context(), output, write)
-			} else {
-				err = write(a.stdout)
-			}
-			if err != nil {
-				return &failure{code: exitUnable, message: "the facts can't be written", err: err}
-			}
-			return nil
+			})
 		},
 	}
 	look.flags(c)

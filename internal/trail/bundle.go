@@ -321,3 +321,13 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	}
 	return s, "", false
 }
+
+// BundleCheckpoint reads the signed note that a bundle begins with, and checks nothing.
+func BundleCheckpoint(r io.Reader) ([]byte, error) {
+	in := tar.NewReader(r)
+	h, err := in.Next()
+	if err != nil || h.Name != checkpointFile || h.Size > maxNote {
+		return nil, errors.Join(errors.New("this is not a bundle of a trail: it does not begin with a checkpoint"), err)
+	}
+	return io.ReadAll(in)
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -277,13 +278,13 @@ func (f *faulty) count(call string) int {
 // refused until there is room again, and nothing is lost.
 func TestDiskFull(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "trail")
-	var full bool
+	var full atomic.Bool
 	d := &faulty{disk: folder(dir)}
 	d.fail = func(_ int, call string) (portion, error) {
 		verb, name, _ := strings.Cut(call, " ")
 		// The reserve has its room; renaming needs none.
 		onReserve := d.count("move "+reserveFile) > 0 && strings.HasPrefix(name, segmentDir)
-		if !full || slices.Contains([]string{"move", "sync", "cut", "remove", "settle"}, verb) || onReserve || verb == "open" {
+		if !full.Load() || slices.Contains([]string{"move", "sync", "cut", "remove", "settle"}, verb) || onReserve || verb == "open" {
 			return all, nil
 		}
 		return half, syscall.ENOSPC
@@ -305,7 +306,7 @@ func TestDiskFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	full = true
+	full.Store(true)
 	for i := range 100 {
 		refused := new(FullError)
 		if err := add(event(300 + i)); !errors.As(err, &refused) {
@@ -317,8 +318,8 @@ func TestDiskFull(t *testing.T) {
 			t.Fatalf("%s on a full disk: %v", stop.Type, err)
 		}
 	}
-	full = false
-	time.Sleep(waitFull + 100*time.Millisecond)
+	full.Store(false)
+	time.Sleep(tick + 100*time.Millisecond)
 	for i := range 600 {
 		if err := add(event(1000 + i)); err != nil {
 			t.Fatalf("after there was room again: %v", err)

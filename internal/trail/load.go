@@ -15,6 +15,7 @@ type state struct {
 	// signed is the signature of the last checkpoint, which is that of the edge.
 	signed signature
 	last   time.Time // of the last event
+	kept   int64     // size of the tree in the file "checkpoint", or -1
 	// tail are the bytes of the last segment that are whole; torn says what is behind.
 	tail int
 	torn *brokenError
@@ -35,7 +36,10 @@ func load(d disk, k *Key) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{firsts: firsts, edge: &edge{}, made: map[tileID][]tlog.Hash{}}
+	s := &state{firsts: firsts, edge: &edge{}, kept: -1, made: map[tileID][]tlog.Hash{}}
+	if kept != nil {
+		s.kept = kept.Size
+	}
 	if len(firsts) == 0 {
 		return s, s.notBefore(kept)
 	}

@@ -24,10 +24,9 @@ const (
 	defaultSegment = 4 << 20
 	// reserveBytes are room for some 3,000 events.
 	reserveBytes = 1 << 20
-	// checkpointEvery is how late the file "checkpoint" may be.
-	checkpointEvery = time.Second
-	// waitFull is how long a full disk is believed to be full.
-	waitFull = time.Second
+	// tick is how late the file "checkpoint" may be, and how long a full disk is believed
+	// to be full.
+	tick = time.Second
 )
 
 // Config says how to open a trail for writing.
@@ -68,10 +67,9 @@ type Log struct {
 	lacking   []fullTile // that a full disk had no room for; opening would make them too
 	signed    signature  // of the edge
 	kept      int64      // size of the tree in the file "checkpoint"
-	keptAt    time.Time
-	behind    bool      // the host's clock was seen to be behind the trail's
-	onReserve bool      // the last segment was the reserve: there is no other
-	fullAt    time.Time // when the disk was last found to be full
+	behind    bool       // the host's clock was seen to be behind the trail's
+	onReserve bool       // the last segment was the reserve: there is no other
+	retry     bool       // a disk that was full may have room again
 	broken    error
 	buffer    []byte
 }
@@ -153,7 +151,7 @@ func (l *Log) open() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	l.key, l.edge, l.last, l.firsts, l.signed = k, s.edge, s.last, s.firsts, s.signed
+	l.key, l.edge, l.last, l.firsts, l.signed, l.kept = k, s.edge, s.last, s.firsts, s.signed, s.kept
 	if len(s.firsts) == 0 {
 		return 0, l.begin()
 	}
@@ -247,7 +245,7 @@ func (l *Log) takeReserve() {
 		err = errors.Join(f.Hold(reserveBytes), f.Close())
 	}
 	if err == nil {
-		l.onReserve, l.fullAt = false, time.Time{}
+		l.onReserve = false
 	} else if isFull(err) {
 		l.onReserve = true // or there is none, which is the same
 	}
@@ -303,7 +301,7 @@ func (l *Log) Close() error {
 // run makes durable what waits, until the Log is closed.
 func (l *Log) run() {
 	defer close(l.done)
-	timer := time.NewTicker(checkpointEvery)
+	timer := time.NewTicker(tick)
 	defer timer.Stop()
 	for {
 		select {
@@ -311,16 +309,21 @@ func (l *Log) run() {
 		case job := <-l.jobs:
 			job()
 		case <-timer.C:
-			l.keep(false)
+			l.onTick()
 		}
 		for {
+			select { // however much there is to do
+			case <-timer.C:
+				l.onTick()
+			default:
+			}
 			l.mu.Lock()
 			list, closed := l.waiting, l.closed
 			l.waiting = nil
 			l.mu.Unlock()
 			if len(list) == 0 {
 				if closed {
-					l.keep(true)
+					l.keep()
 					if err := errors.Join(l.file.Close(), l.lock.Close()); l.broken == nil {
 						l.broken = err
 					}
@@ -331,14 +334,18 @@ func (l *Log) run() {
 			for len(list) > 0 {
 				list = list[l.commit(list):]
 			}
-			l.keep(false)
 		}
 	}
 }
 
-// keep writes the file "checkpoint" where it is late.
-func (l *Log) keep(now bool) {
-	if l.broken != nil || l.kept == l.edge.size && !l.keptAt.IsZero() || !now && time.Since(l.keptAt) < checkpointEvery {
+func (l *Log) onTick() {
+	l.retry = true
+	l.keep()
+}
+
+// keep writes the file "checkpoint" where it is behind.
+func (l *Log) keep() {
+	if l.broken != nil || l.kept == l.edge.size {
 		return
 	}
 	public, err := ParseKey(l.key.public)
@@ -349,7 +356,6 @@ func (l *Log) keep(now bool) {
 		l.fail(err)
 		return
 	}
-	l.keptAt = time.Now()
 	if err == nil {
 		l.kept = l.edge.size
 	}
@@ -409,7 +415,8 @@ func (l *Log) commit(list []*appending) int {
 // commitFull records on a full disk: what must always be recorded, in the room that was
 // kept for that.
 func (l *Log) commitFull(list []*appending, full *FullError) {
-	if full == nil && time.Since(l.fullAt) >= waitFull {
+	if full == nil && l.retry {
+		l.retry = false
 		l.takeReserve()
 		if !l.onReserve {
 			answer(list, l.write(list))
@@ -419,7 +426,7 @@ func (l *Log) commitFull(list []*appending, full *FullError) {
 	if full == nil {
 		full = &FullError{Dir: l.c.Dir, Err: unix.ENOSPC}
 	}
-	l.fullAt = time.Now()
+	l.retry = false
 	var always, others []*appending
 	for _, a := range list {
 		if a.always {
