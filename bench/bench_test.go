@@ -177,11 +177,39 @@ BenchmarkJudgeSeen-2     	     705	   966161 ns/op	    580974 cpu-ns/op	        
 BenchmarkJudgeSeen-2     	     705	   966161 ns/op	    600000 cpu-ns/op	        89.00 rules	  261114 B/op	    1768 allocs/op
 BenchmarkJudgeUnseen     	     225	  3174286 ns/op	   2889751 cpu-ns/op	        89.00 rules	  826260 B/op	    5226 allocs/op
 BenchmarkLoad-2          	      10	 97700496 ns/op	  52258400 cpu-ns/op	14684288 B/op	  216010 allocs/op
+BenchmarkAppend-2    	       1	4894604921 ns/op	     18594 events/s	        30.96 events/sync	         0.8050 of-raw
+BenchmarkAppend-2    	       1	7393020511 ns/op	     11305 events/s	        31.79 events/sync	         0.6693 of-raw
+BenchmarkAppend-2    	       1	5467329236 ns/op	     16819 events/s	        31.57 events/sync	         0.8324 of-raw
+BenchmarkMillion-2   	       1	14872410576 ns/op	    165246 checkpoints	     83641 events/s	        38.28 ms/open	         0.8521 of-empty
 PASS
 `
 
+func TestParseRemembering(t *testing.T) {
+	parse := func(text string) (remembering, error) {
+		values, err := parseBenchmarks(text)
+		if err != nil {
+			return remembering{}, err
+		}
+		return rememberingOf(values)
+	}
+	got, err := parse(benchmarkOutput)
+	if want := (remembering{0.805, 16819, 31.57, 0.8521, 83641, 38.28}); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := parse(strings.ReplaceAll(benchmarkOutput, "of-raw", "other")); err == nil {
+		t.Error("nothing is missed without of-raw")
+	}
+}
+
 func TestParseJudging(t *testing.T) {
-	got, err := parseJudging(benchmarkOutput)
+	parse := func(text string) (judging, error) {
+		values, err := parseBenchmarks(text)
+		if err != nil {
+			return judging{}, err
+		}
+		return judgingOf(values)
+	}
+	got, err := parse(benchmarkOutput)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +218,7 @@ func TestParseJudging(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for _, lost := range []string{"BenchmarkLoad", "cpu-ns/op", "rules"} {
-		if _, err := parseJudging(strings.ReplaceAll(benchmarkOutput, lost, "other")); err == nil {
+		if _, err := parse(strings.ReplaceAll(benchmarkOutput, lost, "other")); err == nil {
 			t.Errorf("nothing is missed without %s", lost)
 		}
 	}
@@ -204,7 +232,7 @@ func good() *page {
 			asked: map[string]int{kindList: 1, kindContainer: n, kindImage: 5, kindExec: 1, kindOther: 5}, other: map[string]int{"/info": 5}}
 	}
 	return &page{when: time.Unix(0, 0), engine: "Docker 1", loads: []string{"0.1"}, start: pair,
-		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, audits: []audited{audit(50), audit(500)},
+		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, remembering: remembering{0.8, 2e4, 32, 0.9, 2e5, 40}, audits: []audited{audit(50), audit(500)},
 		peer: []beside{{3, pair}, {50, comparison{ours: []usage{{wall: 110e9}}, theirs: []usage{{wall: 1e9}}}}}}
 }
 
@@ -225,6 +253,9 @@ func TestBars(t *testing.T) {
 		"the same, with partial":                func(p *page) { p.judging.unseen = 4100e3 },
 		"`plimsoll version` by hello, wal":      func(p *page) { p.start.ours = []usage{{wall: 41e6, cpu: 1e6}} },
 		"`plimsoll version` by hello, pro":      func(p *page) { p.start.ours = []usage{{wall: 1e6, cpu: 41e6}} },
+		"durable appends":                       func(p *page) { p.remembering.ofRaw = 0.6 },
+		"the same at a million":                 func(p *page) { p.remembering.ofEmpty = 0.7 },
+		"verifying":                             func(p *page) { p.remembering.verify = 9e4 },
 		"docker-bench-security by an audit, 50": func(p *page) { p.peer[1].bench.ours = []usage{{wall: 99e9}} },
 	} {
 		p := good()
@@ -246,6 +277,8 @@ func TestMarkdown(t *testing.T) {
 		"| inspect of a container | 50 | 500 |\n", "| other | 5 (at most 12) | 5 (at most 12) |\n", "| all | 62 | 512 |\n", "The others are /info 5 times.\n",
 		"| audit of 500 containers by the minimal client, wall time | 1.40 | 2 | 14.0 ms to 10.0 ms, 1 pairs |\n",
 		"| peak memory of an audit of 500 containers | 70.00 MiB | 80 MiB | the largest of 1; no more than the bench itself, so it may be less |\n",
+		"| durable appends to the trail with 64 writers, by the same bytes and syncs alone | 0.80 | at least 0.7 | 20000 events a second, 32 to a sync |\n",
+		"| verifying a million events | 200000.00 events/s | at least 100000 events/s |  |\n",
 		"| 9 rules over one container, all seen | 0.50 ms | 1 ms | processor time |\n",
 		"| docker-bench-security by an audit, 3 containers that run, wall time | 1.40 |  | 14.0 ms to 10.0 ms, 1 pairs |\n",
 		"| docker-bench-security by an audit, 50 containers that run, wall time | 110.00 | at least 100 | 110000.0 ms to 1000.0 ms, 1 pairs |\n",

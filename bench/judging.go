@@ -22,17 +22,25 @@ type judging struct {
 const benchmarkRuns = 7
 
 func measureJudging() (judging, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark(JudgeSeen|JudgeUnseen|Load)$", "-benchtime", "300ms",
-		"-count", strconv.Itoa(benchmarkRuns), "./internal/rule")
-	out, err := cmd.CombinedOutput()
+	values, err := benchmarks("internal/rule", "JudgeSeen|JudgeUnseen|Load", "300ms", benchmarkRuns)
 	if err != nil {
-		return judging{}, fmt.Errorf("running the benchmarks of internal/rule: %w\n%s", err, out)
+		return judging{}, err
 	}
-	return parseJudging(string(out))
+	return judgingOf(values)
 }
 
-// parseJudging reads the output of go test -bench.
-func parseJudging(out string) (judging, error) {
+// benchmarks runs some of a package's benchmarks, and gives all values by "NAME UNIT".
+func benchmarks(pkg, names, each string, runs int) (map[string][]float64, error) {
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^Benchmark("+names+")$", "-benchtime", each, "-count", strconv.Itoa(runs), "-timeout", "30m", "./"+pkg)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("running the benchmarks of %s: %w\n%s", pkg, err, out)
+	}
+	return parseBenchmarks(string(out))
+}
+
+// parseBenchmarks reads the output of go test -bench.
+func parseBenchmarks(out string) (map[string][]float64, error) {
 	values := map[string][]float64{}
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)
@@ -43,15 +51,27 @@ func parseJudging(out string) (judging, error) {
 		for i := 2; i+1 < len(fields); i += 2 {
 			n, err := strconv.ParseFloat(fields[i], 64)
 			if err != nil {
-				return judging{}, fmt.Errorf("reading %q: %w", line, err)
+				return nil, fmt.Errorf("reading %q: %w", line, err)
 			}
 			key := name + " " + fields[i+1]
 			values[key] = append(values[key], n)
 		}
 	}
-	wanted := []string{"JudgeSeen cpu-ns/op", "JudgeUnseen cpu-ns/op", "Load cpu-ns/op", "JudgeSeen rules"}
+	return values, nil
+}
+
+// lacking says which value none of the benchmarks gave.
+func lacking(values map[string][]float64, wanted []string) error {
 	if i := slices.IndexFunc(wanted, func(k string) bool { return len(values[k]) == 0 }); i >= 0 {
-		return judging{}, fmt.Errorf("the benchmarks of internal/rule gave no %s:\n%s", wanted[i], out)
+		return fmt.Errorf("the benchmarks gave no %s", wanted[i])
+	}
+	return nil
+}
+
+func judgingOf(values map[string][]float64) (judging, error) {
+	wanted := []string{"JudgeSeen cpu-ns/op", "JudgeUnseen cpu-ns/op", "Load cpu-ns/op", "JudgeSeen rules"}
+	if err := lacking(values, wanted); err != nil {
+		return judging{}, err
 	}
 	duration := func(key string) time.Duration { return time.Duration(median(values[key])) }
 	return judging{seen: duration(wanted[0]), unseen: duration(wanted[1]), load: duration(wanted[2]), rules: int(values[wanted[3]][0])}, nil

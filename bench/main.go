@@ -8,7 +8,7 @@
 // program that says hello, and, where -docker-bench names a checkout of
 // docker-bench-security, an audit beside that. A counting proxy before the
 // engine tells what an audit asks. Judging alone is measured by the Go
-// benchmarks of package rule.
+// benchmarks of package rule, the trail by those of package trail.
 //
 // Times on a shared machine say little, so that the bars are ratios: both
 // sides run in turn, and the median of all pairs counts. A bar that is missed
@@ -156,6 +156,10 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	}
 	b.say("judging")
 	if p.judging, err = measureJudging(); err != nil {
+		return nil, err
+	}
+	b.say("remembering")
+	if p.remembering, err = measureRemembering(); err != nil {
 		return nil, err
 	}
 	if err := b.fill.begin(ctx); err != nil {

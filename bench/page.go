@@ -8,15 +8,16 @@ import (
 
 // page is all figures of one run.
 type page struct {
-	when    time.Time
-	took    time.Duration
-	machine machine
-	engine  string
-	loads   []string
-	start   comparison
-	judging judging
-	audits  []audited
-	peer    []beside // none when it was left out
+	when        time.Time
+	took        time.Duration
+	machine     machine
+	engine      string
+	loads       []string
+	start       comparison
+	judging     judging
+	remembering remembering
+	audits      []audited
+	peer        []beside // none when it was left out
 }
 
 // What each figure must not exceed.
@@ -27,6 +28,9 @@ const (
 	barUnseen = 4.0  // the same with partial evaluation
 	barStart  = 4.0  // wall and processor time by those of a program that says hello
 	barPeak   = 80.0 // MiB, at 500 containers
+	barRaw    = 0.7  // at least: durable appends by the same bytes with nothing but fdatasync
+	barFull   = 0.8  // at least: appends at a million events by those at none
+	barVerify = 1e5  // at least: events a second
 	barPeer   = 100  // at least: docker-bench-security's wall time by an audit's, at 50 containers
 )
 
@@ -105,6 +109,13 @@ func (p *page) figures() []figure {
 	for _, c := range p.peer {
 		rows = append(rows, c.figure())
 	}
+	r := p.remembering
+	rows = append(rows,
+		figure{what: "durable appends to the trail with 64 writers, by the same bytes and syncs alone", number: r.ofRaw, bar: barRaw, least: true,
+			detail: fmt.Sprintf("%.0f events a second, %.0f to a sync", r.appends, r.sync)},
+		figure{what: "the same at a million events, by those at none", number: r.ofEmpty, bar: barFull, least: true},
+		figure{what: "verifying a million events", number: r.verify, unit: " events/s", bar: barVerify, least: true},
+		figure{what: "opening a trail of a million events", number: r.open, unit: " ms"})
 	return rows
 }
 
@@ -223,6 +234,10 @@ const meaning = `- **Ratios, not times.** Both programs of a pair run one after 
   left out unless ` + "`make bench DOCKER_BENCH=DIR`" + ` names a checkout of it.
 - **Peak memory** is the resident size as the kernel counted it (ru_maxrss), the
   program's own file included.
+- **The same bytes and syncs** are written to a file by write(2) and fdatasync(2),
+  in pieces as large as those that the trail wrote just before: one for all events
+  that waited. Verifying makes the tree of a million events again and checks every
+  checkpoint's root and signature.
 - **Processor time** is user and system time of the process, without the
   engine's.
 `

@@ -133,6 +133,7 @@ func (s *state) replay(d disk, k *Key, first int64, last bool, kept *Checkpoint)
 		return err
 	}
 	begun := false
+	var newest []byte
 	whole, err := parseSegment(data, func(b *batch) error {
 		if b.first != s.edge.size || !begun && len(b.entries) > 0 {
 			return corrupt(name, s.edge.size, "a batch begins with event %d instead of %d", b.first, s.edge.size)
@@ -153,11 +154,7 @@ func (s *state) replay(d disk, k *Key, first int64, last bool, kept *Checkpoint)
 		}
 		s.signed = b.signature
 		if n := len(b.entries); n > 0 {
-			e, err := Decode(b.entries[n-1])
-			if err != nil {
-				return corrupt(name, b.end()-1, "%v", err)
-			}
-			s.last = e.Time
+			newest = b.entries[n-1]
 		}
 		return nil
 	})
@@ -171,6 +168,13 @@ func (s *state) replay(d disk, k *Key, first int64, last bool, kept *Checkpoint)
 		return err
 	default:
 		s.tail = whole
+	}
+	if newest != nil {
+		e, err := Decode(newest)
+		if err != nil {
+			return corrupt(name, s.edge.size-1, "%v", err)
+		}
+		s.last = e.Time
 	}
 	if whole > 0 && !k.signed(Checkpoint{k.Name(), s.edge.size, s.edge.root()}, s.signed) {
 		return corrupt(name, s.edge.size, "its last checkpoint is not signed by %s", k.Name())
