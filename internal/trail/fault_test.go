@@ -198,7 +198,7 @@ func TestEachCallFails(t *testing.T) {
 		}
 	}
 	step := 1
-	if !everyByte {
+	if !thorough {
 		step = 29
 	}
 	for at := 0; at < len(clean.log); at += step {

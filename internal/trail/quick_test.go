@@ -2,4 +2,4 @@
 
 package trail
 
-const everyByte = false
+const thorough = false

@@ -2,4 +2,4 @@
 
 package trail
 
-const everyByte = true
+const thorough = true

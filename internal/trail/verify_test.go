@@ -91,12 +91,15 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// byteStep is 1 for what is small; soak tests look at each byte of what is large too.
+// byteStep is 1 for what is small; of what is large, soak tests look at more.
 func byteStep(bytes int) int {
-	if bytes > 1000 && !everyByte {
-		return 397
+	switch {
+	case bytes <= 1000:
+		return 1
+	case thorough:
+		return 7
 	}
-	return 1
+	return 397
 }
 
 // TestNamesTheEvent: an event that was changed by somebody who makes the sums right is
