@@ -226,14 +226,7 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 		meanwhile()
 		return await(ctx, func() (*facts.Facts, error) { return a.lookInside(l, key) })
 	}
-	// Docker's configuration and its certificates are files of any kind.
-	endpoint, err := await(ctx, func() (engine.Endpoint, error) {
-		return engine.Resolve(engine.Settings{Host: a.host, Getenv: a.world.Getenv, HomeDir: a.world.HomeDir})
-	})
-	if err != nil {
-		return nil, &failure{code: exitUsage, message: "the engine to look at isn't named rightly", err: err}
-	}
-	client, err := await(ctx, func() (*engine.Client, error) { return engine.New(engine.Config{Endpoint: endpoint}) })
+	client, endpoint, err := a.client(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +268,20 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 			hint: "See what answers there:\n  docker --host " + endpoint.Address + " version", err: errors.New(unlike.Error())}
 	}
 	return f, err
+}
+
+// client is one of the engine that the flags and the environment name. Nothing is asked
+// of it yet.
+func (a *app) client(ctx context.Context) (*engine.Client, engine.Endpoint, error) {
+	// Docker's configuration and its certificates are files of any kind.
+	endpoint, err := await(ctx, func() (engine.Endpoint, error) {
+		return engine.Resolve(engine.Settings{Host: a.host, Getenv: a.world.Getenv, HomeDir: a.world.HomeDir})
+	})
+	if err != nil {
+		return nil, endpoint, &failure{code: exitUsage, message: "the engine to look at isn't named rightly", err: err}
+	}
+	client, err := await(ctx, func() (*engine.Client, error) { return engine.New(engine.Config{Endpoint: endpoint}) })
+	return client, endpoint, err
 }
 
 // lookInside makes facts of the one container that plimsoll runs in.

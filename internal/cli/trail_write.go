@@ -10,9 +10,11 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/plimsoll/plimsoll/internal/inventory"
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
@@ -165,19 +167,9 @@ whom and when, is an event. Export first what may be wanted again.`,
 			if err != nil {
 				return err
 			}
-			if _, err := a.readTrail(); err != nil {
-				return err
-			}
-			l, err := trail.Open(trail.Config{Dir: a.trailDir(), Now: a.world.Now})
-			if errors.Is(err, trail.ErrLocked) {
-				return &failure{code: exitUnable, message: "the trail is being written", hint: "Stop plimsoll serve for the time of the prune."}
-			}
+			p, err := a.prune(c.Context(), limit)
 			if err != nil {
-				return a.noTrail(err)
-			}
-			p, err := l.Prune(c.Context(), limit, trail.Event{Actor: who()})
-			if err := errors.Join(err, l.Close()); err != nil {
-				return &failure{code: exitUnable, message: "the trail can't be pruned", err: err}
+				return err
 			}
 			if p.Next == p.First {
 				return a.print("Nothing is old enough: segments go when all in them is, and the last one stays.\n")
@@ -187,6 +179,37 @@ whom and when, is an event. Export first what may be wanted again.`,
 	}
 	c.Flags().StringVar(&before, "before", "", "what is older than this `TIME`: a date, a time, or an age such as 365d")
 	return c
+}
+
+// prune throws away what is old, and before says again what is known of the containers
+// that are there: the inventory is made of what is kept.
+func (a *app) prune(ctx context.Context, limit time.Time) (trail.Pruned, error) {
+	listing, err := a.listInventory(ctx, inventory.Filter{Now: a.world.Now()})
+	if err != nil {
+		return trail.Pruned{}, err
+	}
+	l, err := trail.Open(trail.Config{Dir: a.trailDir(), Now: a.world.Now})
+	if errors.Is(err, trail.ErrLocked) {
+		return trail.Pruned{}, &failure{code: exitUnable, message: "the trail is being written", hint: "Stop plimsoll serve for the time of the prune."}
+	}
+	if err != nil {
+		return trail.Pruned{}, a.noTrail(err)
+	}
+	p, err := l.Prunable(ctx, limit)
+	if p.Next > p.First {
+		for _, d := range listing.Deployments {
+			if err == nil {
+				_, err = l.Append(ctx, inventory.Carried(d))
+			}
+		}
+		if err == nil {
+			p, err = l.Prune(ctx, limit, trail.Event{Actor: who()})
+		}
+	}
+	if err := errors.Join(err, l.Close()); err != nil {
+		return p, &failure{code: exitUnable, message: "the trail can't be pruned", err: err}
+	}
+	return p, nil
 }
 
 // who is the person that runs this.

@@ -115,6 +115,10 @@ func (p *Printer) Write(b []byte) (int, error) { return p.config.Writer.Write(b)
 // 100; 80 without a terminal.
 func (p *Printer) Width() int { return p.width }
 
+// Columns is the terminal's own width, for what may be wider than a report; 0 is not
+// known.
+func (p *Printer) Columns() int { return p.config.Columns }
+
 // Terminal reports whether a person sees this. Elsewhere nothing is shortened
 // or wrapped.
 func (p *Printer) Terminal() bool { return p.config.Terminal }

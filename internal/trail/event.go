@@ -127,8 +127,9 @@ func rest(e Event) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Contains(all, []byte(`\ufffd`)) {
-		// Bytes that are no UTF-8 were replaced; the replacement itself is written as it is.
+	if !plain(e.Detail) || bytes.Contains(all, []byte(`\ufffd`)) {
+		// Fields of a struct have another order than the keys that they are read as. Bytes
+		// that are no UTF-8 were replaced, and the replacement itself is written as it is.
 		var again Event
 		if err := decode(all, &again); err != nil {
 			return nil, err
@@ -142,6 +143,22 @@ func rest(e Event) ([]byte, error) {
 		return nil, &TooLargeError{Type: e.Type, Bytes: n}
 	}
 	return part, nil
+}
+
+// plain says whether a detail is written again as it is written first.
+func plain(v any) bool {
+	switch v := v.(type) {
+	case nil, string, bool, int, int64, float64, []string:
+		return true
+	case map[string]any:
+		for _, of := range v {
+			if !plain(of) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 func encode(e *Event) ([]byte, error) {

@@ -3,6 +3,7 @@ package trail
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"path/filepath"
 	"testing"
 	"time"
@@ -33,7 +34,8 @@ func FuzzEvent(f *testing.F) {
 	f.Add("deploy", "web", "why\xff", "key", 1.5)
 	f.Add("x", "\u2028<&>", "\\ufffd", "\x00", -1e300)
 	f.Fuzz(func(t *testing.T, kind, name, why, key string, n float64) {
-		e := Event{Type: kind, Subject: Subject{Kind: "container", Name: name}, Declared: &Declared{Why: why}, Detail: map[string]any{key: why, "n": n, "list": []string{name}}}
+		e := Event{Type: kind, Subject: Subject{Kind: "container", Name: name}, Declared: &Declared{Why: why}, Detail: map[string]any{key: why, "n": n, "list": []string{name},
+			"struct": struct{ B, A string }{why, key}, "raw": json.RawMessage(`{"b":1,"a":[1.0,{"z":null,"y":2}]}`)}}
 		part, err := rest(e)
 		if err != nil {
 			return // no type, or a number that JSON cannot say

@@ -13,6 +13,19 @@ import (
 // Pruned says which events were thrown away: from First up to Next, which is kept.
 type Pruned struct{ First, Next int64 }
 
+// Prunable says what Prune would throw away.
+func (l *Log) Prunable(ctx context.Context, before time.Time) (Pruned, error) {
+	var p Pruned
+	err := l.do(ctx, func() error {
+		i, err := l.prunable(before)
+		if err == nil && i > 0 {
+			p = Pruned{l.firsts[0], l.firsts[i]}
+		}
+		return err
+	})
+	return p, err
+}
+
 // Prune throws away the segments whose events are all from before a time, but never the
 // last one. Their hashes stay, so that every checkpoint can still be compared. An event
 // says so first: e, of the type Prune, to whose Detail the numbers are added.

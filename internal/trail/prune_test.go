@@ -30,9 +30,16 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	middle := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(1000 * time.Hour)
+	could, err := l.Prunable(t.Context(), middle)
+	if err != nil {
+		t.Fatal(err)
+	}
 	p, err := l.Prune(t.Context(), middle, Event{Detail: map[string]any{"why": "a thousand hours"}})
 	if err != nil || p.First != 0 || p.Next < 600 || p.Next > 1000 || p.Next%tileWidth != 0 {
 		t.Fatalf("pruned %+v, %v", p, err)
+	}
+	if could != p {
+		t.Errorf("%+v could be pruned, and %+v was", could, p)
 	}
 	if again, err := l.Prune(t.Context(), middle, Event{}); err != nil || again != (Pruned{}) {
 		t.Errorf("pruned again %+v, %v", again, err)

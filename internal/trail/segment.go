@@ -29,7 +29,8 @@ const (
 	maxBatch = 1 << 20
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// checksum is the CRC-32C of data. Its table is made when it is first asked for.
+func checksum(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) }
 
 // batch is some events that were made durable together, and the checkpoint behind them.
 type batch struct {
@@ -58,8 +59,8 @@ func (b *batch) append(out []byte) []byte {
 	w = w[8:]
 	w = w[copy(w, b.root[:]):]
 	w = w[copy(w, b.signature[:]):]
-	put(crc32.Checksum(entries, castagnoli))
-	put(crc32.Checksum(h[:batchHeader-4], castagnoli))
+	put(checksum(entries))
+	put(checksum(h[:batchHeader-4]))
 	return out
 }
 
@@ -85,7 +86,7 @@ func readHeader(data []byte) (header, bool) {
 	r = r[copy(h.root[:], r):]
 	r = r[copy(h.signature[:], r):]
 	h.sum = get()
-	if crc32.Checksum(data[:batchHeader-4], castagnoli) != get() || length > maxBatch+maxEvent+2 || 2*uint64(count) > uint64(length) || first > 1<<62 {
+	if checksum(data[:batchHeader-4]) != get() || length > maxBatch+maxEvent+2 || 2*uint64(count) > uint64(length) || first > 1<<62 {
 		return h, false
 	}
 	h.first, h.count, h.bytes = int64(first), int(count), int(length)
@@ -135,7 +136,7 @@ func parseSegment(data []byte, f func(b *batch) error) (int, error) {
 		entries := rest[batchHeader : batchHeader+h.bytes]
 		rest = rest[batchHeader+h.bytes:]
 		b := h.batch
-		whole := crc32.Checksum(entries, castagnoli) == h.sum
+		whole := checksum(entries) == h.sum
 		if whole {
 			b.entries, whole = split(entries, h.count)
 		}

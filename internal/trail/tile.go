@@ -2,7 +2,6 @@ package trail
 
 import (
 	"fmt"
-	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -52,37 +51,4 @@ func readTile(d disk, t tileID) ([]tlog.Hash, error) {
 		copy(hashes[i][:], data[i*tlog.HashSize:])
 	}
 	return hashes, nil
-}
-
-// tilesBelow lists the full tiles of a tree of a size from those that one of an earlier
-// size has.
-func tilesBelow(from, size int64) []tileID {
-	var all []tileID
-	for level := 0; size>>(tileHeight*(level+1)) > 0; level++ {
-		for i := from >> (tileHeight * (level + 1)); i < size>>(tileHeight*(level+1)); i++ {
-			all = append(all, tileID{level, i})
-		}
-	}
-	return all
-}
-
-// parseTilePath reads the path of a full tile of hashes.
-func parseTilePath(path string) (tileID, bool) {
-	var t tileID
-	rest, ok := strings.CutPrefix(path, "tile/")
-	number, rest, two := strings.Cut(rest, "/")
-	if !ok || !two {
-		return t, false
-	}
-	if _, err := fmt.Sscanf(number, "%d", &t.level); err != nil {
-		return t, false
-	}
-	for part := range strings.SplitSeq(rest, "/") {
-		var n int64
-		if _, err := fmt.Sscanf(strings.TrimPrefix(part, "x"), "%d", &n); err != nil || t.index > 1<<50 {
-			return t, false
-		}
-		t.index = t.index*1000 + n
-	}
-	return t, t.path() == path
 }
