@@ -78,6 +78,13 @@ func (w *watcher) container(ctx context.Context, e *event) error {
 			}
 		}
 	}
+	if !c.now.noted {
+		// It is known from the trail, which does not hold its labels and its health check.
+		if l := w.inspect(ctx, c.id); l != nil {
+			c.note(l)
+		}
+		c.now.noted = true
+	}
 	return w.lives(ctx, c, e)
 }
 

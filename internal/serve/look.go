@@ -113,6 +113,7 @@ func shadowed(labels map[string]string) map[string]bool {
 
 // note keeps what the picture has not and events need.
 func (c *container) note(l *look) {
+	c.now.noted = true
 	c.now.policy, c.now.probe, c.now.user, c.now.shadowed = l.HostConfig.RestartPolicy.Name, l.probe(), l.Config.User, shadowed(l.Config.Labels)
 }
 

@@ -45,6 +45,10 @@ func (w *watcher) image(ctx context.Context, e *event) error {
 		if w.picture.images[e.id] == nil {
 			return nil
 		}
+		// An image of which the engine could not tell while it took it away.
+		if err := w.lostTags(ctx, e, nil); err != nil {
+			return err
+		}
 		return w.tell(ctx, trail.Delete, e, imageSubject(e.id, ""), nil)
 	}
 	return nil
@@ -95,6 +99,11 @@ func (w *watcher) untag(ctx context.Context, e *event) error {
 	for _, tag := range l.RepoTags {
 		left[clip(tag, maxName)] = true
 	}
+	return w.lostTags(ctx, e, left)
+}
+
+// lostTags records all tags that an image had, but for those that are left.
+func (w *watcher) lostTags(ctx context.Context, e *event, left map[string]bool) error {
 	for _, tag := range sortedKeys(w.picture.images[e.id]) {
 		if left[tag] {
 			continue

@@ -39,6 +39,7 @@ type container struct {
 
 // current is what is known of a container only as long as the watcher runs.
 type current struct {
+	noted    bool            // what follows was looked at
 	policy   string          // of restarting
 	probe    string          // the command of its health check
 	user     string          // that it runs as
