@@ -74,7 +74,7 @@ func TestDaemonVerdicts(t *testing.T) {
 		case r.Asks != "":
 			engine := lab.Private(t, nil)
 			serveAuthorization(t, engine, r.Asks)
-			now = factsOf(t, clientOf(t, beside(t, engine, "asks", "", "--bridge=none", "--authorization-plugin="+r.Asks)))
+			now = factsOf(t, clientOf(t, lab.Beside(t, engine, "asks", "", "--bridge=none", "--authorization-plugin="+r.Asks)))
 		default:
 			engine := lab.Private(t, r.Settings)
 			if r.File != nil {

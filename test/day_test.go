@@ -22,7 +22,7 @@ import (
 
 // day is an engine that plimsoll serve watches, but for a while.
 type day struct {
-	engine         *second
+	engine         *lab.Second
 	program, state string
 	serving        *exec.Cmd
 	said           bytes.Buffer
@@ -133,7 +133,7 @@ func names(of map[string]inventory.Deployment) string {
 
 func (d *day) docker(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := d.engine.docker(args...)
+	out, err := d.engine.Docker(args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func (d *day) docker(t *testing.T, args ...string) string {
 func TestDay(t *testing.T) {
 	t.Parallel()
 	e := lab.Private(t, nil)
-	d := &day{engine: beside(t, e, "day", "", "--bridge=none"), program: build(t), state: filepath.Join(t.TempDir(), "state")}
+	d := &day{engine: lab.Beside(t, e, "day", "", "--bridge=none"), program: build(t), state: filepath.Join(t.TempDir(), "state")}
 	for _, version := range []string{"1", "2"} {
 		if err := e.Busybox(t.Context(), "shop/api:"+version, `LABEL org.opencontainers.image.revision="commit-`+version+`"`); err != nil {
 			t.Fatal(err)
@@ -171,7 +171,7 @@ func TestDay(t *testing.T) {
 
 	// Exec, an end for want of memory, removal, and an update.
 	d.docker(t, "exec", "web", "sh", "-c", "echo --password=hunter2 >/dev/null")
-	if _, err := d.engine.docker("run", "--network", "none", "--name", "hungry", "-m", "8m", "--memory-swap", "8m", "shop/api:1", "sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"); err == nil {
+	if _, err := d.engine.Docker("run", "--network", "none", "--name", "hungry", "-m", "8m", "--memory-swap", "8m", "shop/api:1", "sh", "-c", "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"); err == nil {
 		t.Error("nothing was hungry")
 	}
 	d.docker(t, "rm", "-f", "orphan")
@@ -190,7 +190,7 @@ func TestDay(t *testing.T) {
 	d.told(t, trail.Judge, "night", 1)
 
 	// The engine is restarted.
-	d.engine.restart(t)
+	d.engine.Restart(t)
 	if again := d.told(t, trail.Start, "keeper", 2); again.Detail["by"] != "engine" {
 		t.Errorf("keeper was started by %v", again.Detail)
 	}

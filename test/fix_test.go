@@ -34,7 +34,7 @@ var followed = []string{"no-new-privileges-missing", "ulimits-overridden"}
 // patient is an engine that a script is run on, with the program that makes it.
 type patient struct {
 	lab     *lab.Engine
-	engine  *second
+	engine  *lab.Second
 	program string
 	file    string // its daemon.json
 	store   string
@@ -43,7 +43,7 @@ type patient struct {
 // judge says what each rule comes to.
 func (p *patient) judge(t *testing.T) map[string]finding.Status {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(p.program, "plimsoll"), "audit", "--host", "unix://"+p.engine.socket, "--format", "json", "--fail-on", "never")
+	cmd := exec.Command(filepath.Join(p.program, "plimsoll"), "audit", "--host", "unix://"+p.engine.Socket(), "--format", "json", "--fail-on", "never")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func (p *patient) judge(t *testing.T) map[string]finding.Status {
 func (p *patient) script(t *testing.T, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "fix.sh")
-	args := append([]string{"audit", "--fix", "--host", "unix://" + p.engine.socket, "-o", file}, flags...)
+	args := append([]string{"audit", "--fix", "--host", "unix://" + p.engine.Socket(), "-o", file}, flags...)
 	if out, err := exec.Command(filepath.Join(p.program, "plimsoll"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v: %s", args, err, out)
 	}
@@ -113,7 +113,7 @@ func stateOf(t *testing.T, file string) state {
 // limits are what docker update changes of a container.
 func (p *patient) limits(t *testing.T, name string) string {
 	t.Helper()
-	out, err := p.engine.docker("inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}", name)
+	out, err := p.engine.Docker("inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}", name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestFix(t *testing.T) {
 	if err := unix.Setxattr(p.file, "system.posix_acl_access", readers, 0); err != nil {
 		t.Fatal(err)
 	}
-	p.engine = beside(t, e, "patient", p.file, "--bridge=none")
+	p.engine = lab.Beside(t, e, "patient", p.file, "--bridge=none")
 	image := filepath.Join(dir, "image.tar")
 	if err := e.Busybox(t.Context(), "fix:1", `LABEL quoted="'; touch `+dir+`/pwned; '"`); err != nil {
 		t.Fatal(err)
@@ -150,12 +150,12 @@ func TestFix(t *testing.T) {
 		{"run", "-d", "--network", "none", "--name", "web", "--restart", "always", "fix:1", "sleep", "86400"},
 		{"create", "--network", "none", "--name", longest, "--env", "A=$(touch " + dir + "/pwned)\n'\"", "--volume", dir + "/$(touch pwned)';x:/x", "fix:1"},
 	} {
-		if _, err := p.engine.docker(args...); err != nil {
+		if _, err := p.engine.Docker(args...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	t.Cleanup(func() {
-		if _, err := p.engine.docker("rm", "-f", "-v", "web", longest); err != nil {
+		if _, err := p.engine.Docker("rm", "-f", "-v", "web", longest); err != nil {
 			t.Error(err)
 		}
 	})
@@ -182,7 +182,7 @@ func TestFix(t *testing.T) {
 	if !strings.Contains(said, "The engine is not systemd's: restart it") {
 		t.Errorf("it says:\n%s", said)
 	}
-	p.engine.restart(t)
+	p.engine.Restart(t)
 	after := p.judge(t)
 	for name, is := range after {
 		switch mended := slices.Contains(fixed, name); {
@@ -213,7 +213,7 @@ func TestFix(t *testing.T) {
 	if got := strings.Fields(p.limits(t, "web")); got[0] != got[1] || len(got[0]) < 9 || got[3] != "0" || got[4] != "always" {
 		t.Errorf("after undo web is %v, and was %s", got, webWas)
 	}
-	p.engine.restart(t)
+	p.engine.Restart(t)
 	for name, is := range p.judge(t) {
 		// A limit that is all of the host's is one.
 		if limit := slices.Contains([]string{"memory-unlimited", "cpu-unlimited", "memory-reservation-missing"}, name); !limit && is != before[name] {
@@ -227,11 +227,11 @@ func TestFix(t *testing.T) {
 	}
 
 	// A container that is gone since does not stop it, there or back.
-	if _, err := p.engine.docker("create", "--network", "none", "--name", "gone", "fix:1"); err != nil {
+	if _, err := p.engine.Docker("create", "--network", "none", "--name", "gone", "fix:1"); err != nil {
 		t.Fatal(err)
 	}
 	script = p.script(t, "--only", "pids-unlimited,restart-without-end")
-	if _, err := p.engine.docker("rm", "gone"); err != nil {
+	if _, err := p.engine.Docker("rm", "gone"); err != nil {
 		t.Fatal(err)
 	}
 	if out := p.run(t, script); strings.Count(out, "Done:") != 2 || !strings.Contains(out, "Is so already: gone:") {

@@ -162,10 +162,10 @@ func careful(t *testing.T, e *lab.Engine) {
 	})
 	for i, role := range []string{"manager", "manager", "worker"} {
 		address := fmt.Sprintf("127.0.0.%d", i+2)
-		other := beside(t, e, address, "", "--bridge=none", "--iptables=false")
+		other := lab.Beside(t, e, address, "", "--bridge=none", "--iptables=false")
 		token := docker(t, e, "swarm", "join-token", "--quiet", role)
 		again(t, func() error {
-			_, err := other.docker("swarm", "join", "--token", token, "--listen-addr", address, "--advertise-addr", address, "127.0.0.1:2377")
+			_, err := other.Docker("swarm", "join", "--token", token, "--listen-addr", address, "--advertise-addr", address, "127.0.0.1:2377")
 			return err
 		})
 		if role == "worker" {
@@ -221,9 +221,9 @@ func oldAuthority(t *testing.T) (certificate, key string) {
 
 // workerKnows: a worker gives no verdict on what only managers know, and what it is
 // itself it does tell.
-func workerKnows(t *testing.T, s *second) {
+func workerKnows(t *testing.T, s *lab.Second) {
 	t.Helper()
-	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: "unix://" + s.socket, Source: "the lab"}})
+	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: "unix://" + s.Socket(), Source: "the lab"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,11 @@
 package serve
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,86 +13,20 @@ import (
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
-// keyFile is made by this engine for itself, and on the machine.
-const keyFile = "/etc/docker/key.json"
-
-// second is another daemon in the namespaces of an engine, for that one ends with its
-// keeper.
-type second struct {
-	engine *lab.Engine
-	args   []string
-	host   string
-	ended  func(kill bool)
-}
-
-func beside(t *testing.T, e *lab.Engine) *second {
-	t.Helper()
-	if _, err := os.Stat(keyFile); errors.Is(err, fs.ErrNotExist) {
-		t.Cleanup(func() { os.Remove(keyFile) })
-	}
-	file := filepath.Join(t.TempDir(), "daemon.json")
-	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	name, dir := "serve-anew", "/run/serve-anew" // the engine's own, in memory
-	s := &second{engine: e, host: "unix://" + filepath.Join(filepath.Dir(e.Socket()), name+".sock")}
-	s.args = []string{"--config-file", file, "--data-root", dir + "/data", "--exec-root", dir + "/exec", "--pidfile", dir + "/pid", "-H", s.host, "--bridge", "none", "--shutdown-timeout", "1",
-		"--containerd", "/run/containerd/containerd.sock", "--containerd-namespace", "at-" + name, "--containerd-plugins-namespace", "plugins-at-" + name}
-	s.start(t)
-	t.Cleanup(func() { s.ended(false) })
-	return s
-}
-
-func (s *second) start(t *testing.T) {
-	t.Helper()
-	var log bytes.Buffer
-	cmd := s.engine.Enter(context.Background(), "dockerd", s.args...)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.ended = func(kill bool) {
-		signal := os.Interrupt
-		if kill {
-			signal = os.Kill
-		}
-		_ = cmd.Process.Signal(signal) // nsenter became the daemon
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the daemon said:\n%s", log.String())
-		}
-	}
-	waitFor(t, "the second daemon", func() bool {
-		_, err := s.docker("version")
-		return err == nil
-	})
-}
-
-func (s *second) docker(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "docker", append([]string{"-H", s.host}, args...)...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return string(out), nil
-}
-
 // TestRealEngineBeginsAnew: an engine is killed and started, then stopped and started,
 // with live containers. What died with it is dead, what it starts by itself is started by
 // it, and nothing else changes.
 func TestRealEngineBeginsAnew(t *testing.T) {
 	e := lab.Private(t, nil)
-	s := beside(t, e)
-	d := func(args ...string) string { t.Helper(); return docker(t, s.docker, args...) }
+	s := lab.Beside(t, e, "serve-anew", "", "--bridge=none", "--shutdown-timeout=1")
+	d := func(args ...string) string { t.Helper(); return docker(t, s.Docker, args...) }
 	if err := e.Busybox(context.Background(), "web:1"); err != nil {
 		t.Fatal(err)
 	}
 	archive := filepath.Join(t.TempDir(), "web.tar")
 	docker(t, e.Docker, "save", "-o", archive, "web:1")
 	m := &memory{}
-	watch(t, realClient(t, s.host), m, nil).follows(t)
+	watch(t, realClient(t, s.Host()), m, nil).follows(t)
 	d("load", "-i", archive)
 	d("run", "-d", "--name", "plain", "--stop-signal", "KILL", "web:1")
 	d("run", "-d", "--name", "always", "--stop-signal", "KILL", "--restart", "always", "web:1")
@@ -107,9 +36,13 @@ func TestRealEngineBeginsAnew(t *testing.T) {
 		d("start", "plain")
 		waitFor(t, "the start", func() bool { return m.known(t).state("plain") == Running && m.known(t).state("always") == Running })
 		n := len(m.all())
-		s.ended(kill)
+		signal := os.Interrupt
+		if kill {
+			signal = os.Kill
+		}
+		s.End(signal)
 		waitFor(t, "losing it", func() bool { return len(about(m.since(n), "engine")) > 0 })
-		s.start(t)
+		s.Start(t)
 		d("volume", "create", fmt.Sprintf("mark-%v", kill))
 		m.wait(t, trail.Volume, fmt.Sprintf("mark-%v", kill))
 		waitFor(t, "what is there", func() bool { return m.known(t).state("plain") == Exited && m.known(t).state("always") == Running })

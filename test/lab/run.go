@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,10 +51,16 @@ func Test(w World, names, argv []string) (code int, err error) {
 }
 
 func (w World) run(ctx context.Context, argv []string) (int, error) {
+	if _, err := os.Lstat(engineKey); errors.Is(err, fs.ErrNotExist) {
+		defer os.Remove(engineKey)
+	}
 	return w.withEngine(ctx, failed, func(e *Engine) (int, error) {
 		return w.command(ctx, argv, append(slices.Clone(w.Environ), e.environ()...))
 	})
 }
+
+// engineKey is made by each daemon that tests start beside an engine, on the machine.
+const engineKey = "/etc/docker/key.json"
 
 // failed is the exit code of a lab that could not do its own part, as with
 // env(1) and docker run.
