@@ -36,7 +36,7 @@ Values of environment variables and passwords are not in it.`,
 			if err != nil {
 				return err
 			}
-			return a.deliver(c.Context(), output, "what was observed", func(w io.Writer) error {
+			return a.deliver(c.Context(), output, "the facts", func(w io.Writer) error {
 				_, err := w.Write(data)
 				return err
 			})

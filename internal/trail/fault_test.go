@@ -201,7 +201,10 @@ func TestEachCallFails(t *testing.T) {
 	if !thorough {
 		step = 29
 	}
-	for at := 0; at < len(clean.log); at += step {
+	for at, call := range clean.log {
+		if at%step != 0 && !strings.HasPrefix(call, "open") {
+			continue
+		}
 		for _, p := range []portion{none, half, all} {
 			for _, f := range []struct {
 				sick  bool // all that comes later fails too

@@ -199,12 +199,13 @@ func (l *Log) begin() error {
 func (l *Log) beginIn() error {
 	first := l.edge.size
 	f, err := l.disk.Open(segmentName(first))
-	if err != nil {
-		return err
+	if err == nil {
+		if err = l.opening(f); err != nil {
+			f.Close()
+		}
 	}
-	if err := l.opening(f); err != nil {
-		// No other segment may come behind the one that grows on.
-		f.Close()
+	if err != nil {
+		// No other segment may come behind the one that grows on, whatever took effect.
 		if e := l.disk.Remove(segmentName(first)); e != nil {
 			return fmt.Errorf("%v: %w", err, e)
 		}

@@ -113,6 +113,11 @@ func copyProgram(from, to string) (err error) {
 		return fmt.Errorf("reading the lab's program: %w", err)
 	}
 	defer src.Close()
+	// A process that another goroutine starts meanwhile would hold the copy open for
+	// writing until it is another program, and so long it cannot be run (execve(2),
+	// ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if err != nil {
 		return fmt.Errorf("copying the lab's program: %w", err)
