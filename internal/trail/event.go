@@ -105,16 +105,16 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the %s event has %d bytes, and %d is the most that the trail holds", e.Type, e.Bytes, maxEvent)
 }
 
-// head is how the bytes of an event begin. Append encodes all the rest, which does not
-// depend on it.
-func head(seq int64, at time.Time) []byte {
-	b := append([]byte(`{"seq":`), strconv.FormatInt(seq, 10)...)
+// appendHead appends how the bytes of an event begin. Append encodes all the rest, which
+// does not depend on it.
+func appendHead(b []byte, seq int64, at time.Time) []byte {
+	b = strconv.AppendInt(append(b, `{"seq":`...), seq, 10)
 	b = append(b, `,"time":"`...)
 	b = at.AppendFormat(b, time.RFC3339Nano)
 	return append(b, `",`...)
 }
 
-// maxHead is the most that head can need.
+// maxHead is the most that it can need.
 const maxHead = len(`{"seq":9223372036854775807,"time":"2006-01-02T15:04:05.999999999Z",`)
 
 // rest encodes an event from its type on.

@@ -40,7 +40,7 @@ func FuzzEvent(f *testing.F) {
 		if err != nil {
 			return // no type, or a number that JSON cannot say
 		}
-		data := append(head(7, time.Unix(1, 5).UTC()), part...)
+		data := append(appendHead(nil, 7, time.Unix(1, 5).UTC()), part...)
 		if why := canonical(data, 7); why != "" {
 			t.Errorf("%s: %s", data, why)
 		}

@@ -129,10 +129,8 @@ func (l *Log) lastTime(first int64) (time.Time, error) {
 
 // hashesKept makes sure that the tiles of what goes are there, right, and durable.
 func (l *Log) hashesKept(p Pruned, i int) error {
-	for ; len(l.lacking) > 0; l.lacking = l.lacking[1:] {
-		if err := l.putTile(l.lacking[0]); err != nil {
-			return err
-		}
+	if err := l.tilesWritten(); err != nil {
+		return err
 	}
 	if err := l.disk.Settle(append(l.unsettled, l.fresh...)); err != nil {
 		return err
