@@ -90,3 +90,28 @@ func TestKilled(t *testing.T) {
 	}
 	held(t, "after 30 kills", dir, acknowledged)
 }
+
+// TestTwoProcesses: a second process is refused the trail, and can write it when the
+// first has let it go.
+func TestTwoProcesses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "trail")
+	l := open(t, dir)
+	other := func() (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, os.Args[0])
+		cmd.Env = append(os.Environ(), appendEnv+"="+dir)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := other(); err == nil || !strings.Contains(out, "another process writes this trail") {
+		t.Errorf("a second process says %v: %s", err, out)
+	}
+	fill(t, l, 100, 4)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := other(); !strings.HasPrefix(out, "10") && !strings.Contains(out, "\n10") {
+		t.Errorf("after that it says %.200s", out)
+	}
+}
