@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -340,7 +341,8 @@ func TestMinimal(t *testing.T) {
 	if err := ask("3", "/info\n\n/containers/a/json\n/containers/b/json\n/containers/c/json\n\n/info\n"); err != nil {
 		t.Errorf("good paths: %v", err)
 	}
-	if c.paths[0] != "/info" || c.paths[4] != "/info" {
+	// The last before an empty line is waited for; others may still be under way.
+	if rest := slices.Index(c.paths[1:], "/info"); c.paths[0] != "/info" || rest < slices.Index(c.paths[1:], "/containers/c/json") {
 		t.Errorf("asked in the order %q", c.paths)
 	}
 	for name, err := range map[string]error{"a refusal": ask("1", "/refused\n\n/info\n"), "no paths": ask("1", "\n"), "no connections": ask("0", "/info\n")} {

@@ -232,12 +232,13 @@ func (w *watcher) greet(ctx context.Context, m *meeting) error {
 	if !w.met && w.since.IsZero() {
 		w.since = w.before // what is there is found; how it came there is not asked
 	}
-	anew := w.anew()
-	if anew { // or what was seen is under way
+	anew, n := w.anew()
+	for before := -1; anew && n > before; { // or what was seen is under way
+		before = n
 		if err := w.pause(ctx, w.pace.settle); err != nil {
 			return err
 		}
-		anew = w.anew()
+		anew, n = w.anew()
 	}
 	w.engine = trail.Subject{Kind: "engine", ID: clip(m.ID, maxName), Name: clip(m.Name, maxName)}
 	d := detail{"engine_id": w.engine.ID, "version": clip(m.ServerVersion, maxName)}
@@ -269,17 +270,18 @@ func (w *watcher) greet(ctx context.Context, m *meeting) error {
 
 // anew says that the engine was started since its last event was handled: it remembers
 // fewer events than it could, and none that was seen. That a connection was lost does not
-// tell it, and nor does one that was not: a socket may be the service manager's.
-func (w *watcher) anew() bool {
+// tell it, and nor does one that was not: a socket may be the service manager's. It also
+// gives how many events have come.
+func (w *watcher) anew() (anew bool, n int) {
 	if len(w.seen.order) == 0 {
-		return false
+		return false, 0
 	}
-	n, known := 0, false
+	known := false
 	w.stream.waiting(func(e *event) {
 		n++
 		known = known || w.seen.has(e.mark)
 	})
-	return !known && n < remembered
+	return !known && n < remembered, n
 }
 
 // lose records that the engine cannot be followed, once.
