@@ -239,14 +239,19 @@ func actorName(w *trail.Actor) string {
 	return "unknown"
 }
 
-// eventNumber reads the one argument of a command.
-func eventNumber(c *cobra.Command, args []string) (int64, error) {
+// eventOf reads the one argument of a command, the number of an event, and the trail.
+func (a *app) eventOf(c *cobra.Command, args []string) (*trail.View, int64, error) {
+	var seq int64 = -1
 	if len(args) == 1 {
-		if n, err := strconv.ParseInt(args[0], 10, 64); err == nil && n >= 0 {
-			return n, nil
+		if n, err := strconv.ParseInt(args[0], 10, 64); err == nil {
+			seq = n
 		}
 	}
-	return 0, &failure{code: exitUsage, message: c.CommandPath() + " takes the number of one event", hint: "See  plimsoll trail list"}
+	if seq < 0 {
+		return nil, 0, &failure{code: exitUsage, message: c.CommandPath() + " takes the number of one event", hint: "See  plimsoll trail list"}
+	}
+	v, err := a.readTrail()
+	return v, seq, err
 }
 
 func (a *app) trailShowCommand() *cobra.Command {
@@ -255,11 +260,7 @@ func (a *app) trailShowCommand() *cobra.Command {
 		Short:   "Show one event whole",
 		Example: "  plimsoll trail show 1204",
 		RunE: func(c *cobra.Command, args []string) error {
-			seq, err := eventNumber(c, args)
-			if err != nil {
-				return err
-			}
-			v, err := a.readTrail()
+			v, seq, err := a.eventOf(c, args)
 			if err != nil {
 				return err
 			}
@@ -294,11 +295,7 @@ tree, and the signed checkpoint. Whoever has the trail's public key checks it
 with  plimsoll trail verify --proof FILE --key key.pub, and needs nothing else.`,
 		Example: "  plimsoll trail prove 1204 -o event-1204.proof",
 		RunE: func(c *cobra.Command, args []string) error {
-			seq, err := eventNumber(c, args)
-			if err != nil {
-				return err
-			}
-			v, err := a.readTrail()
+			v, seq, err := a.eventOf(c, args)
 			if err != nil {
 				return err
 			}

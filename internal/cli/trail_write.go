@@ -79,7 +79,7 @@ func (a *app) countersign(ctx context.Context, s *trailSource, keyFile, name str
 	if len(v.Problems) > 0 {
 		return &failure{code: exitFindings, message: "this trail is not vouched for: " + v.Problems[0].String(), hint: "See all with  plimsoll trail verify"}
 	}
-	note, err := a.checkpointOf(s, v)
+	note, err := a.checkpointOf(s, key, v)
 	if err != nil {
 		return err
 	}
@@ -97,29 +97,42 @@ func (a *app) countersign(ctx context.Context, s *trailSource, keyFile, name str
 	return a.print(string(note))
 }
 
-// checkpointOf is the note of the checkpoint that was verified.
-func (a *app) checkpointOf(s *trailSource, v *trail.Verified) ([]byte, error) {
-	var note []byte
-	var err error
-	if s.bundle == "" {
-		var view *trail.View
-		if view, err = a.readTrail(); err != nil {
-			return nil, err
-		}
-		if err = view.ProveConsistent(v.Checkpoint); err == nil {
-			note, err = view.Signed()
-		}
-	} else {
-		var f *os.File
-		if f, err = os.Open(s.bundle); err == nil {
-			defer f.Close()
-			note, err = trail.BundleCheckpoint(f)
-		}
-	}
+// checkpointOf is the note of what was verified. It is read a second time, so what it says
+// is compared: nothing else may be vouched for.
+func (a *app) checkpointOf(s *trailSource, key *trail.Key, v *trail.Verified) ([]byte, error) {
+	note, err := a.readCheckpoint(s, v)
 	if err != nil {
 		return nil, &failure{code: exitUnable, message: "the checkpoint can't be read", err: err}
 	}
+	c, err := key.Open(note)
+	if err == nil && s.bundle != "" && c != v.Checkpoint {
+		err = fmt.Errorf("it is of %v, and %v was verified", c, v.Checkpoint)
+	}
+	if err != nil {
+		return nil, &failure{code: exitFindings, message: "the checkpoint is not that of the trail that was verified", hint: "Was it changed meanwhile?", err: err}
+	}
 	return note, nil
+}
+
+// readCheckpoint reads the note of a bundle, or of a trail that may have grown since it
+// was verified.
+func (a *app) readCheckpoint(s *trailSource, v *trail.Verified) ([]byte, error) {
+	if s.bundle == "" {
+		view, err := trail.Read(a.trailDir())
+		if err != nil {
+			return nil, err
+		}
+		if err := view.ProveConsistent(v.Checkpoint); err != nil {
+			return nil, err
+		}
+		return view.Signed()
+	}
+	f, err := os.Open(s.bundle)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return trail.BundleCheckpoint(f)
 }
 
 // witness reads the key of a witness, or makes it.
