@@ -41,8 +41,11 @@ type file interface {
 	Append(data []byte) error
 	// Sync makes all that was appended durable (fdatasync(2)).
 	Sync() error
-	// Cut takes away what is behind size.
+	// Cut takes away what is behind size, durably.
 	Cut(size int64) error
+	// Fill puts zeros behind the end, until the file has so many bytes; Append writes over
+	// them. They need not be durable. After an error any part of them may be there.
+	Fill(bytes int64) error
 	// Hold takes room on the disk for so many bytes, without changing the size.
 	Hold(bytes int64) error
 	Close() error
@@ -229,6 +232,18 @@ func (f *opened) Cut(size int64) error {
 	}
 	f.size = size
 	return f.Sync()
+}
+
+func (f *opened) Fill(bytes int64) error {
+	zeros := make([]byte, 64<<10)
+	for at := f.size; at < bytes; {
+		n, err := f.WriteAt(zeros[:min(bytes-at, int64(len(zeros)))], at)
+		if err != nil {
+			return err
+		}
+		at += int64(n)
+	}
+	return nil
 }
 
 func (f *opened) Hold(bytes int64) error {

@@ -14,7 +14,9 @@
 //     right edge; the new root is signed.
 //  3. One write puts the batch, root and signature before entries, behind the last one
 //     in the segment; one fdatasync makes it durable. A crash before the end of that
-//     leaves a torn tail, which nobody was told of: opening cuts it off.
+//     leaves a torn tail, which nobody was told of: opening cuts it off. A new segment
+//     is filled with zeros that batches are written over, so that fdatasync has no new
+//     blocks to record; a closed one has none.
 //  4. The edge is replaced by the copy, and the appenders are told. Hashes that fill a
 //     tile are written to a file of their own. A crash before that loses nothing: they
 //     are made again from the segment, by the function that step 2 uses.

@@ -30,7 +30,7 @@ type portion int
 
 const (
 	none portion = iota
-	half         // of an Append
+	half         // of an Append or a Fill
 	all
 )
 
@@ -102,6 +102,15 @@ func (f *faultyFile) Sync() error {
 
 func (f *faultyFile) Cut(size int64) error {
 	return f.f.do("cut "+f.name, func(portion) error { return f.file.Cut(size) })
+}
+
+func (f *faultyFile) Fill(bytes int64) error {
+	return f.f.do("fill "+f.name, func(p portion) error {
+		if p == half {
+			bytes -= (bytes - f.Size()) / 2
+		}
+		return f.file.Fill(bytes)
+	})
 }
 
 func (f *faultyFile) Hold(bytes int64) error {
@@ -192,7 +201,7 @@ func TestEachCallFails(t *testing.T) {
 	for _, call := range clean.log {
 		kinds[strings.Fields(call)[0]] = true
 	}
-	for _, kind := range []string{"open", "replace", "put", "settle", "append", "sync", "hold"} {
+	for _, kind := range []string{"open", "replace", "put", "settle", "append", "sync", "hold", "fill", "cut"} {
 		if !kinds[kind] {
 			t.Errorf("no call was %s", kind)
 		}

@@ -17,13 +17,15 @@ func FuzzSegment(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])
 	f.Add(append(bytes.Clone(whole), batchMagic...))
+	f.Add(append(bytes.Clone(whole), 0, 0))
+	f.Add(append(bytes.Clone(whole), 0, 1, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var again []byte
 		n, err := parseSegment(data, func(b *batch) error {
 			again = b.append(again)
 			return nil
 		})
-		if !bytes.Equal(again, data[:n]) || (err == nil) != (n == len(data)) {
+		if !bytes.Equal(again, data[:n]) || (err == nil) != (len(bytes.TrimRight(data[n:], "\x00")) == 0) {
 			t.Errorf("%d of %d bytes, %v", n, len(data), err)
 		}
 	})

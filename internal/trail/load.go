@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"time"
@@ -16,9 +17,9 @@ type state struct {
 	signed signature
 	last   time.Time // of the last event
 	kept   int64     // size of the tree in the file "checkpoint", or -1
-	// tail are the bytes of the last segment that are whole; torn says what is behind.
-	tail int
-	torn *brokenError
+	// tail are the bytes of the last segment that are whole; torn are those of a batch
+	// behind them that is not.
+	tail, torn int
 	// made are the tiles that were filled on the way here.
 	made map[tileID][]tlog.Hash
 }
@@ -161,7 +162,7 @@ func (s *state) replay(d disk, k *Key, first int64, last bool, kept *Checkpoint)
 	var broken *brokenError
 	switch {
 	case errors.As(err, &broken) && last && broken.torn:
-		s.tail, s.torn = whole, broken
+		s.tail, s.torn = whole, len(bytes.TrimRight(data[whole:], "\x00"))
 	case errors.As(err, &broken):
 		return corrupt(name, s.edge.size, "%v", broken)
 	case err != nil:

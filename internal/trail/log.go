@@ -139,7 +139,7 @@ func lockDir(dir string) (*os.File, error) {
 }
 
 // open reads what is there and makes it whole. It gives the bytes that it cut off.
-func (l *Log) open() (int64, error) {
+func (l *Log) open() (int, error) {
 	k, err := openKey(l.disk, l.c.Name)
 	if err != nil {
 		return 0, err
@@ -159,8 +159,7 @@ func (l *Log) open() (int64, error) {
 	if l.file, err = l.disk.Open(segmentName(s.firsts[len(s.firsts)-1])); err != nil {
 		return 0, err
 	}
-	torn := l.file.Size() - int64(s.tail)
-	if torn > 0 {
+	if l.file.Size() > int64(s.tail) {
 		if err := l.file.Cut(int64(s.tail)); err != nil {
 			return 0, err
 		}
@@ -185,7 +184,7 @@ func (l *Log) open() (int64, error) {
 		l.fresh = append(l.fresh, id.path())
 	}
 	l.takeReserve()
-	return torn, nil
+	return s.torn, l.fill()
 }
 
 // begin makes the next segment. What a crash leaves is a segment of no batch, or none.
@@ -194,7 +193,20 @@ func (l *Log) begin() error {
 		return err
 	}
 	l.takeReserve()
-	return nil
+	return l.fill()
+}
+
+// fill makes room for batches in the last segment. Where they lie in blocks that the file
+// has already, fdatasync has no changed file to record, which costs it as much again.
+func (l *Log) fill() error {
+	if l.onReserve {
+		return nil
+	}
+	err := l.file.Fill(l.c.SegmentBytes)
+	if isFull(err) {
+		return l.file.Cut(l.file.Size())
+	}
+	return err
 }
 
 func (l *Log) beginIn() error {
@@ -213,7 +225,9 @@ func (l *Log) beginIn() error {
 		return err
 	}
 	if l.file != nil {
-		_ = l.file.Close() // all of it is durable
+		// All of it is durable, and zeros behind it do no harm.
+		_ = l.file.Cut(l.file.Size())
+		_ = l.file.Close()
 	}
 	l.file = f
 	if len(l.firsts) == 0 || l.firsts[len(l.firsts)-1] != first {
@@ -327,6 +341,9 @@ func (l *Log) run() {
 				if closed {
 					l.keep()
 					l.tiler.close()
+					if l.broken == nil {
+						l.broken = l.file.Cut(l.file.Size())
+					}
 					if err := errors.Join(l.file.Close(), l.lock.Close()); l.broken == nil {
 						l.broken = err
 					}

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A segment is batches, one behind the other; the first has no entries, and says with
-// its signature what the tree was before the segment. A batch is, in big endian:
+// A segment is batches, one behind the other, and then nothing but zeros; the first batch
+// has no entries, and says with its signature what the tree was before the segment. A
+// batch is, in big endian:
 //
 //	4   "plb1"
 //	4   bytes of its entries
@@ -121,12 +122,16 @@ type brokenError struct {
 func (e *brokenError) Error() string { return fmt.Sprintf("byte %d: %s", e.offset, e.what) }
 
 // parseSegment calls f with each batch of a segment. It gives the number of bytes of
-// whole batches, and an error of f or a *brokenError. Entries are parts of data.
+// whole batches, behind which are zeros, and an error of f or a *brokenError. Entries are
+// parts of data.
 func parseSegment(data []byte, f func(b *batch) error) (int, error) {
 	at := 0
 	for at < len(data) {
 		rest := data[at:]
 		h, ok := readHeader(rest)
+		if !ok && zeros(rest) {
+			return at, nil
+		}
 		if !ok {
 			return at, &brokenError{offset: at, what: "here no batch of events begins", torn: !headerIn(rest[1:])}
 		}
@@ -141,7 +146,7 @@ func parseSegment(data []byte, f func(b *batch) error) (int, error) {
 			b.entries, whole = split(entries, h.count)
 		}
 		if !whole {
-			return at, &brokenError{offset: at, what: "the events of the batch are not those that were written", torn: len(rest) == 0, header: &h, rest: entries}
+			return at, &brokenError{offset: at, what: "the events of the batch are not those that were written", torn: zeros(rest), header: &h, rest: entries}
 		}
 		if err := f(&b); err != nil {
 			return at, err
@@ -151,9 +156,13 @@ func parseSegment(data []byte, f func(b *batch) error) (int, error) {
 	return at, nil
 }
 
+// zeros says whether data is nothing else.
+func zeros(data []byte) bool { return bytes.Count(data, []byte{0}) == len(data) }
+
 // headerIn says whether there is the header of a batch anywhere in data, or more bytes
 // than a batch has: then what is before was not torn by a crash.
 func headerIn(data []byte) bool {
+	data = bytes.TrimRight(data, "\x00")
 	if len(data) > batchHeader+maxBatch+maxEvent+2 {
 		return true
 	}

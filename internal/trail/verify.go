@@ -296,7 +296,7 @@ func (v *verifier) segment(d disk, first int64, last bool) error {
 			return err
 		}
 		if last && broken.torn && v.afterAll() {
-			v.found.Torn = len(data) - n
+			v.found.Torn = len(bytes.TrimRight(data[n:], "\x00"))
 			return nil
 		}
 		rest, err := v.broken(d, broken, name)
