@@ -182,6 +182,8 @@ BenchmarkAppend-2    	       1	4894604921 ns/op	     18594 events/s	        30.9
 BenchmarkAppend-2    	       1	7393020511 ns/op	     11305 events/s	        31.79 events/sync	         0.6693 of-raw
 BenchmarkAppend-2    	       1	5467329236 ns/op	     16819 events/s	        31.57 events/sync	         0.8324 of-raw
 BenchmarkMillion-2   	       1	14872410576 ns/op	    165246 checkpoints	     83641 events/s	        38.28 ms/open	         0.8521 of-empty
+BenchmarkList/now-2         	      20	   6750956 ns/op
+BenchmarkList/late-2        	      20	  10000000 ns/op
 PASS
 `
 
@@ -194,7 +196,7 @@ func TestParseRemembering(t *testing.T) {
 		return rememberingOf(values)
 	}
 	got, err := parse(benchmarkOutput)
-	if want := (remembering{0.805, 16819, 31.57, 0.8521, 83641, 38.28}); err != nil || got != want {
+	if want := (remembering{0.805, 16819, 31.57, 0.8521, 83641, 38.28, 10}); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := parse(strings.ReplaceAll(benchmarkOutput, "of-raw", "other")); err == nil {
@@ -233,7 +235,7 @@ func good() *page {
 			asked: map[string]int{kindList: 1, kindContainer: n, kindImage: 5, kindExec: 1, kindOther: 5}, other: map[string]int{"/info": 5}}
 	}
 	return &page{when: time.Unix(0, 0), engine: "Docker 1", loads: []string{"0.1"}, start: pair,
-		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, remembering: remembering{0.8, 2e4, 32, 0.9, 2e5, 40}, audits: []audited{audit(50), audit(500)},
+		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, remembering: remembering{0.8, 2e4, 32, 0.9, 2e5, 40, 10}, audits: []audited{audit(50), audit(500)},
 		peer: []beside{{3, pair}, {50, comparison{ours: []usage{{wall: 110e9}}, theirs: []usage{{wall: 1e9}}}}}}
 }
 
@@ -257,6 +259,7 @@ func TestBars(t *testing.T) {
 		"durable appends":                       func(p *page) { p.remembering.ofRaw = 0.6 },
 		"the same at a million":                 func(p *page) { p.remembering.ofEmpty = 0.7 },
 		"verifying":                             func(p *page) { p.remembering.verify = 9e4 },
+		"what is deployed":                      func(p *page) { p.remembering.list = 301 },
 		"docker-bench-security by an audit, 50": func(p *page) { p.peer[1].bench.ours = []usage{{wall: 99e9}} },
 	} {
 		p := good()
