@@ -240,8 +240,8 @@ func (w *watcher) greet(ctx context.Context, m *meeting) error {
 		}
 		anew, n = w.anew()
 	}
-	w.engine = trail.Subject{Kind: "engine", ID: clip(m.ID, maxName), Name: clip(m.Name, maxName)}
-	d := detail{"engine_id": w.engine.ID, "version": clip(m.ServerVersion, maxName)}
+	w.engine = trail.Subject{Kind: "engine", ID: trail.Clip(m.ID, maxName), Name: trail.Clip(m.Name, maxName)}
+	d := detail{"engine_id": w.engine.ID, "version": trail.Clip(m.ServerVersion, maxName)}
 	switch {
 	case !w.met:
 		d["state"] = "connected"
