@@ -56,6 +56,15 @@ containers go on. Who did something the engine does not tell.`,
 	return c
 }
 
+// hostName names what belongs to this host.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "host"
+	}
+	return name
+}
+
 func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) error {
 	key, err := a.envKey(ctx)
 	if err != nil {
@@ -67,12 +76,8 @@ func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) e
 	if err != nil {
 		return &failure{code: exitUnable, message: "the rules can't be used", err: err}
 	}
-	name, err := os.Hostname()
-	if err != nil {
-		name = "host"
-	}
 	err = serve.Run(ctx, serve.RunConfig{
-		Trail: trail.Config{Dir: a.trailDir(), Name: name, Now: a.world.Now},
+		Trail: trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now},
 		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }},
 	})
 	switch {
