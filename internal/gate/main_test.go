@@ -89,7 +89,9 @@ func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 }
 
 // docker runs docker's client against the gate.
-func (s *standing) docker(args ...string) (string, error) { return dockerAt("unix://"+s.socket, args...) }
+func (s *standing) docker(args ...string) (string, error) {
+	return dockerAt("unix://"+s.socket, args...)
+}
 
 func dockerAt(host string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
