@@ -125,6 +125,8 @@ type app struct {
 	// The global flags.
 	configFile, host, state, lang string
 	noColor, quiet, verbose       bool
+	// ofGate is of the commands about a trail: the gate's.
+	ofGate bool
 }
 
 func (a *app) streams() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
@@ -28,7 +29,10 @@ func (a *app) trailCommand() *cobra.Command {
 		Long: `The trail is what plimsoll serve records: each deployment, start, stop, exec and
 so on, one event each, in a log that only grows. Its size and root hash are
 signed. Keep them elsewhere now and then (plimsoll trail checkpoint), and
-verify --against shows whether anything before was changed.`,
+verify --against shows whether anything before was changed.
+
+The gate keeps a trail of its own, of the requests that it passed on or refused,
+and who made them: with --gate each of these commands is about that one.`,
 		Example: `  plimsoll trail list --since 7d --container web
   plimsoll trail verify
   plimsoll trail export -o trail.tar
@@ -36,13 +40,19 @@ verify --against shows whether anything before was changed.`,
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.PersistentFlags().BoolVar(&a.ofGate, "gate", false, "the gate's own trail: who asked for what")
 	c.AddCommand(a.trailListCommand(), a.trailShowCommand(), a.trailVerifyCommand(), a.trailProveCommand(), a.trailCheckpointCommand(),
 		a.trailExportCommand(), a.trailCountersignCommand(), a.trailPruneCommand())
 	return c
 }
 
 // trailDir is the folder of the trail.
-func (a *app) trailDir() string { return filepath.Join(a.state, "trail") }
+func (a *app) trailDir() string {
+	if a.ofGate {
+		return filepath.Join(a.state, gate.TrailFolder)
+	}
+	return filepath.Join(a.state, "trail")
+}
 
 // noTrail says what to do where there is none.
 func (a *app) noTrail(err error) error {
@@ -52,6 +62,9 @@ func (a *app) noTrail(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.message, f.err = "there is no trail in "+a.trailDir(), nil
 		f.hint = "plimsoll serve begins one. Or name another folder with  --state DIR"
+		if a.ofGate {
+			f.hint = "plimsoll gate begins one. Or name another folder with  --state DIR"
+		}
 	case errors.Is(err, fs.ErrPermission):
 		f.hint = "Run it as root."
 	case errors.As(err, &corrupt):

@@ -131,11 +131,11 @@ func ReadPolicy(name string, data []byte, set *rule.Set) (*Policy, error) {
 	}
 	p.Mode = p.document.Mode
 	if err := p.choose(set); err != nil {
-		return nil, c.fail(err.Error(), "see  plimsoll rules list", "enforce")
+		return nil, c.fail("chooses rules that there are not: "+err.Error(), "see  plimsoll rules list", "enforce")
 	}
 	for i, g := range p.Grants {
 		if _, err := set.Select(rule.Selection{Only: []string{g.Rule}}); err != nil {
-			return nil, c.fail(err.Error(), "see  plimsoll rules list", "grants", i, "rule")
+			return nil, c.fail("is of no rule: "+err.Error(), "see  plimsoll rules list", "grants", i, "rule")
 		}
 		g.line = c.node("grants", i).Line
 	}
@@ -256,7 +256,7 @@ func (c checker) fail(msg, hint string, steps ...any) error {
 			fmt.Fprintf(&field, "[%d]", step)
 		}
 	}
-	return c.doc.Fail(c.node(steps...), field.String(), msg, hint)
+	return c.doc.Fail(c.node(steps...), field.String(), field.String()+" "+msg, hint)
 }
 
 func (c checker) check(d *document) error {
@@ -268,7 +268,7 @@ func (c checker) check(d *document) error {
 	}
 	if s := d.Enforce.Severity; s != "" {
 		if _, err := finding.ParseSeverity(string(s)); err != nil {
-			return c.fail(err.Error(), "write one of critical, high, medium, low and info", "enforce", "severity")
+			return c.fail(fmt.Sprintf("is no severity: %.100q", string(s)), "write critical, high, medium, low or info", "enforce", "severity")
 		}
 	}
 	for i, a := range d.Allow {
@@ -283,14 +283,14 @@ func (c checker) check(d *document) error {
 	}
 	for i, g := range d.Grants {
 		if g == nil {
-			return c.fail("a grant is empty", "say rule, image, until and why", "grants", i)
+			return c.fail("is empty", "say rule, image, until and why", "grants", i)
 		}
 		for _, f := range []struct{ name, text, hint string }{
 			{"rule", g.Rule, "name the rule that may be broken"}, {"image", g.Image, `name the image, or a pattern such as "registry.example.org/ci/*"`},
 			{"until", g.Until, "a date such as 2027-02-01"}, {"why", g.Why, "say why"},
 		} {
 			if strings.TrimSpace(f.text) == "" {
-				return c.fail(f.name+" is missing", f.hint, "grants", i)
+				return c.fail("is missing", f.hint, "grants", i, f.name)
 			}
 		}
 		if _, err := time.Parse(time.DateOnly, g.Until); err != nil {
