@@ -29,7 +29,7 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("plimsoll-gate", flag.ContinueOnError)
 	flags.StringVar(&c.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to")
 	flags.StringVar(&c.Upstream, "upstream", gate.DefaultUpstream, "`URL` of the engine's own socket")
-	flags.StringVar(&c.Mode, "mode", "", "observe or enforce (default what the policy says, else observe)")
+	flags.StringVar(&c.Mode, "mode", "", "`MODE`: observe or enforce (default what the policy says, else observe)")
 	flags.StringVar(&c.Policy, "policy", "", "policy `FILE`; it is read again at SIGHUP")
 	flags.StringVar(&c.Rules, "rules", "", "`DIR` with rules of your own")
 	flags.StringVar(&c.Group, "group", gate.DefaultGroup, "`GROUP` that may connect, beside root")

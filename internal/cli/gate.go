@@ -46,7 +46,7 @@ The program plimsoll-gate is this command alone, and small.`,
 	}
 	c.Flags().StringVar(&o.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to")
 	c.Flags().StringVar(&o.Upstream, "upstream", gate.DefaultUpstream, "`URL` of the engine's own socket")
-	c.Flags().StringVar(&o.Mode, "mode", "", "observe or enforce (default what the policy says, else observe)")
+	c.Flags().StringVar(&o.Mode, "mode", "", "`MODE`: observe or enforce (default what the policy says, else observe)")
 	c.Flags().StringVar(&o.Policy, "policy", "", "policy `FILE`; it is read again at SIGHUP")
 	c.Flags().StringVar(&o.Rules, "rules", "", "`DIR` with rules of your own")
 	c.Flags().StringVar(&o.Group, "group", gate.DefaultGroup, "`GROUP` that may connect, beside root")

@@ -176,7 +176,7 @@ func (a *app) listTrail(ctx context.Context, v *trail.View, f *trailFilter, form
 	line := a.trailLine
 	if format == "json" {
 		line = func(r trail.Record, _ *trail.Event) string { return string(term.EscapeJSON(r.Data)) + "\n" }
-	} else if err := a.print(a.stdout.Paint(term.Faint, fmt.Sprintf("%9s  %-16s  %-8s  %-12s  %-20s  %s", "EVENT", "TIME", "TYPE", "ACTOR", "CONTAINER", "IMAGE")) + "\n"); err != nil {
+	} else if err := a.print(a.stdout.Paint(term.Faint, fmt.Sprintf("%9s  %-16s  %-8s  %s%-12s  %-20s  %s", "EVENT", "TIME", "TYPE", a.ofGateColumn("CAME OF IT"), "ACTOR", "CONTAINER", "IMAGE")) + "\n"); err != nil {
 		return err
 	}
 	var last []string // of -n, the next to go at shown%n
@@ -234,9 +234,35 @@ func (a *app) trailLine(r trail.Record, e *trail.Event) string {
 	default:
 		subject = e.Subject.Kind + " " + subject
 	}
-	text := fmt.Sprintf("%9d  %s  %s  %s  %s  %s", r.Seq, e.Time.In(a.world.Now().Location()).Format("2006-01-02 15:04"), cell(e.Type, 8),
+	phase, _ := e.Detail["gate"].(string)
+	text := fmt.Sprintf("%9d  %s  %s  %s%s  %s  %s", r.Seq, e.Time.In(a.world.Now().Location()).Format("2006-01-02 15:04"), cell(e.Type, 8), a.ofGateColumn(p.Escape(phase)),
 		p.Paint(style, cell(who, 12)), cell(subject, 20), p.Escape(imageOf(e)))
+	if rules := objectedRules(e); rules != "" {
+		text += "  " + p.Paint(term.Faint, p.Escape(rules))
+	}
 	return strings.TrimRight(text, " ") + "\n"
+}
+
+// ofGateColumn is a cell that only the gate's trail has: what came of a request.
+func (a *app) ofGateColumn(text string) string {
+	if !a.ofGate {
+		return ""
+	}
+	return fmt.Sprintf("%-12s  ", text)
+}
+
+// objectedRules are the rules that the gate refused a request by.
+func objectedRules(e *trail.Event) string {
+	list, _ := e.Detail["objections"].([]any)
+	var rules []string
+	for _, o := range list {
+		if o, _ := o.(map[string]any); o != nil {
+			if rule, _ := o["rule"].(string); rule != "" {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	return strings.Join(rules, ", ")
 }
 
 // actorName is how an actor is called in a line.

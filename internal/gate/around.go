@@ -81,8 +81,10 @@ func (a *around) stale() {
 // got is not an error: the engine will say so.
 func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts.Facts, image *collect.Image, err error) {
 	err = a.use(ctx, func(w *collect.World) error {
-		if image, err = known(w.Image(ctx, body.Image)); err != nil {
-			return err
+		if body.Image != "" { // of what is only like a container
+			if image, err = known(w.Image(ctx, body.Image)); err != nil {
+				return err
+			}
 		}
 		volumes, err := w.Volumes(ctx)
 		if err != nil {
