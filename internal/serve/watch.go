@@ -21,6 +21,9 @@ type Config struct {
 	// large is said to be so; any other error ends Watch.
 	Record func(context.Context, trail.Event) (int64, error)
 	Now    func() time.Time
+	// Who gives an event its actor, where that is known; Asked.Name does. It is called by
+	// the goroutine that records. nil: nobody is known.
+	Who func(context.Context, *trail.Event)
 	// Known is what was recorded before; nil is nothing.
 	Known *Known
 	// Judge judges containers, many at a time, and gives the findings of each that it
