@@ -16,7 +16,8 @@
 //     CAP_AUDIT_CONTROL can change it. But a process that nobody logged in for (of a
 //     service, or in a container) has none, and may write any into itself.
 //   - Container cannot be forged from within a container, nor by users of a host that
-//     runs systemd; see containerOf for what is taken for one.
+//     runs systemd. Where somebody may have had a say in it, it is not known; see
+//     containerOf.
 //
 // A connection belongs to who made it. Whoever it is handed to, by fork(2), execve(2) or
 // SCM_RIGHTS, speaks under the maker's name, as with any credential.
@@ -30,9 +31,8 @@
 // The package judges nobody. It asks no directory service for names, and lists no
 // folder: its cost does not grow with the host. It escapes nothing: Exe, Command and
 // CertSubject may hold any byte. It needs the system calls getsockopt, pidfd_open,
-// openat, readlinkat, newfstatat, fstat, read, poll (or ppoll) and close;
-// CAP_SYS_PTRACE to see other users' Exe; and a /proc without hidepid=, or to be in its
-// gid= (proc(5)).
+// openat, readlinkat, newfstatat, fstat, read, ppoll and close; CAP_SYS_PTRACE to see
+// other users' Exe; and a /proc without hidepid=, or to be in its gid= (proc(5)).
 package caller
 
 import (
@@ -76,8 +76,8 @@ type Caller struct {
 	Exe string
 	// Command is what the process calls itself, at most 15 bytes.
 	Command string
-	// Container is the id of the container that the process runs in, the outermost of
-	// nested ones; "" for none.
+	// Container is the id of the container that the process runs in, the outer one where
+	// that has others in it; "" for none.
 	Container string
 	// TTY is the controlling terminal, "" for none. A number of /dev/pts is one of the
 	// devpts that the process sees.

@@ -80,7 +80,7 @@ func TestUsers(t *testing.T) {
 				c, conn, cmd := listen(t).caller(t, s, func(cmd *exec.Cmd) { cmd.SysProcAttr.Credential = &tc.credential }, "connect", "hold")
 				seen(t, c)
 				if c.UID != tc.credential.Uid || c.GID != tc.credential.Gid || !slices.Equal(c.Groups, tc.credential.Groups) || c.User != tc.want ||
-					c.PID != cmd.Process.Pid || c.Exe != program || c.Command != "caller.test" {
+					c.PID != cmd.Process.Pid || c.Exe != testProgram(t) || c.Command != "caller.test" {
 					t.Errorf("%+v, process %d", c, cmd.Process.Pid)
 				}
 				if int(c.UID) != conn.said.UID || int(c.GID) != conn.said.GID || !equal(c.Groups, conn.said.Groups) || c.PID != conn.said.PID {
@@ -129,14 +129,14 @@ func TestThroughSu(t *testing.T) {
 	_, err := exec.LookPath("su")
 	need(t, err, "su")
 	l := listen(t)
-	script := fmt.Sprintf(`echo 1000 >/proc/self/loginuid; exec su -s /bin/sh -c 'exec %s' nobody -m`, program)
+	script := fmt.Sprintf(`echo 1000 >/proc/self/loginuid; exec su -s /bin/sh -c 'exec %s' nobody -m`, testProgram(t))
 	start(t, task{Socket: l.path, Steps: []string{"connect", "hold"}}, func(cmd *exec.Cmd) {
 		cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", script}
 		cmd.Env = append(cmd.Env, "PATH=/usr/bin:/bin")
 	})
 	c := of(t, &Source{}, l.accept(t).UnixConn)
 	seen(t, c)
-	if c.UID == 0 || c.User != "nobody" || c.LoginUID == nil || *c.LoginUID != 1000 || c.Exe != program {
+	if c.UID == 0 || c.User != "nobody" || c.LoginUID == nil || *c.LoginUID != 1000 || c.Exe != testProgram(t) {
 		t.Errorf("%+v", c)
 	}
 }
@@ -184,7 +184,7 @@ func TestNames(t *testing.T) {
 	defer os.RemoveAll(dir)
 	for _, name := range []string{"plain", "two words", "x) R 1 1 (y", "a\nb", "\x1b[31m", "\xff\xfe", " (deleted)", "docker (deleted)", "))))((((", "3 (x) Z 0 0"} {
 		path := filepath.Join(dir, name)
-		if err := copyFile(program, path); err != nil {
+		if err := copyFile(testProgram(t), path); err != nil {
 			t.Fatal(err)
 		}
 		c, _, cmd := listen(t).caller(t, &Source{}, func(cmd *exec.Cmd) { cmd.Path = path }, "name "+strconv.QuoteToASCII(name), "connect", "hold")
@@ -198,7 +198,7 @@ func TestNames(t *testing.T) {
 // TestDeletedProgram: the kernel says that a program's file is no more.
 func TestDeletedProgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "docker")
-	if err := copyFile(program, path); err != nil {
+	if err := copyFile(testProgram(t), path); err != nil {
 		t.Fatal(err)
 	}
 	l := listen(t)
@@ -228,12 +228,33 @@ func TestExecAfterConnecting(t *testing.T) {
 		before := of(t, s, conn.UnixConn)
 		await(t, "its exec", func() bool {
 			exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid))
-			return err == nil && exe != program
+			return err == nil && exe != testProgram(t)
 		})
 		c := of(t, s, conn.UnixConn)
 		seen(t, c)
 		if filepath.Base(c.Exe) == "caller.test" || c.Command != "sleep" || c.PID != cmd.Process.Pid || c.Started != before.Started {
 			t.Errorf("%+v, before %+v", c, before)
+		}
+	})
+}
+
+// TestOtherUserSince: a process that has become another user stays who it was; found by
+// its number, it could be another one.
+func TestOtherUserSince(t *testing.T) {
+	needRoot(t)
+	both(t, func(t *testing.T, s *Source) {
+		l := listen(t)
+		cmd := start(t, task{Socket: l.path, Steps: []string{"connect", "setuid 4242", "hold"}}, nil)
+		conn := l.accept(t)
+		conn.read(t)
+		c := of(t, s, conn.UnixConn)
+		if s.byNumber || !hasPeerPidfd(t) {
+			unseen(t, c, "another user or group")
+		} else {
+			seen(t, c)
+		}
+		if c.UID != 0 || c.User != "root" || c.PID != cmd.Process.Pid {
+			t.Errorf("%+v", c)
 		}
 	})
 }

@@ -15,11 +15,15 @@ import (
 // It is read as what an engine made, and nobody else, where only root can make cgroups:
 //
 //   - The outermost counts. What is below a container, the container may have named.
+//     But below it there must be no <id>: that is an engine in the container, or else
+//     another container, whose maker said --cgroup-parent /docker/<id> to pass for it.
+//     (systemd's driver takes slices only, which have no such name.) Then it is not known
+//     which container it is: an error.
 //   - Nothing counts below a service, another scope, or user.slice: systemd gives those
 //     to the user or the service (systemd.resource-control(5), Delegate=), who may make a
 //     docker-<id>.scope of their own. (/user is what pam_cgfs(8) gives away.) Then it is
 //     not known whether that is a container: an error. So it is with the containers of a
-//     rootless engine, which are below its user's service.
+//     rootless engine, which are below its user's service, and of who gives such a parent.
 //   - Named hierarchies of version 1 do not count: they hold no controller, systemd
 //     gives its own away, and an engine uses others too.
 //
@@ -45,12 +49,14 @@ func containerOf(cgroup []byte, all bool) (string, error) {
 		if bytes.HasPrefix(controllers, []byte("name=")) {
 			continue
 		}
-		id, claimed := idInPath(string(path[1:]))
+		id, inner, claimed := idInPath(string(path[1:]))
 		switch {
 		case id == "" && len(path) >= longest:
 			return "", fmt.Errorf("its cgroup %.100q… has a longer name than the kernel tells", path)
 		case claimed:
 			claim = path
+		case inner != "":
+			return "", fmt.Errorf("its cgroup is one of container %s below that of %s: an engine runs in that, or somebody gave it as --cgroup-parent", inner, id)
 		case id != "" && found != "" && id != found:
 			return "", fmt.Errorf("its cgroups name two containers, %s and %s", found, id)
 		case id != "":
@@ -74,21 +80,27 @@ func containerOf(cgroup []byte, all bool) (string, error) {
 // others fail.
 const longest = 4095
 
-// idInPath is the id of the outermost container in a path, and whether it is only a
-// claim.
-func idInPath(path string) (id string, claimed bool) {
+// idInPath is the id of the outermost container in a path, that of another below it, if
+// an engine could have put that there, and whether the outermost is only a claim.
+func idInPath(path string) (id, inner string, claimed bool) {
 	first := true
 	for name := range strings.SplitSeq(path, "/") {
-		if id := idOf(name); id != "" {
-			return id, claimed
-		}
-		if strings.HasSuffix(name, ".service") || strings.HasSuffix(name, ".scope") || first && (name == "user.slice" || name == "user") {
+		switch {
+		case id != "":
+			if len(name) == idLength && idOf(name) != "" {
+				return id, name, claimed
+			}
+		case idOf(name) != "":
+			id = idOf(name)
+		case strings.HasSuffix(name, ".service"), strings.HasSuffix(name, ".scope"), first && (name == "user.slice" || name == "user"):
 			claimed = true
 		}
 		first = first && name == ".." // out of our own cgroup namespace
 	}
-	return "", false
+	return id, "", claimed && id != ""
 }
+
+const idLength = 64
 
 // idOf is the id in the name of a container's cgroup: 64 hexadecimal digits.
 func idOf(name string) string {
@@ -97,7 +109,7 @@ func idOf(name string) string {
 			return ""
 		}
 	}
-	if len(name) != 64 || strings.Trim(name, "0123456789abcdef") != "" {
+	if len(name) != idLength || strings.Trim(name, "0123456789abcdef") != "" {
 		return ""
 	}
 	return name

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,6 +27,7 @@ func TestContainerOf(t *testing.T) {
 	const (
 		none  = ""
 		claim = "who may have named it"
+		inner = "below that of"
 	)
 	for _, tc := range []struct {
 		text string
@@ -47,10 +49,16 @@ func TestContainerOf(t *testing.T) {
 		{"0::/init.scope", none},
 		// What is in a container.
 		{"0::/docker/A/init", "A"},
-		{"0::/docker/A/docker/B", "A"},
+		{"0::/docker/A/docker/B", inner},
+		{"0::/docker/A/B", inner}, // --cgroup-parent /docker/A
+		{"0::/docker/A/B/docker-A.scope", inner},
+		{"0::/system.slice/docker-A.scope/B", inner},
+		{"4:cpu:/docker/A\n0::/docker/A/x/B/y", inner},
+		{"0::/docker/A/A", inner},
 		{"0::/docker/A/system.slice/docker-B.scope", "A"},
 		{"0::/system.slice/docker-A.scope/init.scope", "A"},
-		{"0::/system.slice/docker-A.scope/system.slice/x.service/docker/B", "A"},
+		{"0::/system.slice/docker-A.scope/system.slice/docker-B.scope", "A"},
+		{"0::/system.slice/docker-A.scope/system.slice/x.service/docker/x", "A"},
 		{"0::/docker/A/user.slice/docker-B.scope", "A"},
 		// Version 1, and both.
 		{"3:cpuset:/docker/A\n2:cpu,cpuacct:/docker/A\n1:name=systemd:/docker/A", "A"},
@@ -139,6 +147,27 @@ func TestContainerOfInNamespace(t *testing.T) {
 	}
 }
 
+// TestCgroupNamespace: seen from a cgroup namespace of its own, a process in the same
+// group may be in a container, or not.
+func TestCgroupNamespace(t *testing.T) {
+	needRoot(t)
+	for name, flags := range map[string]uintptr{"its own": unix.CLONE_NEWCGROUP, "ours": 0} {
+		t.Run(name, func(t *testing.T) {
+			l := listen(t)
+			j := l.judge(t, task{Steps: []string{"judge 1"}}, func(cmd *exec.Cmd) { cmd.SysProcAttr.Cloneflags = flags })
+			l.dial(t)
+			c := j.says(t)
+			if flags == 0 {
+				seen(t, c)
+				return
+			}
+			if !c.Seen || c.Container != "" || len(c.Unseen) != 1 || c.Unseen[0].Field != "container" || !strings.Contains(c.Unseen[0].Reason, "--cgroupns=host") {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
+
 // hierarchies are folders of the kernel's control groups, of either version, that one
 // can make groups in.
 func hierarchies(t *testing.T) []string {
@@ -199,7 +228,8 @@ func TestRealCgroups(t *testing.T) {
 				why   string
 			}{
 				{[]string{parent, idA}, idA, ""},
-				{[]string{parent, idA, "docker", idB}, idA, ""},
+				{[]string{parent, idA, "docker-" + idB + ".scope"}, idA, ""},
+				{[]string{parent, idA, "docker", idB}, "", "below that of"},
 				{[]string{parent + ".slice", "docker-" + idB + ".scope"}, idB, ""},
 				{[]string{parent, "docker"}, "", ""},
 				{[]string{parent + ".service", "docker", idA}, "", "belongs to a service"},
@@ -282,7 +312,8 @@ func TestLongCgroup(t *testing.T) {
 	cmd.Wait()
 }
 
-// TestRealContainer: a real engine's container, and who comes in by exec.
+// TestRealContainer: a real engine's container, who comes in by exec, one with another
+// parent, and one that wants to pass for the first.
 func TestRealContainer(t *testing.T) {
 	e := lab.Shared(t)
 	image := "plimsoll-caller:1"
@@ -292,52 +323,68 @@ func TestRealContainer(t *testing.T) {
 	t.Cleanup(func() { e.Docker("rmi", "-f", image) })
 	l := listen(t)
 	work := task{Socket: l.path, Steps: []string{"connect", "hold"}}
-	name := "plimsoll-caller-TestRealContainer"
-	t.Cleanup(func() { e.Docker("rm", "-f", name) })
-	options := []string{"run", "-d", "--name", name, "--user", "4242:4343", "-e", work.environ()}
-	for _, dir := range []string{"/lib", "/lib64", "/usr", filepath.Dir(l.path), filepath.Dir(program)} {
-		if _, err := os.Stat(dir); err == nil {
-			options = append(options, "-v", dir+":"+dir)
+	n := 0
+	run := func(options ...string) (name, id string) {
+		t.Helper()
+		n++
+		name = fmt.Sprintf("plimsoll-caller-TestRealContainer-%d", n)
+		t.Cleanup(func() { e.Docker("rm", "-f", name) })
+		options = append([]string{"run", "-d", "--name", name, "--user", "4242:4343", "-e", work.environ()[0]}, options...)
+		for _, dir := range []string{"/lib", "/lib64", "/usr", filepath.Dir(l.path), filepath.Dir(testProgram(t))} {
+			if _, err := os.Stat(dir); err == nil {
+				options = append(options, "-v", dir+":"+dir)
+			}
 		}
+		out, err := e.Docker(append(options, image, testProgram(t))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name, strings.TrimSpace(out)
 	}
-	out, err := e.Docker(append(options, image, program)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := strings.TrimSpace(out)
-	check := func(how string) {
+	check := func(how, id string) {
 		t.Helper()
 		conn := l.accept(t)
 		c := of(t, &Source{}, conn.UnixConn)
-		seen(t, c)
-		if c.Container != id || c.UID != 4242 || c.GID != 4343 || c.Exe != program || c.LoginUID != nil || c.PID <= 1 {
+		if id != "" {
+			seen(t, c)
+		} else if len(c.Unseen) != 1 || !strings.Contains(c.Unseen[0].Reason, "--cgroup-parent") {
+			t.Errorf("%s, unseen is %v", how, c.Unseen)
+		}
+		if !c.Seen || c.Container != id || c.UID != 4242 || c.GID != 4343 || c.Exe != testProgram(t) || c.LoginUID != nil || c.PID <= 1 {
 			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.PID))
-			t.Errorf("%s, the container %s has %+v, in %s", how, id, c, text)
+			t.Errorf("%s, the container %q has %+v, in %s", how, id, c, text)
 		}
 	}
-	check("as its first process")
-	if _, err := e.Docker("exec", "-d", name, program); err != nil {
+	name, first := run()
+	check("as its first process", first)
+	if _, err := e.Docker("exec", "-d", name, testProgram(t)); err != nil {
 		t.Fatal(err)
 	}
-	check("by exec")
+	check("by exec", first)
+	_, id := run("--cgroup-parent", "/team/x")
+	check("with a parent", id)
+	run("--cgroup-parent", "/docker/"+first)
+	check("with the first as its parent", "")
 }
 
-// oracle finds containers by regular expressions.
-func oracle(cgroup []byte) (string, bool) {
-	const (
-		id    = `(?:[0-9a-f]{64}|docker-[0-9a-f]{64}\.scope)`
-		plain = `(?:[^/]*/)*?`
-	)
-	line := regexp.MustCompile(`^[^:]*:([^:]*):/(` + plain + `)(` + id + `)(?:/.*)?$`)
-	given := regexp.MustCompile(`(^|/)[^/]*\.(service|scope)/|^(\.\./)*(user|user\.slice)/`)
+var (
+	containerLine = regexp.MustCompile(`^[^:]*:([^:]*):/((?:[^/]*/)*?)([0-9a-f]{64}|docker-[0-9a-f]{64}\.scope)(/.*)?$`)
+	bareBelow     = regexp.MustCompile(`/[0-9a-f]{64}(/|$)`)
+	givenAway     = regexp.MustCompile(`(^|/)[^/]*\.(service|scope)/|^(\.\./)*(user|user\.slice)/`)
+)
+
+// oracle finds a container by regular expressions, or that it is not known which.
+func oracle(cgroup []byte) (id string, known bool) {
 	found := map[string]bool{}
 	claim := false
 	for text := range strings.SplitSeq(strings.TrimSuffix(string(cgroup), "\n"), "\n") {
-		m := line.FindStringSubmatch(text)
+		m := containerLine.FindStringSubmatch(text)
 		switch {
 		case m == nil || strings.HasPrefix(m[1], "name="):
-		case given.MatchString(m[2]):
+		case givenAway.MatchString(m[2]):
 			claim = true
+		case bareBelow.MatchString(m[4]):
+			return "", false
 		default:
 			found[strings.TrimSuffix(strings.TrimPrefix(m[3], "docker-"), ".scope")] = true
 		}
@@ -349,9 +396,9 @@ func oracle(cgroup []byte) (string, bool) {
 }
 
 // FuzzContainerOf: a second reading agrees; what is added below a container changes
-// nothing; and below a service there is none.
+// nothing, or makes it unknown; and below a service there is none.
 func FuzzContainerOf(f *testing.F) {
-	for _, seed := range []string{"0::/docker/A", "2:cpu:/system.slice/docker-A.scope\n1:name=systemd:/docker/B", "0::/user.slice/x/A", "0::/../A/docker/B", "0::/x.service/A", "0::/", "1:a:/A\n2:b:/B"} {
+	for _, seed := range []string{"0::/docker/A", "2:cpu:/system.slice/docker-A.scope\n1:name=systemd:/docker/B", "0::/user.slice/x/A", "0::/../A/docker-B.scope", "0::/docker/A/B", "0::/x.service/A", "0::/", "1:a:/A\n2:b:/B"} {
 		f.Add([]byte(named(seed)), "docker/"+idB)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, below string) {
@@ -359,10 +406,7 @@ func FuzzContainerOf(f *testing.F) {
 		if id != "" && (len(id) != 64 || strings.Trim(id, "0123456789abcdef") != "" || !bytes.Contains(data, []byte(id))) {
 			t.Fatalf("%q is no id", id)
 		}
-		if _, formed := containerOf(nil, true); err != nil && (strings.Contains(err.Error(), "form") || err.Error() == formed.Error()) {
-			return
-		}
-		if err != nil && strings.Contains(err.Error(), "longer name") {
+		if err != nil && (strings.HasPrefix(err.Error(), "reading cgroup") || strings.Contains(err.Error(), "longer name")) {
 			return
 		}
 		if want, known := oracle(data); id != want && known || (err == nil) != known {
@@ -371,8 +415,8 @@ func FuzzContainerOf(f *testing.F) {
 		if strings.ContainsAny(below, "\n") {
 			return
 		}
-		if id != "" {
-			longer := strings.ReplaceAll(strings.TrimSuffix(string(data), "\n"), id+"\n", id+"/"+below+"\n")
+		if id != "" && !bareBelow.MatchString("/"+below) {
+			longer := regexp.MustCompile(`(?m)`+id+`(\.scope)?$`).ReplaceAllStringFunc(string(data), func(s string) string { return s + "/" + below })
 			if again, err := containerOf([]byte(longer), true); again != id || err != nil {
 				t.Errorf("%q: %q, and with more below %q, %v", data, id, again, err)
 			}

@@ -86,7 +86,7 @@ func (a *Asked) Name(ctx context.Context, e *trail.Event) {
 			if e.Detail == nil {
 				e.Detail = map[string]any{}
 			}
-			e.Detail["asked"] = r.Seq
+			e.Detail["asked"], e.Detail["via"] = r.Seq, "gate"
 			if e.Type == trail.Deploy && e.Declared == nil {
 				e.Declared = r.Declared
 			}
