@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 	"github.com/plimsoll/plimsoll/rules"
 )
@@ -41,6 +42,8 @@ const (
 	DefaultGroup    = "docker"
 	// TrailFolder is apart from the trail of plimsoll serve: each has one writer.
 	TrailFolder = "gate"
+	// VerdictFolder has what is known of images, as package verdict has it.
+	VerdictFolder = "verdicts"
 )
 
 // World is what a Command needs of the program that runs it.
@@ -149,7 +152,7 @@ func (c *Command) config(set *rule.Set, w World) (RunConfig, error) {
 	r := RunConfig{
 		Listen: listen, Group: group, Rules: set, PolicyFile: c.Policy, Reload: w.Reload,
 		Trail: trail.Config{Dir: c.trailDir(), Name: w.Host + "-gate", Now: w.Now},
-		Config: Config{Engine: upstream, Mode: mode, Now: w.Now, Groups: groups, Log: w.Log,
+		Config: Config{Engine: upstream, Verdicts: verdict.Folder(filepath.Join(c.State, VerdictFolder)), Mode: mode, Now: w.Now, Groups: groups, Log: w.Log,
 			Around: collect.Config{Now: w.Now, Root: "/", Home: home}},
 	}
 	if w.Log != nil {

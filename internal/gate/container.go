@@ -58,7 +58,9 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return badSpec(x, err)
 	}
-	x.p.required(x, &f.Containers[0])
+	if err := x.p.required(x, &f.Containers[0]); err != nil {
+		return err
+	}
 	d, err := x.p.judge(f, asked, x.who, now)
 	if err != nil {
 		return err
@@ -257,7 +259,7 @@ func judgeExecStart(ctx context.Context, x *exchange) error {
 }
 
 // required objects to what a new container must have and has not.
-func (p *Policy) required(x *exchange, s *workload.Spec) {
+func (p *Policy) required(x *exchange, s *workload.Spec) error {
 	said := cmp.Or(x.declared, &trail.Declared{})
 	if p.Require.Owner && said.Owner == "" {
 		x.decision.object("nobody is said to own it", "add --label "+declare.LabelOwner+"=NAME")
@@ -271,6 +273,10 @@ func (p *Policy) required(x *exchange, s *workload.Spec) {
 	if len(p.Require.Images) > 0 && s.Image.ID != "" && !p.trusts(s) {
 		x.decision.object("the image "+s.Image.Ref+" is not one that came from where the policy says", "use one of "+strings.Join(p.Require.Images, ", "))
 	}
+	if p.Require.Verdict != nil && s.Image.ID != "" {
+		return p.Require.Verdict.known(x, s)
+	}
+	return nil
 }
 
 // trusts says whether a container's image has a name that the policy names, and came from

@@ -15,6 +15,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/caller"
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/http1"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // Client is what the gate asks the engine on its own account; *engine.Client is one.
@@ -35,7 +36,9 @@ type Config struct {
 	// that says nothing, Observe.
 	Mode  Mode
 	Trail Recorder
-	Now   func() time.Time
+	// Verdicts are what is known of images.
+	Verdicts verdict.Folder
+	Now      func() time.Time
 	// Groups gives the number of a group by its name.
 	Groups func(name string) (gid uint32, found bool)
 	// Log is told what a person should know. Names in it may hold anything.

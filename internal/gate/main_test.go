@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/rules"
 	"github.com/plimsoll/plimsoll/test/lab"
 )
@@ -61,7 +62,7 @@ func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now,
+	g, err := New(Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
 		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }})
 	if err != nil {
 		t.Fatal(err)

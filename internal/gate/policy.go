@@ -95,8 +95,23 @@ type require struct {
 	Why   bool `yaml:"why"`
 	// Images are patterns of names of images, as those of grants: one must fit, and the
 	// image have come from there. Digest has the name end in the digest.
-	Images []string `yaml:"images"`
-	Digest bool     `yaml:"digest"`
+	Images  []string       `yaml:"images"`
+	Digest  bool           `yaml:"digest"`
+	Verdict *verdictNeeded `yaml:"verdict"`
+}
+
+// verdictNeeded is what must be known of an image, by the verdict that plimsoll wrote.
+type verdictNeeded struct {
+	Verified bool `yaml:"verified"`
+	// ScannedWithin is how old a scan may be, such as 30d; "" is that none is needed.
+	ScannedWithin string `yaml:"scanned_within"`
+	// Worst is the gravest severity that a scan may have found; "" is any.
+	Worst finding.Severity `yaml:"worst"`
+	// Absent is what happens where nothing is known: refuse, which is the default, or
+	// pass.
+	Absent string `yaml:"absent"`
+
+	within time.Duration
 }
 
 // reads are what is refused of what only looks.
@@ -304,6 +319,9 @@ func (c checker) check(d *document) error {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			return c.fail(fmt.Sprintf("is not a pattern: %.100q", pattern), `such as "registry.example.org/*"`, "require", "images", i)
 		}
+	}
+	if err := c.checkVerdict(d.Require.Verdict); err != nil {
+		return err
 	}
 	for i, what := range d.Reads.Refuse {
 		if !slices.Contains(readable, what) {

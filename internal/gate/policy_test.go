@@ -33,6 +33,7 @@ require:
   why: true
   images: [docker.io/library/*, registry.example.org/*]
   digest: true
+  verdict: {verified: true, scanned_within: 30d, worst: high, absent: refuse}
 reads:
   refuse: [logs, archive]
 `
@@ -119,7 +120,11 @@ func TestPolicyRefused(t *testing.T) {
 		{"    why: builds kernel modules\n", "", "policy.yaml line 13: ", "why"},
 		{"registry.example.org/ci/*", "registry.example.org/[", "policy.yaml line 14: ", "pattern"},
 		{"docker.io/library/*,", "\"\",", "policy.yaml line 21: ", "pattern"},
-		{"refuse: [logs, archive]", "refuse: [log]", "policy.yaml line 24: ", "log"},
+		{"refuse: [logs, archive]", "refuse: [log]", "policy.yaml line 25: ", "log"},
+		{"scanned_within: 30d", "scanned_within: 30 days", "policy.yaml line 23: ", "age"},
+		{"verified: true, scanned_within: 30d, worst: high, absent: refuse", "absent: pass", "policy.yaml line 23: ", "nothing"},
+		{"scanned_within: 30d, ", "", "policy.yaml line 23: ", "scan"},
+		{"absent: refuse", "absent: maybe", "policy.yaml line 23: ", "absent"},
 		{"  owner: true", "  owners: true", "policy.yaml line 19: ", "owners"},
 		{"reads:\n", "reads:\n---\n", "policy.yaml", ""},
 	} {
