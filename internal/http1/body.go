@@ -67,9 +67,7 @@ func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, flush func() error) (
 		if err != nil {
 			return copied, &WriteError{err}
 		}
-		if err := s.used(n); err != nil {
-			return copied, readingBody(err)
-		}
+		s.used(n)
 	}
 }
 
@@ -118,13 +116,14 @@ func (s *source) next(least int64, kind Kind) ([]byte, error) {
 }
 
 // used takes n bytes of what next gave.
-func (s *source) used(n int) error {
-	if s.past {
-		return nil
+func (s *source) used(n int) {
+	if !s.past {
+		drop(s.r, n)
 	}
-	_, err := s.r.Discard(n)
-	return err
 }
+
+// drop takes bytes that were looked at, which is why it cannot fail.
+func drop(r *bufio.Reader, n int) { _, _ = r.Discard(n) }
 
 func (s *source) free() {
 	if s.block != nil {
@@ -199,11 +198,9 @@ func (r *bodyReader) read(p []byte) (int, error) {
 			}
 			b, _ := r.src.Peek(r.src.Buffered())
 			n, malformed := c.framing(b)
+			drop(r.src, n)
 			if malformed != nil {
 				return 0, malformed
-			}
-			if _, err := r.src.Discard(n); err != nil {
-				return 0, err
 			}
 		}
 		n, err := r.src.Read(p[:min(int64(len(p)), c.left)])
@@ -221,7 +218,10 @@ func ReadBody(src *bufio.Reader, f Framing, most int64) ([]byte, error) {
 		return nil, nil
 	}
 	tooLarge := &Error{Status: 413, Msg: "the body is larger than " + strconv.FormatInt(most, 10) + " bytes", Err: ErrTooLarge}
-	end := most // and so many bytes are room enough
+	if f.engine {
+		tooLarge.Status = 502
+	}
+	end := most // more room is never needed
 	if f.Kind == Length {
 		if f.Length > most {
 			return nil, tooLarge

@@ -41,6 +41,14 @@ const (
 // framing reads what is not data from the start of b, to the next data, the end of
 // the body or of b. It gives the number of bytes.
 func (c *chunks) framing(b []byte) (int, *Error) {
+	n, err := c.parse(b)
+	if err != nil && c.engine {
+		err = malformedAnswer(err)
+	}
+	return n, err
+}
+
+func (c *chunks) parse(b []byte) (int, *Error) {
 	for i, ch := range b {
 		switch c.state {
 		case chunkStart, chunkSize:
@@ -64,7 +72,7 @@ func (c *chunks) framing(b []byte) (int, *Error) {
 				c.state = chunkSizeLF
 			case !c.engine && ch == ';':
 				return i, bad("a chunk has an extension, which is not passed on: leave it out (RFC 9112, section 7.1.1)")
-			case c.engine && (ch == ';' || ch == ' ' || ch == '\t'):
+			case ch == ';':
 				c.state = chunkExtension
 			default:
 				return i, badChunk(ch, "the size of a chunk goes on")
@@ -99,7 +107,7 @@ func (c *chunks) framing(b []byte) (int, *Error) {
 				return i + 1, nil
 			}
 			c.state, c.line = trailerStart, 0
-		case chunkData:
+		case chunkData, chunksEnd:
 			return i, nil
 		case chunkDataCR:
 			if ch != '\r' {
@@ -112,6 +120,7 @@ func (c *chunks) framing(b []byte) (int, *Error) {
 			}
 			c.state = chunkStart
 		case trailerStart:
+			c.line++
 			switch {
 			case ch == '\r':
 				c.state = chunksLF
@@ -133,8 +142,6 @@ func (c *chunks) framing(b []byte) (int, *Error) {
 			}
 			c.state = chunksEnd
 			return i + 1, nil
-		case chunksEnd:
-			return i, nil
 		}
 	}
 	return len(b), nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -81,9 +82,13 @@ func alike(t *testing.T, got *Request, body []byte, bodyErr error, left, in stri
 	if err != nil {
 		t.Fatalf("net/http refuses %q: %v", in, err)
 	}
+	path, err := url.PathUnescape(got.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	length := map[Kind]int64{None: 0, Length: got.Framing.Length, Chunked: -1}[got.Framing.Kind]
 	switch {
-	case want.Method != got.Method, want.RequestURI != got.Target, want.URL.EscapedPath() != got.Path && want.URL.RawPath == "" && strings.Contains(got.Path, "%"),
+	case want.Method != got.Method, want.RequestURI != got.Target, want.URL.Path != path,
 		want.URL.RawQuery != got.RawQuery, want.ProtoMinor != got.Minor, want.Host != got.Fields.Get("Host"), want.ContentLength != length,
 		(len(want.TransferEncoding) > 0) != (got.Framing.Kind == Chunked), want.Close == got.KeepAlive:
 		t.Errorf("net/http reads %+v\nand we   %+v", want, got)
@@ -253,7 +258,7 @@ var chunkedSeeds = []string{
 	"1\r\na\r\n2\r\nbc\r\n000\r\n\r\n",
 	"0000000000000aA\r\n" + strings.Repeat("x", 0xaa) + "\r\n0\r\n\r\n0\r\n\r\n",
 	"3;a=\"b\"\r\nabc\r\n0\r\nX: y\r\nZ: \r\n\r\nnext",
-	"3 \r\nabc\r\n0;x\r\n\r\n",
+	"3\r\nabc\r\n0;x\r\n\r\n",
 	"3\r\nabcd\r\n0\r\n\r\n",
 	"FFFFFFFFFFFFFFFF\r\nabc\r\n0\r\n\r\n",
 	"5\nhello\n0\n\n",

@@ -22,8 +22,8 @@ func readHead(r *bufio.Reader) (string, error) {
 	b, _ := r.Peek(r.Buffered())
 	if end := bytes.Index(b, []byte("\r\n\r\n")) + 4; end >= 4 && end <= maxHead {
 		head := string(b[:end])
-		_, err := r.Discard(end)
-		return head, err
+		drop(r, end)
+		return head, nil
 	}
 	var head []byte
 	for {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,9 +34,41 @@ func refused(t *testing.T, err error, status int, words string) {
 	switch {
 	case !errors.As(err, &e):
 		t.Errorf("not refused: %v", err)
-	case e.Status != status || !strings.Contains(e.Msg, words):
-		t.Errorf("%d %s\nwant %d, %q", e.Status, e.Msg, status, words)
+	case e.Status != status || !strings.Contains(err.Error(), words):
+		t.Errorf("%d %v\nwant %d, %q", e.Status, err, status, words)
+	case len(e.Msg) > 300:
+		t.Errorf("a long message: %s", e.Msg)
 	case strings.ContainsFunc(e.Msg, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		t.Errorf("%q has control characters", e.Msg)
 	}
+}
+
+// again reads one text for ever.
+type again struct {
+	text string
+	at   int
+}
+
+func (r *again) Read(p []byte) (int, error) {
+	n := copy(p, r.text[r.at:])
+	r.at = (r.at + n) % len(r.text)
+	return n, nil
+}
+
+// pipe is a pair of unix sockets.
+func pipe(tb testing.TB) (a, b *net.UnixConn) {
+	tb.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(tb.TempDir(), "s"), Net: "unix"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	if a, err = net.DialUnix("unix", nil, l.Addr().(*net.UnixAddr)); err != nil {
+		tb.Fatal(err)
+	}
+	if b, err = l.AcceptUnix(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
 }

@@ -62,9 +62,7 @@ func begin(r *bufio.Reader) error {
 		if b[1] != '\n' {
 			return badByte('\r', "the first line")
 		}
-		if _, err := r.Discard(2); err != nil {
-			return readingHead(err)
-		}
+		drop(r, 2)
 	}
 	return bad("more than one empty line stands before the request (RFC 9112, section 2.2)")
 }

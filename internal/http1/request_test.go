@@ -55,6 +55,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"CL with an underscore", head + "Content-Length: 1_0\r\n\r\n", 400, "1_0", head + "Content-Length: 10\r\n\r\n0123456789"},
 		{"CL with a space in it", head + "Content-Length: 1 0\r\n\r\n", 400, "1 0", head + "Content-Length:  10\r\n\r\n0123456789"},
 		{"CL fraction", head + "Content-Length: 4.0\r\n\r\n", 400, "4.0", head + "Content-Length: 4\r\n\r\nbody"},
+		{"CL endless", head + "Content-Length: " + strings.Repeat("1", 1000) + "\r\n\r\n", 400, "18 digits", head + "X: " + strings.Repeat("1", 1000) + "\r\n\r\n"},
 		{"CL empty", head + "Content-Length: \r\n\r\n", 400, "plain", head + "Content-Length: 0\r\n\r\n"},
 		{"CL too large", head + "Content-Length: 9223372036854775808\r\n\r\n", 400, "18 digits", head + "X: 9223372036854775808\r\n\r\n"},
 		{"CL other digits", head + "Content-Length: \u0664\r\n\r\n", 400, "plain", head + "Content-Length: 4\r\n\r\nbody"},

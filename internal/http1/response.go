@@ -20,16 +20,21 @@ type Response struct {
 // CONNECT, which ReadRequest refuses.
 func ReadResponse(r *bufio.Reader, method string) (*Response, error) {
 	head, err := readHead(r)
-	var malformed *Error
-	if err == nil {
+	malformed, _ := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
 		var a *Response
 		if a, malformed = parseResponse(head, method); malformed == nil {
 			return a, nil
 		}
-	} else if !errors.As(err, &malformed) {
+	case malformed == nil:
 		return nil, err
 	}
-	return nil, &Error{Status: 502, Msg: "the engine's answer is malformed: " + malformed.Msg}
+	return nil, malformedAnswer(malformed)
+}
+
+func malformedAnswer(err *Error) *Error {
+	return &Error{Status: 502, Msg: "the engine's answer is malformed: " + err.Msg}
 }
 
 func parseResponse(head, method string) (*Response, *Error) {

@@ -85,9 +85,7 @@ func copyAll(dst, src Conn, buffered *bufio.Reader) error {
 		if _, err := dst.Write(b); err != nil {
 			return &WriteError{err}
 		}
-		if _, err := buffered.Discard(len(b)); err != nil {
-			return err
-		}
+		drop(buffered, len(b))
 	}
 	for {
 		b, n, err := readBlock(raw)
