@@ -30,6 +30,7 @@ var judges = map[api.Judge]func(context.Context, *exchange) error{
 	api.VolumeCreate:    judgeVolume,
 	api.NetworkCreate:   judgeNetwork,
 	api.ImageBuild:      judgeBuild,
+	api.ImagePull:       judgePull,
 }
 
 // bodyOf is the decoded body of a request. One of another type would be judged as if it
@@ -185,6 +186,11 @@ func (x *exchange) pin(name, id string) {
 
 // judgeStart judges a container that is to run, or to be spoken to.
 func judgeStart(ctx context.Context, x *exchange) error {
+	q := &x.match.Query
+	if (q.Get("checkpoint") != "" || q.Get("checkpoint-dir") != "") && !x.p.allows(string(api.Checkpoints), x.who) {
+		// What runs then is what somebody wrote into a folder of this host.
+		x.decision.object("the class checkpoints is not allowed to "+x.who.String(), guarded[api.Checkpoints])
+	}
 	return judgeNamed(ctx, x, x.match.Var("id"), nil, nil)
 }
 

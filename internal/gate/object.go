@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -72,6 +73,16 @@ func judgeNetwork(_ context.Context, x *exchange) error {
 	x.subject.Name = trail.Clip(body.Name, maxName)
 	if !slices.Contains(plainNetworks, body.Driver) && !x.p.allows(string(api.Networks), x.who) {
 		x.decision.object("the network driver "+body.Driver+" puts containers on this host's own links", guarded[api.Networks])
+	}
+	return nil
+}
+
+// judgePull objects to an import from an address: it is the engine that would ask there.
+func judgePull(_ context.Context, x *exchange) error {
+	q := &x.match.Query
+	x.subject.Name = trail.Clip(cmp.Or(q.Get("fromImage"), q.Get("repo")), maxName)
+	if from := q.Get("fromSrc"); from != "" && from != "-" {
+		x.decision.object("the engine would fetch the image from an address that the client chooses", "fetch it, and send it: docker import FILE")
 	}
 	return nil
 }
