@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
@@ -95,8 +96,8 @@ func (x *exchange) find() error {
 	if refusal == nil {
 		refusal = match.Endpoint.Takes(x.req.Fields.Get("Content-Type"), x.req.Framing.Empty())
 	}
-	if refusal == nil && len(x.req.Upgrade) > 0 && match.Endpoint.Answer != api.Hijack {
-		refusal = &api.Refusal{Status: http.StatusBadRequest, Message: "nothing is upgraded here: leave out the header Upgrade"}
+	if refusal == nil {
+		refusal = upgrade(match.Endpoint, x.req.Upgrade)
 	}
 	if refusal != nil {
 		x.malformed = refusal
@@ -107,6 +108,28 @@ func (x *exchange) find() error {
 	x.event, x.subject.Kind = eventOf(match.Endpoint)
 	if kind := match.Endpoint.Body.Kind; kind == api.JSON || kind == api.None {
 		return x.readBody()
+	}
+	return nil
+}
+
+// upgrade refuses protocols that a connection does not become at an endpoint. An engine
+// might know more of them than are looked for here, such as HTTP/2.
+func upgrade(e *api.Endpoint, offered []string) *api.Refusal {
+	if len(offered) == 0 {
+		return nil
+	}
+	if e.Answer != api.Hijack {
+		return &api.Refusal{Status: http.StatusBadRequest, Message: "nothing is upgraded here: leave out the header Upgrade"}
+	}
+	becomes := "tcp"
+	switch {
+	case e.Class == api.BuildKit:
+		becomes = "h2c"
+	case e.Method == http.MethodGet:
+		becomes = "websocket"
+	}
+	if len(offered) != 1 || !strings.EqualFold(offered[0], becomes) {
+		return &api.Refusal{Status: http.StatusBadRequest, Message: "the header Upgrade must be " + becomes + " here, or be left out"}
 	}
 	return nil
 }
