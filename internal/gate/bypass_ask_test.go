@@ -2,7 +2,6 @@ package gate
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -250,7 +249,9 @@ func start(name string) asking { return post("/containers/"+name+"/start", "") }
 
 // said looks for a text in the answer.
 func said(text string) func(*ground, *answer) bool {
-	return func(g *ground, a *answer) bool { return a.status != 0 && a.status < 400 && strings.Contains(a.text(), g.fill(text)) }
+	return func(g *ground, a *answer) bool {
+		return a.status != 0 && a.status < 400 && strings.Contains(a.text(), g.fill(text))
+	}
 }
 
 // answered is that the engine did it.
@@ -307,7 +308,7 @@ func (g *ground) output(id string) string {
 		return ""
 	}
 	post("/containers/"+id+"/wait", "")(g, engine)
-	return string(get("/containers/" + id + "/logs?stdout=1&stderr=1")(g, engine).body)
+	return string(get("/containers/"+id+"/logs?stdout=1&stderr=1")(g, engine).body)
 }
 
 // wrote says whether a file is in the folder of the host.
@@ -324,9 +325,4 @@ func wrote(name string) func(*ground, *answer) bool {
 // padded is a JSON object with a label so long that the body has size bytes and more.
 func padded(body string, size int) string {
 	return strings.Replace(body, "{", `{"Labels":{"x":"`+strings.Repeat("a", size)+`"},`, 1)
-}
-
-// holds looks for bytes in the raw part of an answer.
-func holds(data []byte) func(*ground, *answer) bool {
-	return func(_ *ground, a *answer) bool { return bytes.Contains(a.raw, data) }
 }

@@ -32,7 +32,9 @@ var jsonBypasses = []hostile{
 	{class: 6, name: "capabilities beside", ask: create(`{"Image":"web:1","CapAdd":["SYS_ADMIN"]}`), power: has("HostConfig.CapAdd", "SYS_ADMIN"), want: "put it into HostConfig",
 		twin: create(`{"Image":"web:1","HostConfig":{"CapAdd":["NET_BIND_SERVICE"]}}`)},
 	{class: 6, name: "start with a body", before: beside(container("calm", `{"Image":"web:1","Cmd":["cat","/h$DIR/secret"]}`)),
-		ask: call("POST", "/v1.23/containers/calm/start", `{"Binds":["/:/h"]}`), power: func(g *ground, _ *answer) bool { return has("HostConfig.Binds", "/:/h")(g, &answer{status: 200, body: []byte(`{"Id":"calm"}`)}) },
+		ask: call("POST", "/v1.23/containers/calm/start", `{"Binds":["/:/h"]}`), power: func(g *ground, _ *answer) bool {
+			return has("HostConfig.Binds", "/:/h")(g, &answer{status: 200, body: []byte(`{"Id":"calm"}`)})
+		},
 		want: "too old", twin: then(named("plain", plain), start("plain"))},
 	{class: 6, name: "start with a body, now", before: beside(container("calm", plain)), ask: post("/containers/calm/start", `{"Binds":["/:/h"]}`),
 		beyond: "from API 1.24 on the engine refuses it", want: "takes no body", twin: then(named("plain", plain), post("/containers/plain/start", `{}`))},

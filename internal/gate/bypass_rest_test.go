@@ -1,4 +1,5 @@
 package gate
+
 var mountBypasses []hostile
 var volumeBypasses []hostile
 var confinementBypasses []hostile

@@ -191,4 +191,6 @@ func (g *ground) root() string {
 	return info.DockerRootDir
 }
 
-func (g *ground) inEngine(path string) string { return fmt.Sprintf("/proc/%d/root%s", g.engine.Pid, path) }
+func (g *ground) inEngine(path string) string {
+	return fmt.Sprintf("/proc/%d/root%s", g.engine.Pid, path)
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // exchange is one request with its answer.
@@ -37,6 +38,9 @@ type exchange struct {
 	seq      int64 // of the event that it was asked, or -1
 
 	decision decision
+	spec     *workload.Spec // of a container that is there, once it was judged
+	// absent is what the engine would say of what is not there.
+	absent *api.Refusal
 	// malformed is a request that is refused for its form.
 	malformed *api.Refusal
 	// check judges what the engine has made of the request, by its answer, before the
@@ -64,6 +68,9 @@ func (s *session) exchange(ctx context.Context, req *http1.Request) (again bool,
 	}
 	if message := x.refusal(ctx); message != nil {
 		return x.refuse(message.Status, message.Message)
+	}
+	if x.absent != nil && x.enforces() {
+		return x.refuse(x.absent.Status, x.absent.Message)
 	}
 	if x.mutates() {
 		if err := x.ask(ctx); err != nil {

@@ -35,7 +35,9 @@ type Config struct {
 	// that says nothing, Observe.
 	Mode  Mode
 	Trail Recorder
-	Now   func() time.Time
+	// Own are files and folders of the gate's, which no container may have.
+	Own []string
+	Now func() time.Time
 	// Groups gives the number of a group by its name.
 	Groups func(name string) (gid uint32, found bool)
 	// Log is told what a person should know. Names in it may hold anything.
