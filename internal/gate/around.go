@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -79,21 +81,24 @@ func (a *around) stale() {
 
 // asked makes facts of a container that is asked for. An image that the engine has not
 // got is not an error: the engine will say so.
-func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts.Facts, image *collect.Image, err error) {
+//
+// It gives the volumes that there were, too.
+func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts.Facts, image *collect.Image, volumes map[string]workload.Volume, err error) {
 	err = a.use(ctx, func(w *collect.World) error {
 		if body.Image != "" { // of what is only like a container
 			if image, err = known(w.Image(ctx, body.Image)); err != nil {
 				return err
 			}
 		}
-		volumes, err := w.Volumes(ctx)
-		if err != nil {
+		if volumes, err = w.Volumes(ctx); err != nil {
 			return err
 		}
-		f, err = w.Asked(body, image, volumes)
-		return err
+		if f, err = w.Asked(body, image, volumes); err != nil {
+			return err
+		}
+		return a.join(ctx, &f.Containers[0])
 	})
-	return f, image, err
+	return f, image, volumes, err
 }
 
 // made makes facts of a container that is there, of its inspect answer, with the exec
@@ -108,10 +113,60 @@ func (a *around) made(ctx context.Context, inspect json.RawMessage, imageID stri
 		if err != nil {
 			return err
 		}
-		f, err = w.Made(inspect, image, volumes, execs)
-		return err
+		if f, err = w.Made(inspect, image, volumes, execs); err != nil {
+			return err
+		}
+		return a.join(ctx, &f.Containers[0])
 	})
 	return f, err
+}
+
+// maxJoins is how many containers may join one another's namespaces, one after the other.
+const maxJoins = 8
+
+// join finds out whose namespaces a container really gets where it joins another's: of
+// one that shares the host's it gets the host's. What is not there cannot be joined.
+func (a *around) join(ctx context.Context, s *workload.Spec) error {
+	for _, kind := range []struct {
+		mode *string
+		of   func(*joined) string
+	}{
+		{&s.Namespaces.PID, func(j *joined) string { return j.HostConfig.PidMode }},
+		{&s.Namespaces.IPC, func(j *joined) string { return j.HostConfig.IpcMode }},
+		{&s.Namespaces.Network, func(j *joined) string { return j.HostConfig.NetworkMode }},
+	} {
+		mode := *kind.mode
+		for n := 0; ; n++ {
+			name, joins := strings.CutPrefix(mode, "container:")
+			if !joins || name == "" {
+				break
+			}
+			if n == maxJoins {
+				return fmt.Errorf("finding whose namespaces %s joins: too many containers join one another", s.DisplayName())
+			}
+			raw, err := a.cfg.Client.ContainerInspect(ctx, name)
+			if errors.Is(err, engine.ErrNotFound) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			var other joined
+			if _, err := strict.Decode("the engine's inspect answer", raw, &other); err != nil {
+				return err
+			}
+			mode = kind.of(&other)
+		}
+		if mode == "host" {
+			*kind.mode = "host"
+		}
+	}
+	return nil
+}
+
+// joined is what is read of a container that another joins.
+type joined struct {
+	HostConfig struct{ PidMode, IpcMode, NetworkMode string }
 }
 
 // known is an image, or nil where the engine has none of that name.

@@ -22,6 +22,8 @@ var guarded = map[api.Class]string{
 	api.Debug:       "have the class debug allowed by who keeps the policy",
 	api.Volumes:     "use the local driver without options, or have the class volumes allowed",
 	api.Networks:    "use the driver bridge, or have the class networks allowed",
+	logging:         "use the log driver json-file, local or journald, or have the class logging allowed",
+	seccomp:         "leave out --security-opt seccomp, or have the class seccomp allowed",
 }
 
 // grantable are the classes that a policy can allow.
@@ -35,7 +37,7 @@ func grantable() []string {
 }
 
 // byClass objects to what only a policy can allow. Looking is not guarded, but for what
-// shows the engine's own memory.
+// shows the engine's own memory, or any folder of the host.
 func (p *Policy) byClass(x *exchange) {
 	e := x.match.Endpoint
 	switch e.Class {
@@ -43,7 +45,8 @@ func (p *Policy) byClass(x *exchange) {
 		return
 	}
 	instead, ours := guarded[e.Class]
-	if !ours || e.Effect != api.Mutate && e.Class != api.Debug || p.allows(string(e.Class), x.who) {
+	looks := e.Effect != api.Mutate && e.Class != api.Debug && !(e.Class == api.Checkpoints && x.match.Query.Get("dir") != "")
+	if !ours || looks || p.allows(string(e.Class), x.who) {
 		return
 	}
 	x.decision.object("the class "+string(e.Class)+" is not allowed to "+x.who.String(), instead)
@@ -76,10 +79,21 @@ func reading(e *api.Endpoint) string {
 // read objects to what the policy does not let anybody read.
 func (p *Policy) read(x *exchange) {
 	e := x.match.Endpoint
-	if e.Effect != api.ReadSensitive {
-		return
+	switch {
+	case e.Effect == api.ReadSensitive:
+		p.tells(x, reading(e))
+	case e.Class == api.Attach && x.match.Query.Bool("logs"): // which come first
+		p.tells(x, "logs")
+	case e.Judge == api.CommitImage: // its image has the container's environment, for all to see
+		p.tells(x, "environment")
+	case e.Judge == api.ImagePush:
+		p.tells(x, "images")
 	}
-	if what := reading(e); what != "" && slices.Contains(p.Reads.Refuse, what) {
+}
+
+// tells objects to a request by which something can be read.
+func (p *Policy) tells(x *exchange, what string) {
+	if what != "" && slices.Contains(p.Reads.Refuse, what) {
 		x.decision.object("the policy lets nobody read "+what+" here", "")
 	}
 }

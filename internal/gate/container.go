@@ -24,13 +24,18 @@ var judges = map[api.Judge]func(context.Context, *exchange) error{
 	api.ContainerCreate: judgeCreate,
 	api.ContainerStart:  judgeStart,
 	api.ContainerUpdate: judgeUpdate,
+	api.ContainerRename: judgeRename,
 	api.ExecCreate:      judgeExecCreate,
 	api.ExecStart:       judgeExecStart,
 	api.AttachStart:     judgeStart,
-	api.VolumeCreate:    judgeVolume,
-	api.NetworkCreate:   judgeNetwork,
-	api.ImageBuild:      judgeBuild,
+	api.ArchivePut:      judgeStart, // its files are those of the mounts as well
+	api.ArchiveGet:      judgeStart,
 	api.ImagePull:       judgePull,
+	api.ImagePush:       judgePush,
+	api.ImageBuild:      judgeBuild,
+	api.VolumeCreate:    judgeVolume,
+	api.VolumeUpdate:    judgeVolumeUpdate,
+	api.NetworkCreate:   judgeNetwork,
 }
 
 // bodyOf is the decoded body of a request. One of another type would be judged as if it
@@ -55,13 +60,16 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 	now := x.g.now()
 	x.subject.Name, x.subject.Image = trail.Clip(body.Name, maxName), trail.Clip(body.Image, maxName)
 	x.declared, _ = declare.Of(body.Labels, now)
-	f, image, err := x.g.around.asked(ctx, body)
+	f, image, volumes, err := x.g.around.asked(ctx, body)
 	if err != nil {
 		return badSpec(x, err)
 	}
 	if err := x.p.required(x, &f.Containers[0]); err != nil {
 		return err
 	}
+	x.decision.add(x.p.given(&hostConfig{body.HostConfig.LogConfig, body.HostConfig.SecurityOpt}, x.who, ""))
+	x.decision.add(x.p.newVolumes(&body.HostConfig, volumes, x.who))
+	x.decision.add(x.g.protects(&f.Containers[0]))
 	d, err := x.p.judge(f, asked, x.who, now)
 	if err != nil {
 		return err
@@ -76,11 +84,14 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 		}
 		x.subject.ID = trail.Clip(created.ID, maxName)
 		d, inspect, err := x.inspected(ctx, created.ID, made, nil)
-		if err == nil && image != nil && inspect.Image != image.ID() {
-			d.object("the name "+body.Image+" has come to mean another image while this was judged", "do it again")
-		}
 		if err == nil {
 			x.subject.Digest = trail.Clip(inspect.Image, maxName)
+			switch {
+			case image == nil: // it has come meanwhile
+				err = x.p.requiredImage(x.g, d, x.spec)
+			case inspect.Image != image.ID():
+				d.object("the name "+body.Image+" has come to mean another image while this was judged", "do it again")
+			}
 		}
 		if (err != nil || d.refused()) && x.enforces() {
 			if undo := x.g.remove(ctx, created.ID); undo != nil {
@@ -105,11 +116,16 @@ func badSpec(x *exchange, err error) error {
 
 // inspect is what is read of the engine's description of a container beside its Spec.
 type inspect struct {
-	ID     string `json:"Id"`
-	Name   string
-	Image  string
-	Config struct{ Image string }
-	raw    json.RawMessage
+	ID         string `json:"Id"`
+	Name       string
+	Image      string
+	State      struct{ Running bool }
+	Config     struct{ Image string }
+	HostConfig struct {
+		hostConfig
+		AutoRemove bool
+	}
+	raw json.RawMessage
 }
 
 func (g *Gate) inspect(ctx context.Context, id string) (*inspect, error) {
@@ -140,15 +156,23 @@ func (x *exchange) described(ctx context.Context, i *inspect, at stage, execs []
 	if err != nil {
 		return nil, err
 	}
-	return x.p.judge(f, at, x.who, x.g.now())
+	x.spec = &f.Containers[0]
+	d, err := x.p.judge(f, at, x.who, x.g.now())
+	if err != nil {
+		return nil, err
+	}
+	d.add(x.p.given(&i.HostConfig.hostConfig, x.who, f.Daemon.LogDriver))
+	d.add(x.g.protects(x.spec))
+	return d, nil
 }
 
-// judgeNamed judges the container that the path names. One that is not there is for the
-// engine to say.
+// judgeNamed judges the container that the path names. Of one that is not there nothing is
+// passed on: there may be one of that name in a moment.
 func judgeNamed(ctx context.Context, x *exchange, name string, execs []workload.Exec, change func(*inspect) error) error {
 	x.subject.Name = trail.Clip(name, maxName)
 	i, err := x.g.inspect(ctx, name)
 	if errors.Is(err, engine.ErrNotFound) {
+		x.missing("No such container: " + name)
 		return nil
 	}
 	if err == nil && change != nil {
@@ -184,14 +208,31 @@ func (x *exchange) pin(name, id string) {
 	}
 }
 
+// missing has the client told what the engine would say of what is not there.
+func (x *exchange) missing(message string) {
+	x.absent = &api.Refusal{Status: http.StatusNotFound, Message: message}
+}
+
 // judgeStart judges a container that is to run, or to be spoken to.
 func judgeStart(ctx context.Context, x *exchange) error {
-	q := &x.match.Query
-	if (q.Get("checkpoint") != "" || q.Get("checkpoint-dir") != "") && !x.p.allows(string(api.Checkpoints), x.who) {
-		// What runs then is what somebody wrote into a folder of this host.
-		x.decision.object("the class checkpoints is not allowed to "+x.who.String(), guarded[api.Checkpoints])
+	if q := &x.match.Query; (q.Get("checkpoint") != "" || q.Get("checkpoint-dir") != "") && !x.p.allows(string(api.Checkpoints), x.who) {
+		x.decision.object("what a checkpoint goes on with cannot be judged", guarded[api.Checkpoints])
 	}
 	return judgeNamed(ctx, x, x.match.Var("id"), nil, nil)
+}
+
+// sharing are the rules by which a container shares with the host what others may join.
+var sharing = []string{"pid-namespace-host", "ipc-namespace-host", "network-namespace-host"}
+
+// judgeRename objects to giving another name to what shares namespaces with the host:
+// engines look for whom a container joins, by its name, when it starts, which is after
+// that was judged.
+func judgeRename(ctx context.Context, x *exchange) error {
+	if err := judgeNamed(ctx, x, x.match.Var("id"), nil, nil); err != nil {
+		return err
+	}
+	x.decision.Objections = slices.DeleteFunc(x.decision.Objections, func(o objection) bool { return o.Rule != "" && !slices.Contains(sharing, o.Rule) })
+	return nil
 }
 
 // judgeUpdate judges what a container would be with its new limits.
@@ -204,7 +245,8 @@ func judgeUpdate(ctx context.Context, x *exchange) error {
 }
 
 // updated is an inspect answer with the fields of an update in its HostConfig. The engine
-// leaves as it is what is zero (moby's container/container_unix.go, UpdateContainer).
+// leaves as it is what is zero (moby's container/container_unix.go, UpdateContainer), but
+// of the number of processes, which then has no limit.
 func updated(inspect, update []byte) (json.RawMessage, error) {
 	var whole, host, change map[string]json.RawMessage
 	if err := json.Unmarshal(inspect, &whole); err != nil {
@@ -219,9 +261,11 @@ func updated(inspect, update []byte) (json.RawMessage, error) {
 	for name, value := range change {
 		switch string(value) {
 		case "null", "0", `""`, "[]", "{}", "false":
-		default:
-			host[name] = value
+			if name != "PidsLimit" || string(value) == "null" {
+				continue
+			}
 		}
+		host[name] = value
 	}
 	var err error
 	if whole["HostConfig"], err = json.Marshal(host); err != nil {
@@ -245,6 +289,7 @@ func judgeExecStart(ctx context.Context, x *exchange) error {
 	raw, err := x.g.client.ExecInspect(ctx, id)
 	if errors.Is(err, engine.ErrNotFound) {
 		x.subject.Name = trail.Clip(id, maxName)
+		x.missing("No such exec instance: " + id)
 		return nil
 	}
 	if err != nil {
@@ -276,21 +321,43 @@ func (p *Policy) required(x *exchange, s *workload.Spec) error {
 	if p.Require.Digest && s.Image.Digest == "" {
 		x.decision.object("the image is not named by its digest", "write "+s.Image.Ref+"@sha256:…")
 	}
-	if len(p.Require.Images) > 0 && s.Image.ID != "" && !p.trusts(s) {
-		x.decision.object("the image "+s.Image.Ref+" is not one that came from where the policy says", "use one of "+strings.Join(p.Require.Images, ", "))
+	if len(s.Links) > 0 { // by which the engine tells the environment of another container
+		p.tells(x, "environment")
 	}
-	if p.Require.Verdict != nil && s.Image.ID != "" {
-		return p.Require.Verdict.known(x, s)
+	if s.Image.ID == "" {
+		return nil // the engine has not got it
 	}
-	return nil
+	return p.requiredImage(x.g, &x.decision, s)
 }
 
-// trusts says whether a container's image has a name that the policy names, and came from
-// there: a name can be given to any image, and so can the digits of an id be a name. What
-// the engine pulled from a registry it knows by a digest there.
-func (p *Policy) trusts(s *workload.Spec) bool {
-	if !slices.ContainsFunc(p.Require.Images, func(pattern string) bool { return fitsImage(pattern, s.Image.Name) }) {
-		return false
+// requiredImage objects to images that did not come from where the policy says, and of
+// which not enough is known.
+func (p *Policy) requiredImage(g *Gate, d *decision, s *workload.Spec) error {
+	p.requiredOrigin(d, s)
+	if p.Require.Verdict == nil {
+		return nil
 	}
-	return slices.ContainsFunc(s.Image.Digests, func(d string) bool { return strings.HasPrefix(d, s.Image.Name+"@") })
+	return p.Require.Verdict.known(g, d, s)
+}
+
+func (p *Policy) requiredOrigin(d *decision, s *workload.Spec) {
+	if len(p.Require.Images) == 0 {
+		return
+	}
+	instead := "use one of " + strings.Join(p.Require.Images, ", ")
+	if !slices.ContainsFunc(p.Require.Images, func(pattern string) bool { return fitsImage(pattern, s.Image.Name) }) || !cameFrom(&s.Image) {
+		d.object("the image "+s.Image.Ref+" is not one that came from where the policy says", instead)
+	}
+	for _, m := range s.Mounts {
+		if m.Type == "image" {
+			d.object("where the image at "+m.Target+" came from is not looked at", instead)
+		}
+	}
+}
+
+// cameFrom says whether an image came from where its name says: a name can be given to any
+// image, and so can the digits of an id be a name. What the engine pulled from a registry
+// it knows by a digest there.
+func cameFrom(i *workload.Image) bool {
+	return i.Name != "" && slices.ContainsFunc(i.Digests, func(d string) bool { return strings.HasPrefix(d, i.Name+"@") })
 }

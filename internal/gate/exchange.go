@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // exchange is one request with its answer.
@@ -36,6 +38,9 @@ type exchange struct {
 	seq      int64 // of the event that it was asked, or -1
 
 	decision decision
+	spec     *workload.Spec // of a container that is there, once it was judged
+	// absent is what the engine would say of what is not there.
+	absent *api.Refusal
 	// malformed is a request that is refused for its form.
 	malformed *api.Refusal
 	// check judges what the engine has made of the request, by its answer, before the
@@ -63,6 +68,9 @@ func (s *session) exchange(ctx context.Context, req *http1.Request) (again bool,
 	}
 	if message := x.refusal(ctx); message != nil {
 		return x.refuse(message.Status, message.Message)
+	}
+	if x.absent != nil && x.enforces() {
+		return x.refuse(x.absent.Status, x.absent.Message)
 	}
 	if x.mutates() {
 		if err := x.ask(ctx); err != nil {
@@ -95,8 +103,8 @@ func (x *exchange) find() error {
 	if refusal == nil {
 		refusal = match.Endpoint.Takes(x.req.Fields.Get("Content-Type"), x.req.Framing.Empty())
 	}
-	if refusal == nil && len(x.req.Upgrade) > 0 && match.Endpoint.Answer != api.Hijack {
-		refusal = &api.Refusal{Status: http.StatusBadRequest, Message: "nothing is upgraded here: leave out the header Upgrade"}
+	if refusal == nil {
+		refusal = upgrade(match.Endpoint, x.req.Upgrade)
 	}
 	if refusal != nil {
 		x.malformed = refusal
@@ -107,6 +115,28 @@ func (x *exchange) find() error {
 	x.event, x.subject.Kind = eventOf(match.Endpoint)
 	if kind := match.Endpoint.Body.Kind; kind == api.JSON || kind == api.None {
 		return x.readBody()
+	}
+	return nil
+}
+
+// upgrade refuses protocols that a connection does not become at an endpoint. An engine
+// might know more of them than are looked for here, such as HTTP/2.
+func upgrade(e *api.Endpoint, offered []string) *api.Refusal {
+	if len(offered) == 0 {
+		return nil
+	}
+	if e.Answer != api.Hijack {
+		return &api.Refusal{Status: http.StatusBadRequest, Message: "nothing is upgraded here: leave out the header Upgrade"}
+	}
+	becomes := "tcp"
+	switch {
+	case e.Class == api.BuildKit:
+		becomes = "h2c"
+	case e.Method == http.MethodGet:
+		becomes = "websocket"
+	}
+	if len(offered) != 1 || !strings.EqualFold(offered[0], becomes) {
+		return &api.Refusal{Status: http.StatusBadRequest, Message: "the header Upgrade must be " + becomes + " here, or be left out"}
 	}
 	return nil
 }

@@ -38,7 +38,9 @@ type Config struct {
 	Trail Recorder
 	// Verdicts are what is known of images.
 	Verdicts verdict.Folder
-	Now      func() time.Time
+	// Own are files and folders of the gate's, which no container may have.
+	Own []string
+	Now func() time.Time
 	// Groups gives the number of a group by its name.
 	Groups func(name string) (gid uint32, found bool)
 	// Log is told what a person should know. Names in it may hold anything.

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/plimsoll/plimsoll/internal/caller"
@@ -17,8 +18,17 @@ type identity struct {
 	groups  func(name string) (gid uint32, found bool)
 }
 
-// isRoot says that the caller is root of this host's user namespace.
-func (w *identity) isRoot() bool { return !w.unknown && w.CertSubject == "" && w.UID == 0 }
+// isRoot says that the caller is root of this host.
+func (w *identity) isRoot() bool {
+	return !w.unknown && w.CertSubject == "" && w.UID == 0 && w.isOfHost()
+}
+
+// isOfHost says that the caller was seen, and is in no container: there everybody may be
+// root, or any other number, and is not the user of this host who has it. One that had
+// ended before it was seen may have been anywhere.
+func (w *identity) isOfHost() bool {
+	return w.CertSubject != "" || w.Seen && w.Container == "" && !slices.ContainsFunc(w.Unseen, func(u caller.Unseen) bool { return u.Field == "container" })
+}
 
 // inGroup reports whether the caller is in a group, by its number or name.
 func (w *identity) inGroup(name string) bool {
@@ -47,6 +57,10 @@ func (w *identity) String() string {
 		return term.Escape(w.CertSubject)
 	case w.unknown:
 		return "a caller that is unknown here"
+	case !w.Seen:
+		return "a caller that was gone at once"
+	case w.Container != "":
+		return "a process of the container " + w.Container[:min(12, len(w.Container))]
 	case w.User != "":
 		return term.Escape(w.User)
 	}

@@ -68,7 +68,7 @@ func (p *Policy) judge(f *facts.Facts, at stage, who *identity, now time.Time) (
 		return nil, fmt.Errorf("judging by the rules: %w", err)
 	}
 	d := &decision{}
-	image := f.Containers[0].Image.Name
+	image := &f.Containers[0].Image
 	for i := range findings {
 		found := &findings[i]
 		broken := found.Status == finding.Fail

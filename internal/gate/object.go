@@ -1,12 +1,10 @@
 package gate
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -28,8 +26,12 @@ func judgeVolume(ctx context.Context, x *exchange) error {
 	if x.p.allows(string(api.Volumes), x.who) {
 		return nil
 	}
-	if body.Driver != "" && body.Driver != "local" {
-		x.decision.object("the volume driver "+body.Driver+" is a program with power over this host", guarded[api.Volumes])
+	if what := volumeFrom(body.Driver, body.DriverOpts); what != "" {
+		x.decision.object(what, guarded[api.Volumes])
+		return nil
+	}
+	if body.ClusterVolumeSpec != nil {
+		x.decision.object("volumes of a cluster are made by programs with power over this host", guarded[api.Volumes])
 		return nil
 	}
 	// The mount is written as the API has it, so that nothing in between can differ.
@@ -43,13 +45,22 @@ func judgeVolume(ctx context.Context, x *exchange) error {
 	return judgeLike(ctx, x, mount)
 }
 
+// judgeVolumeUpdate objects to changes of volumes: those that can be changed are a cluster's.
+func judgeVolumeUpdate(_ context.Context, x *exchange) error {
+	x.subject.Name = trail.Clip(x.match.Var("name"), maxName)
+	if !x.p.allows(string(api.Volumes), x.who) {
+		x.decision.object("volumes of a cluster are made by programs with power over this host", guarded[api.Volumes])
+	}
+	return nil
+}
+
 // judgeLike judges by the rules a container that asks for what the request does.
 func judgeLike(ctx context.Context, x *exchange, create []byte) error {
 	var body workload.CreateBody
 	if err := json.Unmarshal(create, &body); err != nil {
 		return fmt.Errorf("making a container of the request: %w", err)
 	}
-	f, _, err := x.g.around.asked(ctx, &body)
+	f, _, _, err := x.g.around.asked(ctx, &body)
 	if err != nil {
 		return badSpec(x, err)
 	}
@@ -58,32 +69,6 @@ func judgeLike(ctx context.Context, x *exchange, create []byte) error {
 		return err
 	}
 	x.decision.add(d)
-	return nil
-}
-
-// plainNetworks are the drivers that give a container no place on the host's own links.
-var plainNetworks = []string{"", "bridge", "overlay", "null", "none"}
-
-// judgeNetwork objects to networks that reach the host's links.
-func judgeNetwork(_ context.Context, x *exchange) error {
-	body, err := bodyOf[api.NetworkCreateBody](x)
-	if err != nil {
-		return err
-	}
-	x.subject.Name = trail.Clip(body.Name, maxName)
-	if !slices.Contains(plainNetworks, body.Driver) && !x.p.allows(string(api.Networks), x.who) {
-		x.decision.object("the network driver "+body.Driver+" puts containers on this host's own links", guarded[api.Networks])
-	}
-	return nil
-}
-
-// judgePull objects to an import from an address: it is the engine that would ask there.
-func judgePull(_ context.Context, x *exchange) error {
-	q := &x.match.Query
-	x.subject.Name = trail.Clip(cmp.Or(q.Get("fromImage"), q.Get("repo")), maxName)
-	if from := q.Get("fromSrc"); from != "" && from != "-" {
-		x.decision.object("the engine would fetch the image from an address that the client chooses", "fetch it, and send it: docker import FILE")
-	}
 	return nil
 }
 

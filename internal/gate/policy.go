@@ -13,6 +13,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // PolicySchema names the form of a policy file.
@@ -79,7 +80,9 @@ type allow struct {
 type Grant struct {
 	Rule string `yaml:"rule"`
 	// Image is a pattern of names of images, whole and without tag or digest, such as
-	// docker.io/library/nginx: as path.Match has it but that a star means slashes too.
+	// docker.io/library/nginx: as path.Match has it but that a star means slashes too. The
+	// image must have come from there. Or it is an image's id, sha256: and 64 digits, for
+	// one that came from nowhere.
 	Image   string `yaml:"image"`
 	callers `yaml:",inline"`
 	// Until is the last day on which it counts, as 2006-01-02, in UTC.
@@ -197,24 +200,33 @@ func (p *Policy) allows(class string, who *identity) bool {
 }
 
 // granted gives the grant by which who may break a rule for an image, or nil.
-func (p *Policy) granted(name, image string, who *identity, now time.Time) *Grant {
+func (p *Policy) granted(name string, image *workload.Image, who *identity, now time.Time) *Grant {
 	for _, g := range p.Grants {
 		until, err := time.Parse(time.DateOnly, g.Until)
 		if err != nil || !now.Before(until.AddDate(0, 0, 1)) {
 			continue
 		}
-		if fits, _ := path.Match(g.Rule, name); fits && fitsImage(g.Image, image) && g.has(who) {
+		if fits, _ := path.Match(g.Rule, name); fits && g.isFor(image) && g.has(who) {
 			return g
 		}
 	}
 	return nil
 }
 
+// isFor says whether a grant is for an image. Before the engine has it, its name counts:
+// it is judged again when it has.
+func (g *Grant) isFor(i *workload.Image) bool {
+	if i.ID != "" && g.Image == i.ID {
+		return true
+	}
+	return fitsImage(g.Image, i.Name) && (i.ID == "" || cameFrom(i))
+}
+
 func (c *callers) has(who *identity) bool {
 	if len(c.Users) == 0 && len(c.Groups) == 0 {
 		return true
 	}
-	if who.unknown {
+	if who.unknown || !who.isOfHost() {
 		return false
 	}
 	if slices.Contains(c.Users, strconv.Itoa(int(who.UID))) || who.User != "" && slices.Contains(c.Users, who.User) {

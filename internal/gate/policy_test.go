@@ -9,6 +9,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/caller"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 const wholePolicy = `schema: plimsoll/policy/1
@@ -50,7 +51,7 @@ func TestPolicy(t *testing.T) {
 	}
 	builders := func(name string) (uint32, bool) { return 77, name == "builders" }
 	who := func(uid uint32, user string, groups ...uint32) *identity {
-		return &identity{Caller: &caller.Caller{UID: uid, GID: uid, User: user, Groups: groups}, groups: builders}
+		return &identity{Caller: &caller.Caller{UID: uid, GID: uid, User: user, Groups: groups, Seen: true}, groups: builders}
 	}
 	stranger := who(65534, "")
 	stranger.unknown = true
@@ -80,7 +81,7 @@ func TestPolicy(t *testing.T) {
 		{"privileged", "registry.example.org/ci/kernel", who(6, "ana"), last, false},
 		{"host-root-mounted", "registry.example.org/ci/kernel", who(5, "ci"), last, false},
 	} {
-		if got := p.granted(c.rule, c.image, c.who, c.at); (got != nil) != c.want || got != nil && got.line != 13 {
+		if got := p.granted(c.rule, &workload.Image{ID: "sha256:1", Name: c.image, Digests: []string{c.image + "@sha256:2"}}, c.who, c.at); (got != nil) != c.want || got != nil && got.line != 13 {
 			t.Errorf("%+v: %+v", c, got)
 		}
 	}

@@ -56,6 +56,13 @@ func Run(ctx context.Context, c RunConfig) error {
 		return err
 	}
 	c.Config.Policy, c.Config.Trail = policy, l
+	c.Own = append(c.Own, c.Trail.Dir)
+	if c.Verdicts != "" {
+		c.Own = append(c.Own, string(c.Verdicts))
+	}
+	if c.PolicyFile != "" {
+		c.Own = append(c.Own, c.PolicyFile)
+	}
 	return errors.Join(c.run(ctx, l, digest), l.Close())
 }
 

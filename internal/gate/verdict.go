@@ -49,17 +49,17 @@ func (c checker) checkVerdict(v *verdictNeeded) error {
 }
 
 // known objects to an image of which not enough is known.
-func (v *verdictNeeded) known(x *exchange, s *workload.Spec) error {
+func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 	digests := []string{s.Image.ID}
-	for _, d := range s.Image.Digests {
-		if _, digest, found := strings.Cut(d, "@"); found {
+	for _, name := range s.Image.Digests {
+		if _, digest, found := strings.Cut(name, "@"); found {
 			digests = append(digests, digest)
 		}
 	}
-	have, err := x.g.c.Verdicts.Of(digests...)
+	have, err := g.c.Verdicts.Of(digests...)
 	if errors.Is(err, fs.ErrNotExist) {
 		if v.Absent == "pass" {
-			x.decision.Failing = appendOnce(x.decision.Failing, "verdict-absent")
+			d.Failing = appendOnce(d.Failing, "verdict-absent")
 			return nil
 		}
 		have = &verdict.Verdict{}
@@ -67,7 +67,7 @@ func (v *verdictNeeded) known(x *exchange, s *workload.Spec) error {
 		return fmt.Errorf("reading what is known of the image: %w", err)
 	}
 	if v.Verified && have.Verified == nil {
-		x.decision.object("the image "+s.Image.Ref+" was not verified", "run  plimsoll image verify "+s.Image.Ref)
+		d.object("the image "+s.Image.Ref+" was not verified", "run  plimsoll image verify "+s.Image.Ref)
 	}
 	if v.within == 0 {
 		return nil
@@ -75,11 +75,11 @@ func (v *verdictNeeded) known(x *exchange, s *workload.Spec) error {
 	again := "run  plimsoll image scan " + s.Image.Ref
 	switch scan := have.Scanned; {
 	case scan == nil:
-		x.decision.object("the image "+s.Image.Ref+" was never scanned", again)
-	case x.g.now().Sub(scan.At) > v.within:
-		x.decision.object("the image "+s.Image.Ref+" was last scanned on "+scan.At.UTC().Format(time.DateOnly)+", longer than "+v.ScannedWithin+" ago", again)
+		d.object("the image "+s.Image.Ref+" was never scanned", again)
+	case g.now().Sub(scan.At) > v.within:
+		d.object("the image "+s.Image.Ref+" was last scanned on "+scan.At.UTC().Format(time.DateOnly)+", longer than "+v.ScannedWithin+" ago", again)
 	case v.Worst != "" && scan.Worst != "" && !v.Worst.AtLeast(scan.Worst):
-		x.decision.object("the last scan of the image "+s.Image.Ref+" found something "+string(scan.Worst), "use an image in which that is mended")
+		d.object("the last scan of the image "+s.Image.Ref+" found something "+string(scan.Worst), "use an image in which that is mended")
 	}
 	return nil
 }

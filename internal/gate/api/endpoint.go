@@ -30,6 +30,11 @@ type Endpoint struct {
 // String is such as POST /containers/create.
 func (e *Endpoint) String() string { return e.Method + " " + e.Pattern }
 
+// many says whether a variable of the path may be several segments.
+func (e *Endpoint) many(variable string) bool {
+	return slices.Contains(e.segments, "{"+variable+"...}")
+}
+
 // Class is what a policy speaks of: it grants a caller the class, or not.
 type Class string
 

@@ -54,9 +54,14 @@ func Find(method, target string) (Match, *Refusal) {
 	} else if m.Endpoint = routes.find(method, rest, &m.values, 0); m.Endpoint == nil {
 		return Match{}, notFound(method, path)
 	}
-	for i := range m.Endpoint.variables {
+	for i, name := range m.Endpoint.variables {
 		if refusal := decodeVariable(&m.values[i]); refusal != nil {
 			return Match{}, refusal
+		}
+		// The engine matches the decoded path, where an encoded slash is one: what is a
+		// container here could be its checkpoint there.
+		if !m.Endpoint.many(name) && strings.IndexByte(m.values[i], '/') >= 0 {
+			return Match{}, refuse(400, "the name "+show(m.values[i])+" in the path has an encoded slash, which no name has there; name it by its id")
 		}
 	}
 	if e := m.Endpoint; e.Last < Oldest || !m.Version.within(e.Since, e.Last) {

@@ -1,0 +1,15 @@
+package gate
+
+var mountBypasses []hostile
+var volumeBypasses []hostile
+var confinementBypasses []hostile
+var deviceBypasses []hostile
+var namespaceBypasses []hostile
+var imageBypasses []hostile
+var execBypasses []hostile
+var fileBypasses []hostile
+var buildBypasses []hostile
+var networkBypasses []hostile
+var egressBypasses []hostile
+var aroundBypasses []hostile
+var clusterBypasses []hostile
