@@ -66,8 +66,12 @@ func TestRequire(t *testing.T) {
 		s.must(t, args(run)...)
 	})
 	t.Run("a grant", func(t *testing.T) {
-		policy := "schema: plimsoll/policy/1\ngrants:\n  - {rule: pid-namespace-host, image: docker.io/library/web, users: [root], until: 2099-01-01, why: it looks at processes}\n"
-		s := stand(t, e, Enforce, policy)
+		policy := func(image string) string {
+			return "schema: plimsoll/policy/1\ngrants:\n  - {rule: pid-namespace-host, image: \"" + image + "\", users: [root], until: 2099-01-01, why: it looks at processes}\n"
+		}
+		named := stand(t, e, Enforce, policy("docker.io/library/web"))
+		named.refused(t, "pid-namespace-host", args("run --rm --pid host web:1 true")...) // it did not come from there
+		s := stand(t, e, Enforce, policy(id))
 		s.must(t, args("run --rm --pid host web:1 true")...)
 		s.refused(t, "seccomp-unconfined", args("run --rm --pid host --security-opt seccomp=unconfined web:1 true")...)
 		if lines := strings.Join(s.events(t), "\n"); !strings.Contains(lines, "deploy done") {
