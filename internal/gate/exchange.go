@@ -29,6 +29,9 @@ type exchange struct {
 	// are passed on instead of the client's; nil is that those are, as they come.
 	parsed any
 	body   []byte
+	// pinned is the id that the request names instead of what the client named, "" where it
+	// does not.
+	pinned, named string
 
 	event    string // of the trail
 	subject  trail.Subject

@@ -41,7 +41,11 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	if !long {
 		x.told(ctx, phase, more)
 	}
-	err = x.s.pass(answer)
+	if x.pinned != "" && answer.Status >= 400 {
+		err = x.passNamed(answer)
+	} else {
+		err = x.s.pass(answer)
+	}
 	sent := stop()
 	if long {
 		x.told(ctx, phase, more)
@@ -128,6 +132,23 @@ func (s *session) pass(answer *http1.Response) error {
 		return err
 	}
 	_, err := http1.CopyBody(s.client, s.answer, answer.Framing, nil)
+	return err
+}
+
+// passNamed gives the client an error that may speak of a container by its id only because
+// the gate does.
+func (x *exchange) passNamed(answer *http1.Response) error {
+	body, err := http1.ReadBody(x.s.answer, answer.Framing, maxAnswer)
+	if err != nil {
+		return err
+	}
+	body = x.asNamed(body)
+	x.s.out = append(x.s.out[:0], answer.Head...)
+	if answer.Framing.Kind != http1.UntilClose {
+		answer.Framing = http1.Framing{Kind: http1.Length, Length: int64(len(body))}
+		x.s.out = answer.AppendHead(x.s.out[:0])
+	}
+	_, err = x.s.client.Write(append(x.s.out, body...))
 	return err
 }
 
