@@ -23,6 +23,12 @@ func TestFaithfulEveryday(t *testing.T) {
 	same(t, sides(t, debian, everydayFiles), everyday)
 }
 
+// TestFaithfulInteractive: terminals too.
+func TestFaithfulInteractive(t *testing.T) {
+	t.Parallel()
+	same(t, sides(t, debian, everydayFiles), append(interactive, refusedEveryday...))
+}
+
 // TestFaithfulNewer is that of a newer client, where there is one.
 func TestFaithfulNewer(t *testing.T) {
 	const newer = "/usr/local/bin/docker"
