@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -200,6 +201,7 @@ func (x *exchange) pin(name, id string) {
 	}
 	before, after, found := strings.Cut(x.req.Path, "/containers/")
 	if _, rest, more := strings.Cut(after, "/"); found && more {
+		x.pinned, x.named = id, name
 		x.req.Path = before + "/containers/" + id + "/" + rest
 		x.req.Target = x.req.Path
 		if x.req.RawQuery != "" {
@@ -211,6 +213,25 @@ func (x *exchange) pin(name, id string) {
 // missing has the client told what the engine would say of what is not there.
 func (x *exchange) missing(message string) {
 	x.absent = &api.Refusal{Status: http.StatusNotFound, Message: message}
+}
+
+// repeating are what the engine says with the name in it that the path has, and not with
+// the container's id: moby's daemon/attach.go, container.go, exec.go and restart.go.
+var repeating = [][2]string{
+	{"Cannot restart container ", ": "},
+	{"No such container: ", ""},
+	{"container ", " is paused, unpause the container before attach"},
+	{"container ", " is restarting, wait until the container is running"},
+	{"Container ", " is paused, unpause the container before exec"},
+}
+
+// asNamed has an error of the engine speak of the container by the name that the client
+// gave, where it was pinned.
+func (x *exchange) asNamed(message []byte) []byte {
+	for _, around := range repeating {
+		message = bytes.Replace(message, []byte(around[0]+x.pinned+around[1]), []byte(around[0]+x.named+around[1]), 1)
+	}
+	return message
 }
 
 // judgeStart judges a container that is to run, or to be spoken to.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/trail"
@@ -31,6 +32,9 @@ type exchange struct {
 	// are passed on instead of the client's; nil is that those are, as they come.
 	parsed any
 	body   []byte
+	// pinned is the id that the request names instead of what the client named, "" where it
+	// does not.
+	pinned, named string
 
 	event    string // of the trail
 	subject  trail.Subject
@@ -60,8 +64,10 @@ func (s *session) exchange(ctx context.Context, req *http1.Request) (again bool,
 		return false, err
 	}
 	if x.malformed == nil {
-		if err := x.judge(ctx); err != nil && x.enforces() {
+		if err := x.judgeFor(ctx); err != nil && x.enforces() {
 			return x.fail(err)
+		} else if errors.Is(err, errHangUp) {
+			return false, err
 		} else if err != nil {
 			x.g.log("%s %s: %v", x.req.Method, x.path, err)
 		}
@@ -113,8 +119,15 @@ func (x *exchange) find() error {
 	}
 	x.match = match
 	x.event, x.subject.Kind = eventOf(match.Endpoint)
-	if kind := match.Endpoint.Body.Kind; kind == api.JSON || kind == api.None {
+	switch match.Endpoint.Body.Kind {
+	case api.JSON, api.None:
 		return x.readBody()
+	case api.Raw:
+		// dockerode sends the query once more. The engine does not read it, and takes for
+		// input what comes behind the head alone.
+		if x.req.Framing.Kind == http1.Length {
+			return x.readBody()
+		}
 	}
 	return nil
 }
@@ -143,14 +156,14 @@ func upgrade(e *api.Endpoint, offered []string) *api.Refusal {
 
 // readBody reads a body that is small and decodes it strictly.
 func (x *exchange) readBody() error {
-	if x.req.Framing.Empty() && x.match.Endpoint.Body.Kind == api.None {
+	if x.req.Framing.Empty() && x.match.Endpoint.Body.Kind != api.JSON {
 		return nil
 	}
 	if err := x.invite(); err != nil {
 		return err
 	}
 	data, err := http1.ReadBody(x.s.in, x.req.Framing, maxBody)
-	if errors.Is(err, http1.ErrTooLarge) {
+	if errors.Is(err, http1.ErrTooLarge) && x.req.Framing.Kind == http1.Length { // and nothing of it was read
 		x.malformed = &api.Refusal{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body has more than the %d MiB that a request of this kind may have", maxBody>>20)}
 		return nil
 	}
@@ -185,6 +198,22 @@ func (x *exchange) invite() error {
 func (x *exchange) unreadable(err error) error {
 	x.s.badRequest(err)
 	return errHangUp
+}
+
+// judgeFor has the policy decide, while the client waits for it.
+func (x *exchange) judgeFor(ctx context.Context) error {
+	if x.match.Endpoint.Effect != api.Mutate {
+		return x.judge(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	client := x.s.attend(nil, nil, func() { cancel(errHangUp) })
+	err := x.judge(ctx)
+	client.stop()
+	if context.Cause(ctx) == errHangUp {
+		return errHangUp
+	}
+	return err
 }
 
 // judge has the policy decide.
@@ -249,6 +278,9 @@ func (x *exchange) fail(err error) (again bool, _ error) {
 		return false, err
 	}
 	x.g.log("%s %s: %v", x.req.Method, x.path, err)
+	if far := new(engine.Error); errors.As(err, &far) && far.Status == 0 {
+		return x.refuse(http.StatusBadGateway, unreachable(err))
+	}
 	return x.refuse(http.StatusServiceUnavailable, "plimsoll can't decide on this: "+err.Error())
 }
 

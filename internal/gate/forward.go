@@ -14,10 +14,7 @@ import (
 
 // forward passes the request on and brings back the answer.
 func (x *exchange) forward(ctx context.Context) (again bool, err error) {
-	if err := x.invite(); err != nil {
-		return false, err
-	}
-	answer, stop, err := x.send(ctx)
+	answer, client, err := x.send(ctx)
 	if err != nil {
 		x.g.around.stale()
 		x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
@@ -26,11 +23,11 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	more := map[string]any{"status": answer.Status}
 	switch {
 	case x.isTunnel(answer):
-		stop()
+		client.stop()
 		x.told(ctx, phaseDone, more)
 		return false, x.tunnel(answer)
 	case x.check != nil && answer.Status < 300:
-		return x.checked(ctx, answer, stop)
+		return x.checked(ctx, answer, client)
 	}
 	phase := phaseDone
 	if answer.Status >= 400 {
@@ -41,13 +38,24 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	if !long {
 		x.told(ctx, phase, more)
 	}
-	err = x.s.pass(answer)
-	sent := stop()
+	if x.pinned != "" && answer.Status >= 400 {
+		err = x.passNamed(answer)
+	} else {
+		err = x.s.pass(answer)
+	}
+	if err == nil && x.over(answer, true) {
+		// It was early. The engine takes what is left of a body that is not too large.
+		<-client.passed
+	}
+	sent := client.stop()
 	if long {
 		x.told(ctx, phase, more)
 	}
 	if err != nil {
 		return false, errHangUp
+	}
+	if !sent {
+		x.s.linger()
 	}
 	return x.over(answer, sent), nil
 }
@@ -57,9 +65,8 @@ func (x *exchange) over(answer *http1.Response, sent bool) bool {
 	return sent && x.req.KeepAlive && answer.KeepAlive && answer.Framing.Kind != http1.UntilClose
 }
 
-// send passes the request on and reads the head of the answer. From then on the client
-// is attended to, until stop is called.
-func (x *exchange) send(ctx context.Context) (answer *http1.Response, stop func() bool, err error) {
+// send passes the request on and reads the head of the answer. The client is attended to.
+func (x *exchange) send(ctx context.Context) (answer *http1.Response, client *attention, err error) {
 	req := *x.req
 	if x.body != nil {
 		req.Framing = http1.Framing{Kind: http1.Length, Length: int64(len(x.body))}
@@ -74,12 +81,14 @@ func (x *exchange) send(ctx context.Context) (answer *http1.Response, stop func(
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, err = x.s.engine.Write(x.s.out); err == nil {
-			stop = x.s.attend(coming)
+		if _, err = x.s.engine.Write(x.s.out); err == nil && req.ExpectContinue {
+			return x.expect(&req.Framing)
+		} else if err == nil {
+			client = x.s.attend(x.s.engine, coming, x.gone)
 			if answer, err = x.s.receive(req.Method); err == nil {
-				return answer, stop, nil
+				return answer, client, nil
 			}
-			stop()
+			client.stop()
 		}
 		x.s.hangUp()
 		// An engine that has begun anew has closed what was open. Only what changes
@@ -87,6 +96,39 @@ func (x *exchange) send(ctx context.Context) (answer *http1.Response, stop func(
 		if fresh || coming != nil || x.mutates() {
 			return nil, nil, err
 		}
+	}
+}
+
+// expect is send for a client that keeps the body back until the engine asks for it, which
+// it does not when it knows the answer without (RFC 9110, section 10.1.1).
+func (x *exchange) expect(coming *http1.Framing) (answer *http1.Response, client *attention, err error) {
+	client = x.s.attend(x.s.engine, nil, x.gone)
+	answer, err = http1.ReadResponse(x.s.answer, x.req.Method)
+	client.stop()
+	if err == nil && answer.Status != http.StatusContinue {
+		client.sent = false
+		return answer, client, nil
+	}
+	if err == nil {
+		_, err = x.s.client.Write(answer.Head)
+	}
+	if err == nil {
+		client = x.s.attend(x.s.engine, coming, x.gone)
+		if answer, err = x.s.receive(x.req.Method); err == nil {
+			return answer, client, nil
+		}
+		client.stop()
+	}
+	x.s.hangUp()
+	return nil, nil, err
+}
+
+// gone lets go of an answer that nobody waits for. What came of a change is waited for, to
+// be recorded.
+func (x *exchange) gone() {
+	x.s.client.Close()
+	if x.seq < 0 {
+		x.s.engine.Close()
 	}
 }
 
@@ -131,6 +173,23 @@ func (s *session) pass(answer *http1.Response) error {
 	return err
 }
 
+// passNamed gives the client an error that may speak of a container by its id only because
+// the gate does.
+func (x *exchange) passNamed(answer *http1.Response) error {
+	body, err := http1.ReadBody(x.s.answer, answer.Framing, maxAnswer)
+	if err != nil {
+		return err
+	}
+	body = x.asNamed(body)
+	x.s.out = append(x.s.out[:0], answer.Head...)
+	if answer.Framing.Kind != http1.UntilClose {
+		answer.Framing = http1.Framing{Kind: http1.Length, Length: int64(len(body))}
+		x.s.out = answer.AppendHead(x.s.out[:0])
+	}
+	_, err = x.s.client.Write(append(x.s.out, body...))
+	return err
+}
+
 // isTunnel says whether the connection is something else from here on.
 func (x *exchange) isTunnel(answer *http1.Response) bool {
 	if answer.Status == 101 {
@@ -152,9 +211,9 @@ func (x *exchange) tunnel(answer *http1.Response) error {
 }
 
 // checked judges what the engine has made before the client learns of it.
-func (x *exchange) checked(ctx context.Context, answer *http1.Response, stop func() bool) (bool, error) {
+func (x *exchange) checked(ctx context.Context, answer *http1.Response, client *attention) (bool, error) {
 	body, err := http1.ReadBody(x.s.answer, answer.Framing, maxAnswer)
-	sent := stop()
+	sent := client.stop()
 	if err != nil {
 		x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
 		return x.refuse(http.StatusBadGateway, unreachable(err))

@@ -46,6 +46,12 @@ type standing struct {
 // where there is none.
 func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	t.Helper()
+	return standAt(t, e, e.Socket(), mode, policy)
+}
+
+// standAt is stand with what clients ask passed on to another socket.
+func standAt(t *testing.T, e *lab.Engine, behind string, mode Mode, policy string) *standing {
+	t.Helper()
 	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: e.Host(), Source: "the lab"}})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +68,7 @@ func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
+	g, err := New(Config{Engine: behind, Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
 		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,8 @@ const (
 	maxAnswer = 8 << 20
 	// patience is how long a client is not looked at while the engine works.
 	patience = 100 * time.Millisecond
+	// lingering is for how long that is taken which nobody wants.
+	lingering = time.Second
 	// readerSize is room for the heads of messages; what is long passes by it.
 	readerSize = 4 << 10
 	// maxPath and maxName bound texts of clients in events.
@@ -98,8 +100,8 @@ func (s *session) reply(to *http1.Request, status int, message string) error {
 // not read whole would throw the answer away (RFC 9112, section 9.6).
 func (s *session) linger() {
 	_ = s.client.CloseWrite()
-	_ = s.client.SetReadDeadline(s.g.now().Add(time.Second))
-	_, _ = io.CopyN(io.Discard, s.in, 1<<20)
+	_ = s.client.SetReadDeadline(s.g.now().Add(lingering))
+	_, _ = io.Copy(io.Discard, s.in)
 }
 
 // dial connects to the engine where that is not done, and says whether it has just been.
@@ -124,45 +126,85 @@ func (s *session) hangUp() {
 	}
 }
 
-// attend looks at the client while the engine works: it passes on the body that is still
-// coming, if any, and then tells the engine, by the same means, when the client hangs up.
-// The function that it gives ends that, and says whether all of the body was passed on.
-func (s *session) attend(coming *http1.Framing) (stop func() bool) {
-	engine, ended, sent := s.engine, make(chan struct{}), coming == nil
-	look := func() {
-		defer close(ended)
-		if coming != nil {
-			_, err := http1.CopyBody(engine, s.in, *coming, nil)
-			if refused := new(http1.WriteError); errors.As(err, &refused) {
-				return // the engine has answered, or will not
-			}
-			if err != nil {
-				// The engine must not take for all what it has.
-				engine.Close()
-				return
-			}
-			sent = true
-		}
-		// Bytes are the next request, or the input of what is attached.
-		if _, err := s.in.Peek(1); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			_ = engine.CloseWrite()
-		}
-	}
-	var timer *time.Timer
+// attention is a look at the client while something else is waited for.
+type attention struct {
+	s      *session
+	engine conn // nil in judging
+	// passed is closed once the body was passed on, or can't be; sent says which.
+	passed, ended chan struct{}
+	sent          bool
+	timer         *time.Timer // nil where it looks at once
+	stopped       bool
+}
+
+// attend passes on to the engine the body that is still coming, if any, and then tells it,
+// by the same means, when the client sends no more; it calls gone when nobody is there any
+// more. An engine of nil is told nothing. The look goes on until stop is called.
+func (s *session) attend(engine conn, coming *http1.Framing, gone func()) *attention {
+	a := &attention{s: s, engine: engine, passed: make(chan struct{}), ended: make(chan struct{})}
 	if coming == nil {
-		timer = time.AfterFunc(patience, look)
-	} else {
-		go look()
+		a.sent = true
+		close(a.passed)
+		a.timer = time.AfterFunc(patience, func() { a.look(gone) })
+		return a
 	}
-	return func() bool {
-		if timer != nil && timer.Stop() {
-			return true
+	go func() {
+		err := a.pass(coming)
+		a.sent = err == nil
+		close(a.passed)
+		if err != nil {
+			close(a.ended)
+			return
 		}
-		_ = s.client.SetReadDeadline(time.Unix(1, 0))
-		<-ended
-		_ = s.client.SetReadDeadline(time.Time{})
-		return sent
+		a.look(gone)
+	}()
+	return a
+}
+
+// pass passes a body on.
+func (a *attention) pass(coming *http1.Framing) error {
+	_, err := http1.CopyBody(a.engine, a.s.in, *coming, nil)
+	refused := new(http1.WriteError)
+	if err != nil && !errors.As(err, &refused) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		// The engine must not take for all what it has.
+		a.engine.Close()
 	}
+	return err
+}
+
+func (a *attention) look(gone func()) {
+	defer close(a.ended)
+	// Bytes are the next request, or the input of what is attached.
+	if _, err := a.s.in.Peek(1); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return
+	}
+	if a.engine != nil {
+		_ = a.engine.CloseWrite()
+	}
+	if http1.Gone(a.s.client) {
+		gone()
+	}
+}
+
+// stop ends the look, and says whether all of the body was passed on. It may be called
+// again.
+func (a *attention) stop() bool {
+	if a.stopped || a.timer != nil && a.timer.Stop() {
+		a.stopped = true
+		return a.sent
+	}
+	a.stopped = true
+	past := time.Unix(1, 0)
+	_ = a.s.client.SetReadDeadline(past)
+	if a.timer == nil {
+		_ = a.engine.SetWriteDeadline(past)
+	}
+	<-a.ended
+	_ = a.s.client.SetReadDeadline(time.Time{})
+	if a.timer == nil {
+		_ = a.engine.SetWriteDeadline(time.Time{})
+	}
+	return a.sent
 }
 
 // unreachable says that the engine can't be asked.

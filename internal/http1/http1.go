@@ -13,7 +13,8 @@
 //   - [ReadResponse] reads a [Response], whose Head is passed on verbatim, or,
 //     when it was changed, written anew by [Response.AppendHead].
 //   - [Answer] is a small response of the proxy's own.
-//   - [Tunnel] carries both directions of a connection that has become raw.
+//   - [Tunnel] carries both directions of a connection that has become raw, and [Gone]
+//     tells that a peer is gone for good.
 //   - [Error] is a refusal, with the status to answer.
 //
 // A client is not trusted at all: what it sends is either clear to every reader

@@ -61,7 +61,7 @@ func (t *tunnel) pass(dst, src Conn, buffered *bufio.Reader, direction string) {
 		t.err = fmt.Errorf("passing on from %s: %w", direction, err)
 	}
 	t.mu.Unlock()
-	if err == nil && !last && !waitGone(src) {
+	if err == nil && !last && !Gone(src) {
 		return
 	}
 	t.mu.Lock()
@@ -123,10 +123,10 @@ func readBlock(raw syscall.RawConn) (b *[block]byte, n int, err error) {
 	return b, n, err
 }
 
-// waitGone waits until the peer of c, which sends no more, does not receive any
-// more either. Nothing else would tell, while the other side is silent. It says
-// false where it cannot know.
-func waitGone(c Conn) bool {
+// Gone waits until the peer of c, which sends no more, does not receive any more either.
+// Nothing else would tell, while nothing is sent to it. It says false where it cannot
+// know, and when c is closed or its read deadline is over.
+func Gone(c Conn) bool {
 	if inner, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
 		c, _ = inner.NetConn().(Conn)
 	}
@@ -135,13 +135,12 @@ func waitGone(c Conn) bool {
 		return false
 	}
 	// Of a stream, zero bytes can be sent while the peer receives (EPIPE in
-	// sendmsg(2)); the poller wakes for each change of the socket. An error of Read
-	// says that c was closed here.
-	_ = raw.Read(func(fd uintptr) bool {
+	// sendmsg(2)); the poller wakes for each change of the socket.
+	err := raw.Read(func(fd uintptr) bool {
 		_, err := syscall.SendmsgN(int(fd), nil, nil, nil, syscall.MSG_NOSIGNAL)
 		return err != nil && err != syscall.EINTR && err != syscall.EAGAIN
 	})
-	return true
+	return err == nil
 }
 
 // rawConn gives the socket of a connection that is nothing else.

@@ -76,6 +76,9 @@ type ExecStartBody struct {
 	Detach      bool
 	Tty         bool
 	ConsoleSize []uint64 `api:"42-"`
+	// Hijack and Stdin are dockerode's own options.
+	Hijack workload.Unread `json:"hijack" api:"unread"`
+	Stdin  workload.Unread `json:"stdin" api:"unread"`
 }
 
 // CheckpointBody is the body of POST /containers/{id}/checkpoints. The folder is the

@@ -41,6 +41,12 @@ func Decode(e *Endpoint, v Version, data []byte) (tree *strict.Value, body any, 
 	if refusal := c.check(tree, e.Body.Type); refusal != nil {
 		return nil, nil, refusal
 	}
+	if c.respelt {
+		// What is judged is read of the text that is forwarded.
+		if tree, err = strict.Tree("", Encode(tree)); err != nil {
+			return nil, nil, e.badJSON(err)
+		}
+	}
 	if err := tree.Decode(into.Interface()); err != nil {
 		return nil, nil, e.badJSON(err)
 	}
@@ -88,6 +94,7 @@ type checker struct {
 	endpoint *Endpoint
 	version  Version
 	root     *strict.Value
+	respelt  bool // a key is another now than in the text
 }
 
 // check refuses keys of v that its type does not have, and takes out what says
@@ -119,6 +126,9 @@ func (c *checker) check(v *strict.Value, t reflect.Type) *Refusal {
 func (c *checker) checkObject(v *strict.Value, s *shape) *Refusal {
 	kept := v.Members[:0]
 	for _, m := range v.Members {
+		if name := s.respelt[m.Key]; name != "" && v.Get(name) == nil {
+			m.Key, c.respelt = name, true
+		}
 		k, known := s.keys[m.Key]
 		switch {
 		case known && k.unread:

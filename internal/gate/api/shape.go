@@ -8,12 +8,22 @@ import (
 	"sync"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // shape is what a body's type says of the keys of one object.
 type shape struct {
 	keys   map[string]shapeKey
 	folded map[string]string // the key as the engine compares it → as it is spelt
+	// respelt has the keys that a client spells in another way, and that can be given
+	// like that once.
+	respelt map[string]string
+}
+
+// respelt are those of docker-py, in docker/api/exec_api.py and docker/types/containers.py.
+var respelt = map[reflect.Type]map[string]string{
+	reflect.TypeFor[ExecCreateBody]():      {"detachKeys": "DetachKeys"},
+	reflect.TypeFor[workload.HostConfig](): {"CPURealtimePeriod": "CpuRealtimePeriod", "CPURealtimeRuntime": "CpuRealtimeRuntime"},
 }
 
 type shapeKey struct {
@@ -29,7 +39,7 @@ func shapeOf(t reflect.Type) *shape {
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape)
 	}
-	s := &shape{keys: map[string]shapeKey{}, folded: map[string]string{}}
+	s := &shape{keys: map[string]shapeKey{}, folded: map[string]string{}, respelt: respelt[t]}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "-" || f.Anonymous || !f.IsExported() {

@@ -41,7 +41,8 @@ var containerRoutes = []Endpoint{
 	route("POST", "/containers/{id}/update", Containers, Mutate, jsonOf[ContainerUpdateBody](), Plain, ContainerUpdate, ""),
 	route("POST", "/containers/{id}/wait", Containers, Read, none, Stream, ByClass, "condition"),
 
-	route("POST", "/containers/{id}/attach", Attach, Mutate, raw, Hijack, AttachStart, "detachKeys logs stderr stdin stdout stream"),
+	// hijack is dockerode's own.
+	route("POST", "/containers/{id}/attach", Attach, Mutate, raw, Hijack, AttachStart, "detachKeys hijack logs stderr stdin stdout stream"),
 	// A GET that writes to the container's input. Before 1.42 the engine takes all
 	// three streams, whatever the query says of them.
 	route("GET", "/containers/{id}/attach/ws", Attach, Mutate, raw, Hijack, AttachStart, "detachKeys logs stderr stdin stdout stream"),

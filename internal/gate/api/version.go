@@ -15,6 +15,13 @@ const (
 	Newest Version = 56 // Docker Engine 29
 )
 
+// oldestAsked is the oldest version that may be asked for: Traefik had 1.24 in it for
+// years, Portainer has 1.37. What is older than Oldest is read as that. Engines decode
+// both alike, and make less of the older one: they leave fields out that came later, or
+// have another default for them, which their own description shows (moby's
+// api/server/router, versions.LessThan). Before 1.24 a start could bring a HostConfig.
+const oldestAsked Version = 24
+
 // String is such as 1.41, or empty for none.
 func (v Version) String() string {
 	if v == 0 {
@@ -43,12 +50,12 @@ func readVersion(segment string) (v Version, refusal *Refusal, ok bool) {
 		return 0, refuse(400, "the path begins with "+show(segment)+", which is no version of the Engine API as it is written; write it like v"+Oldest.String()), true
 	}
 	switch {
-	case n < int(Oldest):
-		return 0, refuse(400, "client version 1."+minor+" is too old. Minimum supported API version is "+Oldest.String()+
+	case n < int(oldestAsked):
+		return 0, refuse(400, "client version 1."+minor+" is too old. Minimum supported API version is "+oldestAsked.String()+
 			", please upgrade your client to a newer version, or set DOCKER_API_VERSION="+Oldest.String()+" or what the client has for it"), true
 	case n > int(Newest):
 		return 0, refuse(400, "client version 1."+minor+" is too new. Maximum supported API version is "+Newest.String()+
 			"; set DOCKER_API_VERSION="+Newest.String()+" or what the client has for it, or upgrade the gate"), true
 	}
-	return Version(n), nil, true
+	return max(Version(n), Oldest), nil, true
 }

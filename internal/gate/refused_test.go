@@ -1,0 +1,25 @@
+package gate
+
+// refusedEveryday are commands that people do use, and that the default policy refuses. In
+// the mode observe they give what they give without the gate. This is the whole list: every
+// other command that is compared passes.
+var refusedEveryday = []step{
+	{line: "docker run --rm --name p --privileged web:1 true", refused: "(privileged, critical)"},
+	{line: "docker run --rm --name p -v /:/host:ro web:1 true", refused: "(host-root-mounted, critical)"},
+	{line: "docker run --rm --name p -v /run/docker.sock:/var/run/docker.sock web:1 true", refused: "(engine-socket-mounted, critical)"},
+	{line: "docker run --rm --name p -v /run/docker.sock:/var/run/docker.sock:ro web:1 true", refused: "(engine-socket-mounted, critical)"},
+	{line: "docker run --rm --name p -v /etc:/host-etc web:1 true", refused: "(host-system-writable, high)"},
+	{line: "docker run --rm --name p --network host web:1 true", refused: "(network-namespace-host, high)"},
+	{line: "docker run --rm --name p --pid host web:1 true", refused: "(pid-namespace-host, high)"},
+	{line: "docker run --rm --name p --ipc host web:1 true", refused: "(ipc-namespace-host, high)"},
+	{line: "docker run --rm --name p --cap-add sys_admin web:1 true", refused: "(capability-controls-host, high)"},
+	{line: "docker run --rm --name p --security-opt seccomp=unconfined web:1 true", refused: "(seccomp-unconfined, high)"},
+	{line: "docker run --rm --name p --security-opt systempaths=unconfined web:1 true", refused: "(system-paths-open, high)"},
+	{line: "docker run --rm --name p -e DB_PASSWORD=correct-horse-battery web:1 true", refused: "(secret-in-environment, high)"},
+	{line: "docker volume create --name bound -o type=none -o o=bind -o device=/tmp", refused: "(volume-is-host-path, high)"},
+	{line: "docker network create -d macvlan lan", refused: "the network driver macvlan"},
+	{line: "docker build --network host -t p:1 app", refused: "(network-namespace-host, high)"},
+	{line: "docker plugin disable no/such", refused: "the class plugins"},
+	{line: "docker swarm leave", refused: "the class swarm"},
+	{line: "docker service create web:1", refused: "the class services"},
+}
