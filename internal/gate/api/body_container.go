@@ -5,7 +5,9 @@ import "github.com/plimsoll/plimsoll/internal/workload"
 // The raw bodies of requests that are not in package workload. Names and types are
 // the API's. A field that not all versions have is tagged as there: api:"41-" came
 // with 1.41, api:"-41" was last in it. One tagged api:"unread" is what clients send
-// and no engine of these versions reads: it is left out of what is forwarded.
+// and no engine of these versions reads: it is left out of what is forwarded. The
+// tag also:"…" has the one other spelling of a key that docker-py sends, and that
+// passes alone.
 
 // ContainerCreateBody is the body of POST /containers/create.
 type ContainerCreateBody struct {
@@ -62,8 +64,8 @@ type ExecCreateBody struct {
 	AttachStdin  bool
 	AttachStderr bool
 	AttachStdout bool
-	Detach       bool `api:"-51"` // engines have it, and go by that of the start
-	DetachKeys   string
+	Detach       bool   `api:"-51"` // engines have it, and go by that of the start
+	DetachKeys   string `also:"detachKeys"`
 	Env          []string
 	WorkingDir   string
 	Cmd          workload.Words

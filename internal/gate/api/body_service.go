@@ -26,8 +26,8 @@ type ServiceSpec struct {
 type ServiceMode struct {
 	Replicated *struct {
 		Replicas *uint64
-	}
-	Global        *struct{}
+	} `also:"replicated"`
+	Global        *struct{} `also:"global"`
 	ReplicatedJob *struct {
 		MaxConcurrent    *uint64
 		TotalCompletions *uint64

@@ -21,7 +21,8 @@ import (
 // fit its place; anything after the value; bytes that are no Unicode text. A key
 // that the API does not have and that says nothing (null, false, 0, "", [] or {}),
 // as SDKs send for what they have dropped, is taken out of the tree; so is what
-// belongs into the query, and is there too where it comes from dockerode.
+// belongs into the query, and is there too where it comes from dockerode. The few
+// keys that docker-py spells otherwise than the API are spelt right in the tree.
 func Decode(e *Endpoint, v Version, data []byte) (tree *strict.Value, body any, refusal *Refusal) {
 	if e.Body.Kind == None {
 		return nil, nil, e.decodeNone(data)
@@ -41,8 +42,8 @@ func Decode(e *Endpoint, v Version, data []byte) (tree *strict.Value, body any, 
 	if refusal := c.check(tree, e.Body.Type); refusal != nil {
 		return nil, nil, refusal
 	}
-	if c.respelt {
-		// What is judged is read of the text that is forwarded.
+	if c.renamed {
+		// So that the body is filled from what is forwarded.
 		if tree, err = strict.Tree("", Encode(tree)); err != nil {
 			return nil, nil, e.badJSON(err)
 		}
@@ -94,7 +95,7 @@ type checker struct {
 	endpoint *Endpoint
 	version  Version
 	root     *strict.Value
-	respelt  bool // a key is another now than in the text
+	renamed  bool // a key is spelt otherwise in the tree than in its text
 }
 
 // check refuses keys of v that its type does not have, and takes out what says
@@ -126,8 +127,11 @@ func (c *checker) check(v *strict.Value, t reflect.Type) *Refusal {
 func (c *checker) checkObject(v *strict.Value, s *shape) *Refusal {
 	kept := v.Members[:0]
 	for _, m := range v.Members {
-		if name := s.respelt[m.Key]; name != "" && v.Get(name) == nil {
-			m.Key, c.respelt = name, true
+		if right := s.also[m.Key]; right != "" {
+			if v.Get(right) != nil {
+				return c.refuse(v, m.Key, "is there beside "+right+", which it is another spelling of; keep one of them")
+			}
+			m.Key, c.renamed = right, true
 		}
 		k, known := s.keys[m.Key]
 		switch {

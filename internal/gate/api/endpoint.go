@@ -25,15 +25,11 @@ type Endpoint struct {
 
 	segments  []string // of Pattern
 	variables []string // their names, in the order of the path
+	many      string   // the one of them that may have slashes
 }
 
 // String is such as POST /containers/create.
 func (e *Endpoint) String() string { return e.Method + " " + e.Pattern }
-
-// many says whether a variable of the path may be several segments.
-func (e *Endpoint) many(variable string) bool {
-	return slices.Contains(e.segments, "{"+variable+"...}")
-}
 
 // Class is what a policy speaks of: it grants a caller the class, or not.
 type Class string
@@ -188,7 +184,10 @@ func route(method, pattern string, class Class, effect Effect, body Body, answer
 	e.segments = strings.Split(pattern[1:], "/")
 	for _, s := range e.segments {
 		if name, variable := strings.CutPrefix(s, "{"); variable {
-			e.variables = append(e.variables, strings.TrimSuffix(strings.TrimSuffix(name, "}"), "..."))
+			name, many := strings.CutSuffix(strings.TrimSuffix(name, "}"), "...")
+			if e.variables = append(e.variables, name); many {
+				e.many = name
+			}
 		}
 	}
 	for _, word := range strings.Fields(query) {

@@ -55,13 +55,8 @@ func Find(method, target string) (Match, *Refusal) {
 		return Match{}, notFound(method, path)
 	}
 	for i, name := range m.Endpoint.variables {
-		if refusal := decodeVariable(&m.values[i]); refusal != nil {
+		if refusal := decodeVariable(&m.values[i], m.Endpoint.many == name); refusal != nil {
 			return Match{}, refusal
-		}
-		// The engine matches the decoded path, where an encoded slash is one: what is a
-		// container here could be its checkpoint there.
-		if !m.Endpoint.many(name) && strings.IndexByte(m.values[i], '/') >= 0 {
-			return Match{}, refuse(400, "the name "+show(m.values[i])+" in the path has an encoded slash, which no name has there; name it by its id")
 		}
 	}
 	if e := m.Endpoint; e.Last < Oldest || !m.Version.within(e.Since, e.Last) {
@@ -100,10 +95,13 @@ func notFound(method, path string) *Refusal {
 			has = append(has, other)
 		}
 	}
-	if has != nil {
+	switch {
+	case strings.Contains(path, "%"):
+		return refuse(404, message+" as it is written; only names may be percent-encoded, no other part of a path")
+	case has != nil:
 		return refuse(404, message+", which has "+strings.Join(has, " and ")+" there")
 	}
-	return refuse(404, message+" as it is written; fixed words of a path are not percent-encoded, and upgrade the gate if the route is newer")
+	return refuse(404, message+"; upgrade the gate if the route is newer")
 }
 
 // canonical refuses a path that the engine, or something on the way to it, would
@@ -141,8 +139,9 @@ var inPath = func() (table [256]bool) {
 }()
 
 // decodeVariable decodes a variable once, and refuses what the engine would route
-// or resolve otherwise, and what a second decoding would change.
-func decodeVariable(value *string) *Refusal {
+// or resolve otherwise, and what a second decoding would change. many is for one that
+// may have slashes.
+func decodeVariable(value *string, many bool) *Refusal {
 	if strings.IndexByte(*value, '%') < 0 {
 		return nil // canonical has looked at it
 	}
@@ -163,8 +162,8 @@ func decodeVariable(value *string) *Refusal {
 		return refuse(400, "the name "+show(text)+" in the path is not UTF-8 text")
 	}
 	for _, r := range text {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || strings.ContainsRune(`%?#\`, r) {
-			return refuse(400, "the name "+show(text)+" in the path has "+show(string(r))+", which no name of the engine has")
+		if r == '/' && !many || r < ' ' || r >= 0x7f && r < 0xa0 || strings.ContainsRune(`%?#\`, r) {
+			return refuse(400, "the name "+show(text)+" in the path has "+show(string(r))+", which no name here has; write the name as the engine has it")
 		}
 	}
 	for segment := range strings.SplitSeq(text, "/") {

@@ -8,22 +8,13 @@ import (
 	"sync"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
-	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // shape is what a body's type says of the keys of one object.
 type shape struct {
 	keys   map[string]shapeKey
 	folded map[string]string // the key as the engine compares it → as it is spelt
-	// respelt has the keys that a client spells in another way, and that can be given
-	// like that once.
-	respelt map[string]string
-}
-
-// respelt are those of docker-py, in docker/api/exec_api.py and docker/types/containers.py.
-var respelt = map[reflect.Type]map[string]string{
-	reflect.TypeFor[ExecCreateBody]():      {"detachKeys": "DetachKeys"},
-	reflect.TypeFor[workload.HostConfig](): {"CPURealtimePeriod": "CpuRealtimePeriod", "CPURealtimeRuntime": "CpuRealtimeRuntime"},
+	also   map[string]string // another spelling that an everyday client has → the key
 }
 
 type shapeKey struct {
@@ -39,7 +30,7 @@ func shapeOf(t reflect.Type) *shape {
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape)
 	}
-	s := &shape{keys: map[string]shapeKey{}, folded: map[string]string{}, respelt: respelt[t]}
+	s := &shape{keys: map[string]shapeKey{}, folded: map[string]string{}, also: map[string]string{}}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "-" || f.Anonymous || !f.IsExported() {
@@ -60,6 +51,9 @@ func shapeOf(t reflect.Type) *shape {
 		}
 		k.unread = tag == "unread"
 		s.keys[name], s.folded[strict.Fold(name)] = k, name
+		if also := f.Tag.Get("also"); also != "" {
+			s.also[also] = name
+		}
 	}
 	actual, _ := shapes.LoadOrStore(t, s)
 	return actual.(*shape)
