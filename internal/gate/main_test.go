@@ -45,6 +45,12 @@ type standing struct {
 // where there is none.
 func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	t.Helper()
+	return standAs(t, e, mode, policy, func(*Config) {})
+}
+
+// standAs is stand with something changed.
+func standAs(t *testing.T, e *lab.Engine, mode Mode, policy string, change func(*Config)) *standing {
+	t.Helper()
 	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: e.Host(), Source: "the lab"}})
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +67,10 @@ func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now,
-		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }})
+	c := Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now,
+		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }}
+	change(&c)
+	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
