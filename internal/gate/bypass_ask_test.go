@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,9 +31,9 @@ type answer struct {
 
 func (a *answer) String() string {
 	if a.next != nil {
-		return fmt.Sprintf("%d %.300s, then %s", a.status, a.text(), a.next)
+		return fmt.Sprintf("%d %.700s, then %s", a.status, a.text(), a.next)
 	}
-	return fmt.Sprintf("%d %.300s", a.status, a.text())
+	return fmt.Sprintf("%d %.700s", a.status, a.text())
 }
 
 // text is all that was answered.
@@ -58,7 +59,7 @@ const (
 // fill puts into a text what only the ground knows: $DIR is the folder, $SOCK the engine's
 // socket, $ID(name) the id of a container, and other words are in vars.
 func (g *ground) fill(text string) string {
-	pairs := []string{"$DIR", g.dir, "$SOCKDIR", filepath.Dir(g.engine.Socket()), "$SOCK", g.engine.Socket()}
+	pairs := []string{"$DIR", g.dir, "$ENGINE", strconv.Itoa(g.engine.Pid), "$SOCKDIR", filepath.Dir(g.engine.Socket()), "$SOCK", g.engine.Socket()}
 	for name, value := range g.vars {
 		pairs = append(pairs, "$"+name, value)
 	}
@@ -326,3 +327,6 @@ func wrote(name string) func(*ground, *answer) bool {
 func padded(body string, size int) string {
 	return strings.Replace(body, "{", `{"Labels":{"x":"`+strings.Repeat("a", size)+`"},`, 1)
 }
+
+// pause is long enough for a request to be under way.
+func pause() { time.Sleep(100 * time.Millisecond) }

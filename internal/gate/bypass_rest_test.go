@@ -1,7 +1,5 @@
 package gate
 
-var mountBypasses []hostile
-var volumeBypasses []hostile
 var confinementBypasses []hostile
 var deviceBypasses []hostile
 var namespaceBypasses []hostile

@@ -23,6 +23,8 @@ type hostile struct {
 	name  string
 	// policy is the policy's YAML behind its first line, "" for the one where there is none.
 	policy string
+	// gate makes a gate of its own instead, and gives its socket.
+	gate func(*testing.T, *ground) string
 	// before makes on the bare engine what the request needs.
 	before func(*ground)
 	// ask makes the request, and what goes before it from the same client.
@@ -33,9 +35,10 @@ type hostile struct {
 	// beyond is why this engine cannot show the power, where power is nil: the gate must
 	// refuse it all the same.
 	beyond string
-	// want is a part of what the gate says. silent is that it takes back without a word, or
-	// answers as the engine does where there is nothing.
+	// want is a part of what the gate says.
 	want string
+	// undone is that the gate has changed something to be rid of it, such as stopped it.
+	undone bool
 	// twin is the ordinary request that is most like it; it must pass.
 	twin asking
 }
@@ -50,6 +53,7 @@ type ground struct {
 	gates  map[string]*standing
 	// dir is a folder of the host, new for each request; it holds the file secret.
 	dir, secret string
+	base        string // which the folders are in; its name has nothing that mount options part
 	vars        map[string]string
 	ours        map[string]bool // what the engine had before, by kind and name
 	at          string          // the socket that is asked
@@ -102,16 +106,17 @@ func newGround(t *testing.T) *ground {
 	t.Helper()
 	e := lab.Private(t, map[string]any{"experimental": true, "debug": true})
 	ctx := context.Background()
-	for name, changes := range map[string][]string{"web:1": nil, "plain:1": {"USER 1000:1000"}} {
+	for name, changes := range map[string][]string{"web:1": nil, "plain:1": {"USER 1000:1000"}, "volume:1": {"VOLUME /h"}} {
 		if err := e.Busybox(ctx, name, changes...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	g := &ground{T: t, engine: e, gates: map[string]*standing{}, at: e.Socket()}
+	g := &ground{T: t, engine: e, gates: map[string]*standing{}, at: e.Socket(), base: t.TempDir()}
 	g.ours = map[string]bool{}
 	for thing := range g.things() {
 		g.ours[thing] = true
 	}
+	g.volumePlugin()
 	return g
 }
 
@@ -131,9 +136,15 @@ func (g *ground) gate(t *testing.T, policy string) string {
 
 // run tries one hostile request.
 func (g *ground) run(t *testing.T, h hostile) {
-	gate := g.gate(t, h.policy)
+	gate := ""
+	if h.gate == nil {
+		gate = g.gate(t, g.fill(h.policy))
+	}
 	t.Run(fmt.Sprintf("%02d/%s", h.class, h.name), func(t *testing.T) {
 		g.T = t
+		if h.gate != nil {
+			gate = h.gate(t, g)
+		}
 		g.vars = map[string]string{}
 		if (h.power == nil) == (h.beyond == "") {
 			t.Fatal("either it is shown or there is a reason why not")
@@ -163,7 +174,9 @@ func (g *ground) run(t *testing.T, h hostile) {
 		if h.power != nil && h.power(g, a) {
 			t.Errorf("it has power behind the gate: %s", a)
 		}
-		g.unchanged(was)
+		if !h.undone {
+			g.unchanged(was)
+		}
 		if h.twin == nil {
 			t.Fatal("it has no twin")
 		}
@@ -178,7 +191,10 @@ func (g *ground) run(t *testing.T, h hostile) {
 
 // fresh gives a new folder with a file in it that nobody should read.
 func (g *ground) fresh(t *testing.T) {
-	g.dir = t.TempDir()
+	var err error
+	if g.dir, err = os.MkdirTemp(g.base, "d"); err != nil {
+		t.Fatal(err)
+	}
 	g.secret = fmt.Sprintf("secret-%d", time.Now().UnixNano())
 	if err := os.WriteFile(filepath.Join(g.dir, "secret"), []byte(g.secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -158,6 +158,9 @@ func (x *exchange) described(ctx context.Context, i *inspect, at stage, execs []
 		return nil, err
 	}
 	x.spec = &f.Containers[0]
+	if err := x.g.users(ctx, x.p, x.spec); err != nil {
+		return nil, err
+	}
 	d, err := x.p.judge(f, at, x.who, x.g.now())
 	if err != nil {
 		return nil, err
@@ -239,7 +242,29 @@ func judgeStart(ctx context.Context, x *exchange) error {
 	if q := &x.match.Query; (q.Get("checkpoint") != "" || q.Get("checkpoint-dir") != "") && !x.p.allows(string(api.Checkpoints), x.who) {
 		x.decision.object("what a checkpoint goes on with cannot be judged", guarded[api.Checkpoints])
 	}
+	if strings.HasSuffix(x.match.Endpoint.Pattern, "/restart") {
+		x.first = stopFirst
+	}
 	return judgeNamed(ctx, x, x.match.Var("id"), nil, nil)
+}
+
+// stopFirst stops a container that is to be restarted, and judges it once more: stopping
+// may take as long as the client says, and what it mounts may be something else by then.
+// The engine's own restart then finds it stopped. One that is removed when it stops cannot
+// be stopped first.
+func stopFirst(ctx context.Context, x *exchange) (*decision, error) {
+	i, err := x.g.inspect(ctx, x.subject.ID)
+	if errors.Is(err, engine.ErrNotFound) || err == nil && (!i.State.Running || i.HostConfig.AutoRemove) {
+		return &decision{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := x.g.stop(ctx, i.ID, x.req.RawQuery); err != nil {
+		return nil, err
+	}
+	d, _, err := x.inspected(ctx, i.ID, made, nil)
+	return d, err
 }
 
 // sharing are the rules by which a container shares with the host what others may join.

@@ -43,6 +43,8 @@ type exchange struct {
 
 	decision decision
 	spec     *workload.Spec // of a container that is there, once it was judged
+	// first is done once the request is recorded, and before it is passed on.
+	first func(context.Context, *exchange) (*decision, error)
 	// absent is what the engine would say of what is not there.
 	absent *api.Refusal
 	// malformed is a request that is refused for its form.
@@ -81,6 +83,9 @@ func (s *session) exchange(ctx context.Context, req *http1.Request) (again bool,
 	if x.mutates() {
 		if err := x.ask(ctx); err != nil {
 			return x.fail(err)
+		}
+		if refused, again, err := x.prepare(ctx); refused || err != nil {
+			return again, err
 		}
 	} else {
 		x.g.count(looked)
@@ -300,6 +305,27 @@ func (x *exchange) ask(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("it can't be recorded: %w", err)
+}
+
+// prepare does what goes before the request, and refuses it where that turns out worse.
+func (x *exchange) prepare(ctx context.Context) (refused, again bool, err error) {
+	if x.first == nil || !x.enforces() {
+		return false, false, nil
+	}
+	d, err := x.first(ctx, x)
+	if err != nil {
+		x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
+		again, err = x.fail(err)
+		return true, again, err
+	}
+	x.decision = *d
+	if !d.refused() {
+		return false, false, nil
+	}
+	x.told(ctx, phaseUndone, nil)
+	answer := x.refusal(ctx)
+	again, err = x.refuse(answer.Status, answer.Message)
+	return true, again, err
 }
 
 // told records what came of it.

@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/caller"
 	"github.com/plimsoll/plimsoll/internal/collect"
-	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
@@ -199,26 +197,6 @@ func (g *Gate) dial(ctx context.Context) (conn, error) {
 		return nil, err
 	}
 	return c.(*net.UnixConn), nil
-}
-
-// remove takes away a container that was made and must not be.
-func (g *Gate) remove(ctx context.Context, id string) error {
-	c, err := g.dial(ctx)
-	if err != nil {
-		return fmt.Errorf("removing the container: %w", err)
-	}
-	defer c.Close()
-	if _, err := fmt.Fprintf(c, "DELETE /containers/%s?force=1&v=1 HTTP/1.1\r\nHost: plimsoll\r\nConnection: close\r\n\r\n", id); err != nil {
-		return fmt.Errorf("removing the container: %w", err)
-	}
-	answer, err := http1.ReadResponse(bufio.NewReader(c), http.MethodDelete)
-	if err != nil {
-		return fmt.Errorf("removing the container: %w", err)
-	}
-	if answer.Status >= 300 && answer.Status != http.StatusNotFound {
-		return fmt.Errorf("removing the container: the engine says %d", answer.Status)
-	}
-	return nil
 }
 
 // Close lets go what the gate knows of its engine, once it serves no more.

@@ -46,11 +46,17 @@ type standing struct {
 // where there is none.
 func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	t.Helper()
-	return standAt(t, e, e.Socket(), mode, policy)
+	return standAs(t, e, mode, policy, func(*Config) {})
 }
 
 // standAt is stand with what clients ask passed on to another socket.
 func standAt(t *testing.T, e *lab.Engine, behind string, mode Mode, policy string) *standing {
+	t.Helper()
+	return standAs(t, e, mode, policy, func(c *Config) { c.Engine = behind })
+}
+
+// standAs is stand with something changed.
+func standAs(t *testing.T, e *lab.Engine, mode Mode, policy string, change func(*Config)) *standing {
 	t.Helper()
 	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: e.Host(), Source: "the lab"}})
 	if err != nil {
@@ -68,8 +74,10 @@ func standAt(t *testing.T, e *lab.Engine, behind string, mode Mode, policy strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := New(Config{Engine: behind, Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
-		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }})
+	c := Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
+		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }}
+	change(&c)
+	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
