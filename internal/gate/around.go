@@ -125,7 +125,8 @@ func (a *around) made(ctx context.Context, inspect json.RawMessage, imageID stri
 const maxJoins = 8
 
 // join finds out whose namespaces a container really gets where it joins another's: of
-// one that shares the host's it gets the host's. What is not there cannot be joined.
+// one that shares the host's it gets the host's. What is not there cannot be joined. An
+// engine looks a name up once, when it makes the container (moby's adaptSharedNamespaceContainer).
 func (a *around) join(ctx context.Context, s *workload.Spec) error {
 	for _, kind := range []struct {
 		mode *string

@@ -1,8 +1,6 @@
 package gate
 
-var confinementBypasses []hostile
 var deviceBypasses []hostile
-var namespaceBypasses []hostile
 var imageBypasses []hostile
 var execBypasses []hostile
 var fileBypasses []hostile

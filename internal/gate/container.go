@@ -25,7 +25,6 @@ var judges = map[api.Judge]func(context.Context, *exchange) error{
 	api.ContainerCreate: judgeCreate,
 	api.ContainerStart:  judgeStart,
 	api.ContainerUpdate: judgeUpdate,
-	api.ContainerRename: judgeRename,
 	api.ExecCreate:      judgeExecCreate,
 	api.ExecStart:       judgeExecStart,
 	api.AttachStart:     judgeStart,
@@ -265,20 +264,6 @@ func stopFirst(ctx context.Context, x *exchange) (*decision, error) {
 	}
 	d, _, err := x.inspected(ctx, i.ID, made, nil)
 	return d, err
-}
-
-// sharing are the rules by which a container shares with the host what others may join.
-var sharing = []string{"pid-namespace-host", "ipc-namespace-host", "network-namespace-host"}
-
-// judgeRename objects to giving another name to what shares namespaces with the host:
-// engines look for whom a container joins, by its name, when it starts, which is after
-// that was judged.
-func judgeRename(ctx context.Context, x *exchange) error {
-	if err := judgeNamed(ctx, x, x.match.Var("id"), nil, nil); err != nil {
-		return err
-	}
-	x.decision.Objections = slices.DeleteFunc(x.decision.Objections, func(o objection) bool { return o.Rule != "" && !slices.Contains(sharing, o.Rule) })
-	return nil
 }
 
 // judgeUpdate judges what a container would be with its new limits.
