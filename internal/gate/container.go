@@ -222,6 +222,7 @@ func (x *exchange) missing(message string) {
 var repeating = [][2]string{
 	{"Cannot restart container ", ": "},
 	{"No such container: ", ""},
+	{" in container ", ""}, // what is not there of its files
 	{"container ", " is paused, unpause the container before attach"},
 	{"container ", " is restarting, wait until the container is running"},
 	{"Container ", " is paused, unpause the container before exec"},

@@ -17,6 +17,7 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	answer, client, err := x.send(ctx)
 	if err != nil {
 		x.g.around.stale()
+		x.g.says.Store(nil)
 		x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
 		return x.refuse(http.StatusBadGateway, unreachable(err))
 	}
@@ -144,9 +145,24 @@ func (s *session) receive(method string) (*http1.Response, error) {
 			return nil, err
 		}
 		if answer.Status >= 200 || answer.Status == 101 {
+			s.g.learn(answer)
 			return answer, nil
 		}
 	}
+}
+
+// learn keeps what the engine says of itself in every answer, for the gate's own.
+func (g *Gate) learn(answer *http1.Response) {
+	if g.says.Load() != nil {
+		return
+	}
+	var fields http1.Fields
+	for _, name := range []string{"Api-Version", "Docker-Experimental", "Ostype", "Server"} {
+		if value := answer.Fields.Get(name); value != "" {
+			fields.Add(name, value)
+		}
+	}
+	g.says.Store(&fields)
 }
 
 // pass gives the client the answer as it is.
@@ -176,6 +192,9 @@ func (s *session) pass(answer *http1.Response) error {
 // passNamed gives the client an error that may speak of a container by its id only because
 // the gate does.
 func (x *exchange) passNamed(answer *http1.Response) error {
+	if answer.Framing.Empty() { // as of HEAD
+		return x.s.pass(answer)
+	}
 	body, err := http1.ReadBody(x.s.answer, answer.Framing, maxAnswer)
 	if err != nil {
 		return err

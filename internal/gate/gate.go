@@ -13,6 +13,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/caller"
 	"github.com/plimsoll/plimsoll/internal/collect"
+	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
@@ -52,6 +53,7 @@ type Gate struct {
 	trail  Recorder
 	around *around
 	policy atomic.Pointer[Policy]
+	says   atomic.Pointer[http1.Fields] // the engine, in every answer
 	source caller.Source
 	counts counts
 }

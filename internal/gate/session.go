@@ -92,6 +92,9 @@ func (s *session) reply(to *http1.Request, status int, message string) error {
 		return err
 	}
 	answer := http1.Answer{To: to, Status: status, ContentType: "application/json", Body: append(body, '\n'), Date: s.g.now()}
+	if says := s.g.says.Load(); says != nil {
+		answer.Fields = *says
+	}
 	_, err = s.client.Write(answer.Append(s.out[:0]))
 	return err
 }
