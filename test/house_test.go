@@ -69,6 +69,7 @@ var arrows = map[string][]string{
 	"test/lab/cmd/lab": {"test/lab"},
 	"bench":            {"test/lab"},
 	"bench/minimal":    {},
+	"bench/reverse":    {},
 }
 
 type pkg struct {
