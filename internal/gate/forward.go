@@ -157,8 +157,12 @@ func (g *Gate) learn(answer *http1.Response) {
 		return
 	}
 	var fields http1.Fields
-	for _, name := range []string{"Api-Version", "Docker-Experimental", "Ostype", "Server"} {
-		if value := answer.Fields.Get(name); value != "" {
+	for _, name := range []string{"Api-Version", "Content-Type", "Docker-Experimental", "Ostype", "Server"} {
+		value := answer.Fields.Get(name)
+		if name == "Content-Type" { // of an error
+			value = "application/json"
+		}
+		if value != "" {
 			fields.Add(name, value)
 		}
 	}

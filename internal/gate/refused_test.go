@@ -1,5 +1,36 @@
 package gate
 
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/plimsoll/plimsoll/test/lab"
+)
+
+// TestRefusedEveryday: of what people do every day, the default policy refuses what is in
+// the list, and says why.
+func TestRefusedEveryday(t *testing.T) {
+	t.Parallel()
+	e := lab.Private(t, nil)
+	if err := e.Busybox(context.Background(), "web:1"); err != nil {
+		t.Fatal(err)
+	}
+	s := stand(t, e, Enforce, "")
+	app := t.TempDir()
+	if err := os.WriteFile(filepath.Join(app, "Dockerfile"), []byte("FROM web:1\nRUN true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range refusedEveryday {
+		args := words(step.line)[1:]
+		if args[len(args)-1] == "app" {
+			args[len(args)-1] = app
+		}
+		s.refused(t, step.refused, args...)
+	}
+}
+
 // refusedEveryday are commands that people do use, and that the default policy refuses. In
 // the mode observe they give what they give without the gate. This is the whole list: every
 // other command that is compared passes.
@@ -17,7 +48,8 @@ var refusedEveryday = []step{
 	{line: "docker run --rm --name p --security-opt systempaths=unconfined web:1 true", refused: "(system-paths-open, high)"},
 	{line: "docker run --rm --name p -e DB_PASSWORD=correct-horse-battery web:1 true", refused: "(secret-in-environment, high)"},
 	{line: "docker volume create --name bound -o type=none -o o=bind -o device=/tmp", refused: "(volume-is-host-path, high)"},
-	{line: "docker network create -d macvlan lan", refused: "the network driver macvlan"},
+	{line: "docker network create -d macvlan lan", refused: "puts containers on this host's own links"},
+	{line: "docker run --rm --name l --log-driver fluentd web:1 true", refused: "the engine would send the log elsewhere"},
 	{line: "docker build --network host -t p:1 app", refused: "(network-namespace-host, high)"},
 	{line: "docker plugin disable no/such", refused: "the class plugins"},
 	{line: "docker swarm leave", refused: "the class swarm"},

@@ -91,9 +91,11 @@ func (s *session) reply(to *http1.Request, status int, message string) error {
 	if err != nil {
 		return err
 	}
-	answer := http1.Answer{To: to, Status: status, ContentType: "application/json", Body: append(body, '\n'), Date: s.g.now()}
+	answer := http1.Answer{To: to, Status: status, Body: append(body, '\n'), Date: s.g.now()}
 	if says := s.g.says.Load(); says != nil {
-		answer.Fields = *says
+		answer.Fields = append(answer.Fields, *says...)
+	} else {
+		answer.ContentType = "application/json"
 	}
 	_, err = s.client.Write(answer.Append(s.out[:0]))
 	return err

@@ -75,7 +75,7 @@ type outcome struct {
 // image web:1, and in its folder what files has.
 func sides(t *testing.T, client string, files map[string]string) []*side {
 	t.Helper()
-	all := []*side{{name: "bare"}, {name: "observe", mode: Observe}, {name: "enforce", mode: Enforce}}
+	all := []*side{{name: "bare"}, {name: "observe", mode: Observe}}
 	var started sync.WaitGroup
 	for _, s := range all {
 		s.t, s.client = t, client
