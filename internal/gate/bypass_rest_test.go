@@ -1,6 +1,5 @@
 package gate
 
-var deviceBypasses []hostile
 var imageBypasses []hostile
 var execBypasses []hostile
 var fileBypasses []hostile

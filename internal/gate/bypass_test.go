@@ -56,7 +56,8 @@ type ground struct {
 	base        string // which the folders are in; its name has nothing that mount options part
 	vars        map[string]string
 	ours        map[string]bool // what the engine had before, by kind and name
-	at          string          // the socket that is asked
+	outside     *outside
+	at          string // the socket that is asked
 	cleanups    []func()
 }
 
@@ -112,6 +113,7 @@ func newGround(t *testing.T) *ground {
 		}
 	}
 	g := &ground{T: t, engine: e, gates: map[string]*standing{}, at: e.Socket(), base: t.TempDir()}
+	g.outside = newOutside(t, e.Pid)
 	g.ours = map[string]bool{}
 	for thing := range g.things() {
 		g.ours[thing] = true
@@ -152,6 +154,7 @@ func (g *ground) run(t *testing.T, h hostile) {
 		prepare := func(at string) {
 			g.clear()
 			g.fresh(t)
+			g.outside.forget()
 			g.at = g.engine.Socket()
 			if h.before != nil {
 				h.before(g)
