@@ -113,11 +113,13 @@ func (o *outside) serve(w http.ResponseWriter, r *http.Request) {
 		w.Write(archive("etc/motd", "from outside"))
 	case r.URL.Path == "/v2/":
 	case r.Method == http.MethodPost && strings.HasSuffix(dir, "/blobs/uploads/"):
-		w.Header().Set("Location", r.URL.Path+"one")
+		w.Header().Set("Location", "http://"+o.web+r.URL.Path+"one")
+		w.Header().Set("Docker-Upload-UUID", "one")
 		w.WriteHeader(http.StatusAccepted)
 	case r.Method == http.MethodPatch:
 		o.blobs["upload"] = body
-		w.Header().Set("Location", r.URL.Path)
+		w.Header().Set("Location", "http://"+o.web+r.URL.Path)
+		w.Header().Set("Docker-Upload-UUID", "one")
 		w.Header().Set("Range", fmt.Sprintf("0-%d", len(body)-1))
 		w.WriteHeader(http.StatusAccepted)
 	case r.Method == http.MethodPut && r.URL.Query().Get("digest") != "":
@@ -131,6 +133,8 @@ func (o *outside) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Docker-Content-Digest", digest)
 		w.WriteHeader(http.StatusCreated)
 	case o.blobs[name] != nil:
+		w.Header().Set("Docker-Content-Digest", name)
+		w.Header().Set("Content-Length", fmt.Sprint(len(o.blobs[name])))
 		w.Write(o.blobs[name])
 	default:
 		http.NotFound(w, r)

@@ -1,8 +1,5 @@
 package gate
 
-var imageBypasses []hostile
-var execBypasses []hostile
-var fileBypasses []hostile
 var buildBypasses []hostile
 var networkBypasses []hostile
 var egressBypasses []hostile

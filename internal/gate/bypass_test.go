@@ -119,6 +119,10 @@ func newGround(t *testing.T) *ground {
 		g.ours[thing] = true
 	}
 	g.volumePlugin()
+	g.publish()
+	for thing := range g.things() {
+		g.ours[thing] = true
+	}
 	return g
 }
 
@@ -171,7 +175,7 @@ func (g *ground) run(t *testing.T, h hostile) {
 		was := g.things()
 		a := h.ask(g, g.at)
 		g.at = g.engine.Socket()
-		if a.status < 400 || !strings.Contains(a.text(), h.want) || h.want == "" {
+		if a.status < 400 || !strings.Contains(a.text(), h.want) || h.want == "" && a.header == nil {
 			t.Errorf("the gate says %s; want a refusal with %q", a, h.want)
 		}
 		if h.power != nil && h.power(g, a) {
