@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"archive/tar"
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,7 +61,7 @@ const (
 // fill puts into a text what only the ground knows: $DIR is the folder, $SOCK the engine's
 // socket, $ID(name) the id of a container, and other words are in vars.
 func (g *ground) fill(text string) string {
-	pairs := []string{"$DIR", g.dir, "$ENGINE", strconv.Itoa(g.engine.Pid), "$SOCKDIR", filepath.Dir(g.engine.Socket()), "$SOCK", g.engine.Socket()}
+	pairs := []string{"$DIR", g.dir, "$FOLDER", filepath.Base(g.dir), "$ENGINE", strconv.Itoa(g.engine.Pid), "$WEB", g.outside.web, "$PORT", g.outside.port, "$SOCKDIR", filepath.Dir(g.engine.Socket()), "$SOCK", g.engine.Socket()}
 	for name, value := range g.vars {
 		pairs = append(pairs, "$"+name, value)
 	}
@@ -330,3 +332,20 @@ func padded(body string, size int) string {
 
 // pause is long enough for a request to be under way.
 func pause() { time.Sleep(100 * time.Millisecond) }
+
+// archive is a tar archive of one file.
+func archive(name, content string) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))})
+	if err == nil {
+		_, err = io.WriteString(w, content)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // of memory
+	}
+	return b.Bytes()
+}

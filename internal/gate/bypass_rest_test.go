@@ -1,9 +1,5 @@
 package gate
 
-var deviceBypasses []hostile
-var imageBypasses []hostile
-var execBypasses []hostile
-var fileBypasses []hostile
 var buildBypasses []hostile
 var networkBypasses []hostile
 var egressBypasses []hostile

@@ -73,9 +73,9 @@ func (g *Gate) stop(ctx context.Context, id, query string) error {
 // either.
 const maxPasswd = 1 << 20
 
-// rootNames finds the names by which a container's files call root: the engine looks users
-// up there, when it starts a process, numbers too, and takes what is no number for 0
-// (libcontainer's user/user.go). Where they cannot be read, it is an error.
+// rootNames finds the names by which a container's files call root: the engine looks names
+// up there when it starts a process, and takes what is no number for 0 (libcontainer's
+// user/user.go). Where they cannot be read, it is an error.
 func (g *Gate) rootNames(ctx context.Context, id string) (map[string]bool, error) {
 	var passwd []byte
 	err := g.own(ctx, http.MethodGet, "/containers/"+id+"/archive?path="+url.QueryEscape("/etc/passwd"), func(status int, body io.Reader) error {
@@ -121,7 +121,7 @@ func (g *Gate) users(ctx context.Context, p *Policy, s *workload.Spec) error {
 	}
 	var names map[string]bool
 	for _, user := range users {
-		if *user == "0" {
+		if strings.Trim(*user, "0123456789") == "" {
 			continue
 		}
 		if names == nil {
