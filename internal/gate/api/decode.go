@@ -10,9 +10,10 @@ import (
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
-// Decode reads the body of a request to e, of a version of the API (0 where the path
-// has none). tree is to be forwarded, by [Encode]; it is nil where there is no body,
-// which is then to be forwarded without one. body is a pointer to a value of
+// Decode reads the body of a request to e, of a version of the API. 0, where the path
+// has none, is whatever the engine's newest is: a key of any version may be there.
+// tree is to be forwarded, by [Encode]; it is nil where there is no body, and then
+// nothing is to be forwarded. body is a pointer to a value of
 // e.Body.Type, filled from the very same text, and nil for an endpoint that takes no
 // JSON.
 //

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Endpoint is a route of the Engine API.
+// Endpoint is a route of the Engine API. The ones that Find gives are those of the
+// table: they are not to be changed.
 type Endpoint struct {
 	Method string // GET, HEAD, POST, PUT, DELETE, OPTIONS
 	// Pattern is the path without version, such as /containers/{id}/json. {name} is

@@ -257,12 +257,18 @@ func TestEngineRoutes(t *testing.T) {
 	}
 	words = slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "{") })
 	slices.Sort(words)
+	tried := map[string]bool{}
 	for i := range table {
-		for _, word := range slices.Compact(words) {
-			for _, many := range []string{word, word + "/json", "a/" + word, word + "%2F" + word} {
+		for n, word := range slices.Compact(words) {
+			for _, many := range []string{word, word + "/json", "a%2F" + word} {
 				path, _ := example(&table[i], word, many)
-				agree(t, all, table[i].Method, path)
-				agree(t, all, table[i].Method, "/v1.44"+path)
+				if n%2 == 1 {
+					path = "/v1.44" + path
+				}
+				if !tried[table[i].Method+path] {
+					tried[table[i].Method+path] = true
+					agree(t, all, table[i].Method, path)
+				}
 			}
 		}
 	}

@@ -69,13 +69,11 @@ func Find(method, target string) (Match, *Refusal) {
 }
 
 func outdated(e *Endpoint, v Version) *Refusal {
-	switch {
-	case e.Last < Oldest:
+	if e.Last < Oldest {
 		return refuse(404, e.String()+" was removed from the Engine API in "+(e.Last+1).String()+"; use GET /containers/{id}/archive instead")
-	case v < e.Since:
-		return refuse(404, e.String()+" requires API version "+e.Since.String()+", but the path asks for "+v.String()+"; set DOCKER_API_VERSION="+e.Since.String()+" or newer")
 	}
-	return refuse(404, e.String()+" was removed from the Engine API after "+e.Last.String()+", and the path asks for "+v.String()+"; set DOCKER_API_VERSION="+e.Last.String())
+	return refuse(404, e.String()+" requires API version "+e.Since.String()+" to "+e.Last.String()+", but the path asks for "+v.String()+
+		"; set DOCKER_API_VERSION="+max(e.Since, min(e.Last, v)).String())
 }
 
 // notFound says what the engine says, and where the path is right for which

@@ -129,7 +129,8 @@ func TestFindRefuses(t *testing.T) {
 		{"PATCH", "PATCH", "/containers/web", 404, "which has DELETE there", ""},
 		{"removed", "POST", "/containers/web/copy", 404, "was removed from the Engine API in 1.24; use GET /containers/{id}/archive", "/containers/web/start"},
 		{"removed, with a version", "POST", "/v1.41/containers/web/copy", 404, "was removed", "/v1.41/containers/web/start"},
-		{"not yet there", "PUT", "/v1.41/volumes/a", 404, "requires API version 1.42, but the path asks for 1.41", "/v1.42/volumes/a"},
+		{"not yet there", "PUT", "/v1.41/volumes/a", 404, "requires API version 1.42 to 1.56, but the path asks for 1.41; set DOCKER_API_VERSION=1.42", "/v1.42/volumes/a"},
+		{"a long path", "GET", "/" + strings.Repeat("x", 500), 404, `xxx..." is not in`, "/info"},
 		{"native gRPC", "POST", "/moby.buildkit.v1.Control/Solve", 404, "page not found", "/grpc"},
 
 		{"unknown parameter", "POST", "/containers/create?nmae=web", 400, `has no parameter "nmae"; leave it out. It has name, platform`, "/containers/create?name=web"},
@@ -139,6 +140,7 @@ func TestFindRefuses(t *testing.T) {
 		{"twice", "POST", "/containers/create?name=web&name=db", 400, `the parameter "name" is given twice`, "/containers/create?name=web"},
 		{"twice, once encoded", "POST", "/containers/create?name=web&n%61me=db", 400, `the parameter "name" is given twice`, "/containers/create?n%61me=db"},
 		{"twice in a read", "GET", "/containers/web/archive?path=/a&path=/b", 400, `the parameter "path" is given twice`, "/containers/web/archive?path=/a"},
+		{"a long name of a parameter", "POST", "/containers/create?" + strings.Repeat("%C3%A9", 100), 400, `éé..."`, "/containers/create"},
 		{"semicolon", "POST", "/containers/create?name=web;platform=x", 400, "is not encoded as a parameter", "/containers/create?name=web%3Bx"},
 		{"bad escape", "POST", "/containers/create?name=%zz", 400, "is not encoded as a parameter", "/containers/create?name=%7A"},
 		{"bad escape in a read", "GET", "/containers/json?all=%", 400, "is not encoded as a parameter", "/containers/json?all=1"},

@@ -277,7 +277,7 @@ func fuzzBodies(f *testing.F, names ...string) {
 	for i, name := range names {
 		endpoints = append(endpoints, endpoint(f, name))
 		for _, data := range seeds(f, endpoints[i]) {
-			for seed := range uint64(40) {
+			for seed := range uint64(25) {
 				f.Add(uint8(i), seed, data)
 			}
 		}

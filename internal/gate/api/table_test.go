@@ -210,6 +210,9 @@ func TestNewRoutesAreNoticed(t *testing.T) {
 // TestTable: what every row must keep to.
 func TestTable(t *testing.T) {
 	for _, e := range Endpoints() {
+		if e.Class == "" || e.Effect.String() == "" || e.Answer.String() == "" || e.Judge > ServiceUpdate {
+			t.Errorf("%s is %q, %s, %s", &e, e.Class, e.Effect, e.Answer)
+		}
 		if len(e.Query) > 64 || len(e.variables) > maxVariables {
 			t.Errorf("%s has %d parameters and %d variables", &e, len(e.Query), len(e.variables))
 		}
@@ -228,6 +231,13 @@ func TestTable(t *testing.T) {
 		if (e.Body.Kind == Raw) && e.Answer != Hijack {
 			t.Errorf("%s has a raw body, and its answer is %s", &e, e.Answer)
 		}
+	}
+	names := map[string]bool{}
+	for j := ByClass; j <= ServiceUpdate; j++ {
+		names[j.String()] = true
+	}
+	if len(names) != int(ServiceUpdate)+1 || names[""] {
+		t.Errorf("the judges' names are %v", names)
 	}
 	for e := range undocumented {
 		if !slices.ContainsFunc(table, func(row Endpoint) bool { return row.String() == e }) {
