@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
@@ -54,12 +53,6 @@ func (g *Gate) recordRefusal(ctx context.Context, x *exchange, only string) erro
 	}
 	_, err := g.trail.Append(ctx, trail.Event{Type: refuse, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail})
 	return err
-}
-
-// isFull says that the trail has no room for this event.
-func isFull(err error) bool {
-	full := new(trail.FullError)
-	return errors.As(err, &full)
 }
 
 // counts are what is counted and not recorded.
