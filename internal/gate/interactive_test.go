@@ -13,8 +13,7 @@ var interactive = []step{
 	{line: "run on a terminal", outside: true, do: func(s *side) outcome {
 		o := s.typed("docker run -it --rm --name term web:1 "+prompt, func(p *terminal) {
 			p.expect("ready")
-			p.types("stty size\n")
-			p.expect("24 80")
+			resized(p, "24 80")
 			p.resize(40, 100)
 			resized(p, "40 100")
 			p.types("exit 5\n")
@@ -41,8 +40,9 @@ var interactive = []step{
 		s.run("docker run -d --name ex web:1 sleep 100000", "")
 		o := s.typed("docker exec -it -e A=b ex "+prompt, func(p *terminal) {
 			p.expect("ready")
-			p.types("stty size; echo $A; tty\n")
-			p.expect("24 80")
+			resized(p, "24 80")
+			p.types("echo the $A\n")
+			p.expect("the b")
 			p.resize(30, 90)
 			resized(p, "30 90")
 			p.types("exit 7\n")

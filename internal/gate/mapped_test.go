@@ -45,7 +45,7 @@ var mappings = []struct {
 	{regexp.MustCompile(`("HostPort":)"\d{5}"`), `$1"PORT"`},
 	{regexp.MustCompile(`("PublicPort":)\d{5}\b`), "${1}N"},
 	// Names that the engine makes up.
-	{regexp.MustCompile(`\b[a-z]{3,}_[a-z]{3,}\b`), "NAME"},
+	{regexp.MustCompile(`\b[a-z]{3,}_[a-z]{2,}\d*\b`), "NAME"},
 	{regexp.MustCompile(` {2,}`), "  "},
 }
 
@@ -124,7 +124,7 @@ func content(kind string, body []byte, own *strings.Replacer) string {
 }
 
 // unordered are lists that the engine, or a client, makes of a map.
-var unordered = []string{"Env", "Mounts", "Ports", "Networks"}
+var unordered = []string{"Aliases", "Binds", "Env", "Mounts", "Ports", "Networks"}
 
 // canonical writes a JSON value with its members in one order, also those whose keys are
 // ids. That the gate changes nothing in a text is seen elsewhere.
