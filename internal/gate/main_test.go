@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -111,7 +112,12 @@ func (s *standing) docker(args ...string) (string, error) {
 func dockerAt(host string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	environ := os.Environ()
+	for len(args) > 0 && strings.HasPrefix(args[0], "DOCKER_") { // as in a shell
+		environ, args = append(environ, args[0]), args[1:]
+	}
 	cmd := exec.CommandContext(ctx, "/usr/bin/docker", append([]string{"-H", host}, args...)...)
+	cmd.Env = environ
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

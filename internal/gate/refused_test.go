@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/plimsoll/plimsoll/test/lab"
@@ -23,9 +24,16 @@ func TestRefusedEveryday(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range refusedEveryday {
-		args := words(step.line)[1:]
+		args, buildkit := words(step.line)[1:], strings.HasPrefix(step.line, "buildkit ")
 		if args[len(args)-1] == "app" {
 			args[len(args)-1] = app
+		}
+		if buildkit {
+			out, err := dockerAt("unix://"+s.socket, append([]string{"DOCKER_BUILDKIT=1"}, args...)...)
+			if err == nil || !strings.Contains(out, step.refused) {
+				t.Errorf("%s: want a refusal with %q, got %v\n%s", step.line, step.refused, err, out)
+			}
+			continue
 		}
 		s.refused(t, step.refused, args...)
 	}
