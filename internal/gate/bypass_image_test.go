@@ -134,6 +134,8 @@ var imageBypasses = []hostile{
 		power: has("Config.Labels", `"plimsoll.owner":"ana"`), want: "nobody is said to own it", twin: create(`{"Image":"web:1","Labels":{"plimsoll.owner":"ana"}}`)},
 	{class: 19, name: "fetched from anywhere", ask: post("/images/create?fromSrc=http://$WEB/image.tar&repo=fetched", ""), power: hears("GET /image.tar"), want: "an address that the client chooses",
 		twin: withTar("POST", "/v1.41/images/create?fromSrc=-&repo=sent", func(*ground) []byte { return archive("etc/motd", "x") })},
+	{class: 19, name: "fetched from anywhere, by a form", ask: raw(request("POST", "/v1.41/images/create?fromSrc=-", "fromSrc=http://$WEB/image.tar&repo=fetched", "Content-Type: application/x-www-form-urlencoded")), power: hears("GET /image.tar"),
+		want: "makes parameters of the body", twin: withTar("POST", "/v1.41/images/create?fromSrc=-&repo=sent", func(*ground) []byte { return archive("etc/motd", "x") })},
 	{class: 19, name: "environment told by an image", policy: "reads: {refuse: [environment]}", before: beside(container("base", `{"Image":"web:1","Env":["KEY=of $DIR"]}`)),
 		ask: then(post("/commit?container=base&repo=told", `{}`), get("/images/told/json")), power: said("KEY=of $DIR"), want: "lets nobody read environment", twin: get("/images/web:1/json")},
 	{class: 19, name: "volumes of an image", before: beside(ofHost(binds("/:/h")), container("base", plain), post("/commit?container=base&repo=volumes&changes=VOLUME%20/h", `{}`)),

@@ -79,11 +79,8 @@ func judgeBuild(ctx context.Context, x *exchange) error {
 	if remote := q.Get("remote"); remote != "" && remote != "client-session" {
 		x.decision.object("the engine would fetch the build's context from an address that the client chooses", "send the context: docker build -f FILE FOLDER")
 	}
-	if q.Get("version") == "2" || q.Get("session") != "" {
+	if v := q.Get("version"); (v != "" && v != "1" || q.Get("session") != "" || q.Get("outputs") != "") && !x.p.allows(string(api.BuildKit), x.who) {
 		x.decision.object("builds by BuildKit are not looked into", guarded[api.BuildKit])
-		if x.p.allows(string(api.BuildKit), x.who) {
-			x.decision.Objections = x.decision.Objections[:len(x.decision.Objections)-1]
-		}
 	}
 	host := map[string]any{}
 	for parameter, field := range map[string]string{"networkmode": "NetworkMode", "cgroupparent": "CgroupParent", "cpusetcpus": "CpusetCpus", "cpusetmems": "CpusetMems"} {
