@@ -47,19 +47,22 @@ type standing struct {
 // where there is none.
 func stand(t *testing.T, e *lab.Engine, mode Mode, policy string) *standing {
 	t.Helper()
-	return standAs(t, e, mode, policy, func(*Config) {})
-}
-
-// standAt is stand with what clients ask passed on to another socket.
-func standAt(t *testing.T, e *lab.Engine, behind string, mode Mode, policy string) *standing {
-	t.Helper()
-	return standAs(t, e, mode, policy, func(c *Config) { c.Engine = behind })
+	return standAs(t, e, mode, policy)
 }
 
 // standAs is stand with something changed.
-func standAs(t *testing.T, e *lab.Engine, mode Mode, policy string, change func(*Config)) *standing {
+func standAs(t *testing.T, e *lab.Engine, mode Mode, policy string, change ...func(*Config)) *standing {
 	t.Helper()
-	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: e.Host(), Source: "the lab"}})
+	s := standAt(t, e.Host(), e.Socket(), mode, policy, change...)
+	s.engine = e
+	return s
+}
+
+// standAt is stand before the engine at an address, with what clients ask passed on to
+// a socket, and with more that is changed in its configuration.
+func standAt(t *testing.T, host, behind string, mode Mode, policy string, change ...func(*Config)) *standing {
+	t.Helper()
+	client, err := engine.New(engine.Config{Endpoint: engine.Endpoint{Address: host, Source: "the lab"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,14 +78,16 @@ func standAs(t *testing.T, e *lab.Engine, mode Mode, policy string, change func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Engine: e.Socket(), Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
+	c := Config{Engine: behind, Around: collect.Config{Client: client, Now: time.Now, Root: "/"}, Policy: p, Mode: mode, Trail: l, Now: time.Now, Verdicts: verdict.Folder(filepath.Join(dir, "verdicts")),
 		Log: func(format string, args ...any) { t.Logf("gate: "+format, args...) }}
-	change(&c)
+	for _, f := range change {
+		f(&c)
+	}
 	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &standing{Gate: g, engine: e, socket: filepath.Join(dir, "gate.sock"), trail: filepath.Join(dir, "trail")}
+	s := &standing{Gate: g, socket: filepath.Join(dir, "gate.sock"), trail: filepath.Join(dir, "trail")}
 	listener, err := net.Listen("unix", s.socket)
 	if err != nil {
 		t.Fatal(err)

@@ -220,7 +220,7 @@ func again(w *wire, name string) {
 		NetworkSettings    struct{ Networks map[string]any }
 	}
 	if err := json.Unmarshal(w.call("GET", "/containers/"+name+"/json?size=1", ""), &was); err != nil {
-		w.s.t.Errorf("%s: %v", w.s.name, err)
+		w.t.Errorf("%s: %v", w.name, err)
 		return
 	}
 	w.call("POST", "/containers/"+name+"/stop?t=0", "")
@@ -232,7 +232,7 @@ func again(w *wire, name string) {
 	was.Config["NetworkingConfig"] = map[string]any{"EndpointsConfig": was.NetworkSettings.Networks}
 	body, err := json.Marshal(was.Config)
 	if err != nil {
-		w.s.t.Error(err)
+		w.t.Error(err)
 	}
 	w.call("POST", "/containers/create?name="+name, string(body))
 	w.call("POST", "/containers/"+name+"/start", "")

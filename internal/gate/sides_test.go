@@ -107,7 +107,7 @@ func (s *side) begin(files map[string]string) {
 	behind := s.engine.Socket()
 	if s.mode != "" {
 		s.behind = teeBefore(s.t, filepath.Join(s.t.TempDir(), "behind.sock"), behind)
-		s.gate = standAt(s.t, s.engine, s.behind.socket, s.mode, "")
+		s.gate = standAt(s.t, s.engine.Host(), s.behind.socket, s.mode, "")
 		behind = s.gate.socket
 	}
 	s.dir = s.t.TempDir()

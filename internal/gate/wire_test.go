@@ -7,14 +7,16 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 )
 
 // wire is one connection on which requests are written to the letter.
 type wire struct {
-	s *side
-	c *net.UnixConn
-	r *bufio.Reader
+	t    *testing.T
+	name string // for messages
+	c    *net.UnixConn
+	r    *bufio.Reader
 	// fields are those of the client's that every request has, each with its end of line.
 	fields string
 	dead   bool // something went wrong, and was told
@@ -22,23 +24,33 @@ type wire struct {
 
 func (s *side) wire(fields ...string) *wire {
 	s.t.Helper()
-	c, err := net.Dial("unix", s.tee.socket)
+	return wireTo(s.t, s.name, s.tee.socket, fields...)
+}
+
+// wireTo connects to a socket. It waits for no answer longer than a test may take.
+func wireTo(t *testing.T, name, socket string, fields ...string) *wire {
+	t.Helper()
+	w := &wire{t: t, name: name}
+	c, err := net.Dial("unix", socket)
 	if err == nil {
-		err = c.SetDeadline(time.Now().Add(20 * time.Second))
+		err = c.SetDeadline(time.Now().Add(patient))
 	}
 	if err != nil {
-		s.t.Error(err)
-		return &wire{s: s, dead: true}
+		w.fail(err, "connecting")
+		return w
 	}
-	unix, _ := c.(*net.UnixConn)
-	w := &wire{s: s, c: unix, r: bufio.NewReader(c)}
+	w.c, w.r = c.(*net.UnixConn), bufio.NewReader(c)
 	for _, f := range fields {
 		w.fields += f + "\r\n"
 	}
 	return w
 }
 
-func (w *wire) close() { w.c.Close() }
+func (w *wire) close() {
+	if w.c != nil {
+		w.c.Close()
+	}
+}
 
 // call asks, and reads the answer. A body in JSON is sent with its length, and "" is none.
 func (w *wire) call(method, target, body string) []byte {
@@ -59,7 +71,7 @@ func (w *wire) chunked(method, target, body string) []byte {
 }
 
 func (w *wire) text(method, text string) []byte {
-	w.s.t.Helper()
+	w.t.Helper()
 	if w.dead {
 		return nil
 	}
@@ -73,35 +85,38 @@ func (w *wire) text(method, text string) []byte {
 	defer answer.Body.Close()
 	b, err := io.ReadAll(answer.Body)
 	if err != nil {
-		w.s.t.Errorf("%s: %v: %.100q", w.s.name, err, text)
+		w.t.Errorf("%s: %v: %.100q", w.name, err, text)
 	}
 	return b
 }
 
 func (w *wire) fail(err error, text string) []byte {
-	w.s.t.Helper()
+	w.t.Helper()
 	w.dead = true
-	w.s.t.Errorf("%s: %v: %.100q", w.s.name, err, text)
+	w.t.Errorf("%s: %v: %.100q", w.name, err, text)
 	return nil
 }
 
 // taken asks for a connection to be taken over, sends what is to be sent then, and gives
 // what comes. It is the last of a wire.
 func (w *wire) taken(target, body, input string) string {
-	w.s.t.Helper()
+	w.t.Helper()
+	if w.dead {
+		return ""
+	}
 	text := "POST " + target + " HTTP/1.1\r\n" + w.fields + "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 	if body != "" {
 		text += fmt.Sprintf("Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}
 	if _, err := io.WriteString(w.c, text+"\r\n"+body); err != nil {
-		w.s.t.Errorf("%s: %v: %.100q", w.s.name, err, text)
+		w.t.Errorf("%s: %v: %.100q", w.name, err, text)
 		return ""
 	}
 	var head strings.Builder
 	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
 		b, err := w.r.ReadByte()
 		if err != nil {
-			w.s.t.Errorf("%s: %v: %.100q", w.s.name, err, text)
+			w.t.Errorf("%s: %v: %.100q", w.name, err, text)
 			return ""
 		}
 		head.WriteByte(b)
@@ -114,7 +129,7 @@ func (w *wire) taken(target, body, input string) string {
 	out, readErr := io.ReadAll(w.r)
 	w.c.Close()
 	if err != nil || readErr != nil {
-		w.s.t.Errorf("%s: %v, %v: %.100q", w.s.name, err, readErr, text)
+		w.t.Errorf("%s: %v, %v: %.100q", w.name, err, readErr, text)
 	}
 	return string(out)
 }
