@@ -22,7 +22,6 @@ import (
 type pier struct {
 	*standing
 	t     *testing.T
-	tee   *tee
 	cutAt *cutter
 }
 
