@@ -36,8 +36,9 @@ soak: $(LAB) ## what takes longer than make test allows; needs root
 rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test
 
-bench: $(LAB) ## measure beside a minimal client, and docker-bench-security (DOCKER_BENCH=DIR); needs root
-	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH)))
+bench: $(LAB) ## measure beside others, and peers (DOCKER_BENCH=DIR SOCKET_PROXY=BIN SOCKGUARD=BIN); needs root
+	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH))) \
+	  $(if $(SOCKET_PROXY),-socket-proxy $(abspath $(SOCKET_PROXY))) $(if $(SOCKGUARD),-sockguard $(abspath $(SOCKGUARD)))
 
 differences: $(LAB) ## compare verdicts with docker-bench-security's (DOCKER_BENCH=DIR); needs root
 	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -docker-bench $(abspath $(DOCKER_BENCH)) -differences docs/docker-bench.md

@@ -236,14 +236,14 @@ func good() *page {
 	}
 	return &page{when: time.Unix(0, 0), engine: "Docker 1", loads: []string{"0.1"}, start: pair,
 		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, remembering: remembering{0.8, 2e4, 32, 0.9, 2e5, 40, 10}, audits: []audited{audit(50), audit(500)},
-		peer: []beside{{3, pair}, {50, comparison{ours: []usage{{wall: 110e9}}, theirs: []usage{{wall: 1e9}}}}}}
+		peer: []beside{{3, pair}, {50, comparison{ours: []usage{{wall: 110e9}}, theirs: []usage{{wall: 1e9}}}}}, gate: goodGate()}
 }
 
 func TestBars(t *testing.T) {
 	if lost := good().missed(); lost != nil {
 		t.Errorf("a good page misses %q", lost)
 	}
-	for name, spoil := range map[string]func(*page){
+	spoilEach(t, map[string]func(*page){
 		"list of containers at 50":              func(p *page) { p.audits[0].asked[kindList] = 2 },
 		"inspect of a container at 500":         func(p *page) { p.audits[1].asked[kindContainer] = 499 },
 		"inspect of an image at 50":             func(p *page) { p.audits[0].asked[kindImage] = 50 },
@@ -261,7 +261,14 @@ func TestBars(t *testing.T) {
 		"verifying":                             func(p *page) { p.remembering.verify = 9e4 },
 		"what is deployed":                      func(p *page) { p.remembering.list = 301 },
 		"docker-bench-security by an audit, 50": func(p *page) { p.peer[1].bench.ours = []usage{{wall: 99e9}} },
-	} {
+	})
+}
+
+// spoilEach spoils one figure of a good page at a time; its row, which begins as the key,
+// must be the only one over its bar.
+func spoilEach(t *testing.T, figures map[string]func(*page)) {
+	t.Helper()
+	for name, spoil := range figures {
 		p := good()
 		spoil(p)
 		if lost := p.missed(); len(lost) != 1 || !strings.HasPrefix(lost[0], name) {
@@ -345,8 +352,11 @@ func TestMinimal(t *testing.T) {
 		t.Errorf("good paths: %v", err)
 	}
 	// The last before an empty line is waited for; others may still be under way.
-	if rest := slices.Index(c.paths[1:], "/info"); c.paths[0] != "/info" || rest < slices.Index(c.paths[1:], "/containers/c/json") {
-		t.Errorf("asked in the order %q", c.paths)
+	c.mu.Lock()
+	paths := slices.Clone(c.paths)
+	c.mu.Unlock()
+	if rest := slices.Index(paths[1:], "/info"); paths[0] != "/info" || rest < slices.Index(paths[1:], "/containers/c/json") {
+		t.Errorf("asked in the order %q", paths)
 	}
 	for name, err := range map[string]error{"a refusal": ask("1", "/refused\n\n/info\n"), "no paths": ask("1", "\n"), "no connections": ask("0", "/info\n")} {
 		if err == nil {

@@ -155,34 +155,51 @@ func (f *filler) exec(ctx context.Context, container string) error {
 	return err
 }
 
-// version is the engine's version with its API's.
-func (f *filler) version(ctx context.Context) (string, error) {
-	answer, err := f.call(ctx, http.MethodGet, "/version", nil)
-	if err != nil {
-		return "", err
-	}
-	var said struct{ Version, APIVersion string }
-	if err := json.Unmarshal(answer, &said); err != nil {
-		return "", fmt.Errorf("reading the engine's version: %w", err)
-	}
-	return fmt.Sprintf("Docker %s (API %s)", said.Version, said.APIVersion), nil
+// engineVersion is an engine's, with that of its API.
+type engineVersion struct{ Version, APIVersion string }
+
+func (v engineVersion) String() string {
+	return fmt.Sprintf("Docker %s (API %s)", v.Version, v.APIVersion)
 }
 
-// clear removes the containers.
-func (f *filler) clear(ctx context.Context) error {
+// path is one with the API's version, as clients ask for it.
+func (v engineVersion) path(rest string) string { return "/v" + v.APIVersion + rest }
+
+func (f *filler) version(ctx context.Context) (v engineVersion, err error) {
+	answer, err := f.call(ctx, http.MethodGet, "/version", nil)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(answer, &v); err != nil {
+		return v, fmt.Errorf("reading the engine's version: %w", err)
+	}
+	return v, nil
+}
+
+// remove removes containers, by name or id.
+func (f *filler) remove(ctx context.Context, names []string) error {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 8)
-	errs := make([]error, f.have.containers)
-	for i := range f.have.containers {
+	errs := make([]error, len(names))
+	for i, name := range names {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			_, errs[i] = f.call(ctx, http.MethodDelete, "/containers/"+containerName(i)+"?force=1&v=1", nil)
+			_, errs[i] = f.call(ctx, http.MethodDelete, "/containers/"+name+"?force=1&v=1", nil)
 		})
 	}
 	wg.Wait()
-	f.have = population{}
 	return errors.Join(errs...)
+}
+
+// clear removes the containers that grow made.
+func (f *filler) clear(ctx context.Context) error {
+	names := make([]string, f.have.containers)
+	for i := range names {
+		names[i] = containerName(i)
+	}
+	f.have = population{}
+	return f.remove(ctx, names)
 }
 
 // end removes the containers and the images.

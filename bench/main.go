@@ -10,6 +10,11 @@
 // engine tells what an audit asks. Judging alone is measured by the Go
 // benchmarks of package rule, the trail by those of package trail.
 //
+// The gate is measured beside the engine's own socket and a reverse proxy that
+// looks at nothing (bench/reverse), and, where -socket-proxy and -sockguard name the
+// programs of wollomatic/socket-proxy and CodesWhat/sockguard, beside these. With
+// -only gate nothing else is measured.
+//
 // Times on a shared machine say little, so that the bars are ratios: both
 // sides run in turn, and the median of all pairs counts. A bar that is missed
 // ends the program with exit code 1, after the page is written.
@@ -26,7 +31,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -72,11 +76,14 @@ func run(args []string, stdout, stderr io.Writer) error {
 	starts := flags.Int("starts", 40, "how many pairs of starts are run")
 	peer := flags.String("docker-bench", "", "`DIR` of a checkout of docker-bench-security; without one it is left out")
 	differences := flags.String("differences", "", "measure nothing, but write to `FILE` what docker-bench-security judges differently")
+	socketProxy := flags.String("socket-proxy", "", "`PROGRAM` of wollomatic/socket-proxy; without one it is left out")
+	sockguard := flags.String("sockguard", "", "`PROGRAM` of CodesWhat/sockguard; without one it is left out")
+	only := flags.String("only", "", "measure only this `PART`, which is gate, and write it to no file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" {
-		return fmt.Errorf("usage: bench [-o FILE] [-pairs N] [-starts N] [-docker-bench DIR [-differences FILE]]")
+	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *only != "" && (*only != "gate" || *output != "") {
+		return fmt.Errorf("usage: bench [-o FILE | -only gate] [-pairs N] [-starts N] [-socket-proxy PROGRAM] [-sockguard PROGRAM] [-docker-bench DIR [-differences FILE]]")
 	}
 	engine, err := sharedEngine()
 	if err != nil {
@@ -87,11 +94,15 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, socket: engine.Socket(), fill: newFiller(engine), pairs: *pairs, starts: *starts, peer: *peer, log: stderr}
+	b := &bench{dir: dir, socket: engine.Socket(), fill: newFiller(engine), pairs: *pairs, starts: *starts, peer: *peer, socketProxy: *socketProxy, sockguard: *sockguard, log: stderr}
 	if *differences != "" {
 		return b.differences(context.Background(), engine, *differences)
 	}
-	p, err := b.measureAll(context.Background())
+	measure := b.measureAll
+	if *only != "" {
+		measure = b.measureGate
+	}
+	p, err := measure(context.Background())
 	if err != nil {
 		return err
 	}
@@ -116,7 +127,9 @@ type bench struct {
 	socket        string // the engine's
 	fill          *filler
 	pairs, starts int
-	peer          string
+	peer          string // the others' programs are empty where they are left out
+	socketProxy   string
+	sockguard     string
 	log           io.Writer
 }
 
@@ -137,19 +150,10 @@ const settling = 10 * time.Second
 // measureAll is the order of everything: what needs no engine first, so that
 // nothing runs beside it.
 func (b *bench) measureAll(ctx context.Context) (*page, error) {
-	p := &page{when: time.Now()}
-	b.say("building")
-	if err := b.build(); err != nil {
+	p, err := b.begin(ctx)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if p.machine, err = describeMachine(); err != nil {
-		return nil, err
-	}
-	if p.engine, err = b.fill.version(ctx); err != nil {
-		return nil, err
-	}
-	p.loads = append(p.loads, p.machine.load)
 	b.say("starting, %d pairs", b.starts)
 	if p.start, err = compare(command{argv: []string{b.program("plimsoll"), "version"}}, command{argv: []string{b.program("hello")}}, b.starts); err != nil {
 		return nil, err
@@ -184,6 +188,50 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 		p.audits = append(p.audits, a)
 	}
 	b.say("removing them")
+	if err := b.fill.clear(ctx); err != nil {
+		return nil, fmt.Errorf("removing what was measured: %w", err)
+	}
+	if p.gate, err = b.gate(ctx); err != nil {
+		return nil, err
+	}
+	return b.end(ctx, p)
+}
+
+// measureGate is the gate alone.
+func (b *bench) measureGate(ctx context.Context) (*page, error) {
+	p, err := b.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.only = true
+	if err := b.fill.begin(ctx); err != nil {
+		return nil, err
+	}
+	if p.gate, err = b.gate(ctx); err != nil {
+		return nil, err
+	}
+	return b.end(ctx, p)
+}
+
+// begin builds what is measured, and says where.
+func (b *bench) begin(ctx context.Context) (*page, error) {
+	p := &page{when: time.Now()}
+	b.say("building")
+	if err := b.build(); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.machine, err = describeMachine(); err != nil {
+		return nil, err
+	}
+	version, err := b.fill.version(ctx)
+	p.engine = version.String()
+	p.loads = append(p.loads, p.machine.load)
+	return p, err
+}
+
+// end takes away what was made in the engine.
+func (b *bench) end(ctx context.Context, p *page) (*page, error) {
 	if err := b.fill.end(ctx); err != nil {
 		return nil, fmt.Errorf("removing what was measured: %w", err)
 	}
@@ -191,46 +239,4 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	p.loads = append(p.loads, load)
 	p.took = time.Since(p.when)
 	return p, err
-}
-
-// build makes all programs that are compared, with the flags of a release, and
-// installs them: a linker writes its file through memory, a page at a time, and
-// the kernel then keeps it in smaller pieces than one that was copied, which costs
-// a larger program more when it starts.
-func (b *bench) build() error {
-	hello := filepath.Join(b.dir, "src")
-	if err := os.Mkdir(hello, 0o755); err != nil {
-		return err
-	}
-	for name, text := range map[string]string{
-		"go.mod":  "module hello\n\ngo 1.26\n",
-		"main.go": "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n",
-	} {
-		if err := os.WriteFile(filepath.Join(hello, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	for _, one := range []struct{ dir, name, source string }{{".", "plimsoll", "./cmd/plimsoll"}, {".", "minimal", "./bench/minimal"}, {hello, "hello", "."}} {
-		cmd := exec.Command("go", "build", "-C", one.dir, "-trimpath", "-ldflags=-s -w", "-o", b.program(one.name+".linked"), one.source)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", one.source, err, out)
-		}
-		if err := install(b.program(one.name+".linked"), b.program(one.name)); err != nil {
-			return fmt.Errorf("installing %s: %w", one.name, err)
-		}
-	}
-	return nil
-}
-
-// install moves a program to where it stays, by copying it.
-func install(from, to string) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(to, data, 0o755); err != nil {
-		return err
-	}
-	return os.Remove(from)
 }

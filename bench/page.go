@@ -18,6 +18,8 @@ type page struct {
 	remembering remembering
 	audits      []audited
 	peer        []beside // none when it was left out
+	gate        *gating
+	only        bool // nothing but the gate was measured
 }
 
 // What each figure must not exceed.
@@ -34,20 +36,6 @@ const (
 	barList   = 300  // milliseconds
 	barPeer   = 100  // at least: docker-bench-security's wall time by an audit's, at 50 containers
 )
-
-// figure is one row: a number and, unless it is 0, its bar.
-type figure struct {
-	what   string
-	number float64
-	unit   string // behind the number, with its space; may be empty
-	bar    float64
-	least  bool // bar is the least, not the most
-	detail string
-}
-
-func (f figure) missed() bool {
-	return f.bar != 0 && !(f.number <= f.bar && !f.least || f.number >= f.bar && f.least)
-}
 
 // asked are the rows about requests, of which the number must be exact: fewer
 // would mean that something was not looked at.
@@ -72,8 +60,11 @@ func milliseconds(seconds float64) string {
 	return fmt.Sprintf("%.1f ms", seconds*1e3)
 }
 
-// figures are all rows that have one number.
+// figures are all rows that have one number, but those of the gate.
 func (p *page) figures() []figure {
+	if p.only {
+		return nil
+	}
 	var rows []figure
 	for _, a := range p.audits {
 		n := a.population.containers
@@ -133,9 +124,9 @@ func (p *page) missed() []string {
 			}
 		}
 	}
-	for _, f := range p.figures() {
+	for _, f := range append(p.figures(), p.gate.figures()...) {
 		if f.missed() {
-			list = append(list, fmt.Sprintf("%s: %.2f%s, not %g%s", f.what, f.number, f.unit, f.bar, f.unit))
+			list = append(list, fmt.Sprintf("%s: %s, not %g%s", f.what, f.numeral(), f.bar, f.unit))
 		}
 	}
 	return list
@@ -156,6 +147,25 @@ func (p *page) markdown() string {
 	line("| load | %s: the mean number of processes that wanted a processor, before, during and after |", strings.Join(p.loads, ", "))
 	line("| plimsoll | commit %s, %s, `CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'` |", m.commit, m.goes)
 	line("| engine | %s |\n", p.engine)
+	if !p.only {
+		b.WriteString(p.requestTable())
+		line("## Time and memory\n\n%s", table(p.figures()))
+	}
+	b.WriteString(p.gate.markdown(table(p.gate.figures())))
+	line("\n## What the figures mean\n")
+	if !p.only {
+		b.WriteString(meaning)
+	}
+	if p.gate != nil {
+		b.WriteString(gateMeaning)
+	}
+	return b.String()
+}
+
+// requestTable is the section about what an audit asks for.
+func (p *page) requestTable() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("## What an audit asks the engine\n")
 	line("Counted by a proxy before the engine. An audit makes one list, inspects each")
 	line("container, each image, and each process that was started by exec, and makes at")
@@ -188,23 +198,6 @@ func (p *page) markdown() string {
 	if len(p.audits) > 0 {
 		line("The others are %s.\n", p.audits[len(p.audits)-1].otherWords())
 	}
-	line("## Time and memory\n")
-	line("| figure | measured | bar | |\n|---|---:|---:|---|")
-	for _, f := range p.figures() {
-		bar, number := "", fmt.Sprintf("%.2f%s", f.number, f.unit)
-		if f.bar != 0 {
-			bar = fmt.Sprintf("%g%s", f.bar, f.unit)
-			if f.least {
-				bar = "at least " + bar
-			}
-		}
-		if f.missed() {
-			number = "**" + number + "**"
-		}
-		line("| %s | %s | %s | %s |", f.what, number, bar, f.detail)
-	}
-	line("\n## What the figures mean\n")
-	line("%s", meaning)
 	return b.String()
 }
 

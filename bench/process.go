@@ -108,7 +108,7 @@ func (c comparison) ratio(of func(usage) float64) float64 {
 }
 
 // middle is the median of one side.
-func middle(all []usage, of func(usage) float64) float64 {
+func middle[T any](all []T, of func(T) float64) float64 {
 	values := make([]float64, len(all))
 	for i, u := range all {
 		values[i] = of(u)

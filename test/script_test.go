@@ -180,10 +180,11 @@ func cmdInside(build func() (string, error)) func(*testscript.TestScript, bool, 
 	}
 }
 
-// cmdRecord appends to a trail as plimsoll serve does.
+// cmdRecord appends to a trail as plimsoll serve does, or to the gate's own.
 func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 2, "record STATE FILE")
-	l, err := trail.Open(trail.Config{Dir: filepath.Join(ts.MkAbs(args[0]), "trail"), Name: "harbour-1", Now: time.Now})
+	usage(ts, neg, len(args) == 2 || len(args) == 3, "record STATE FILE [FOLDER]")
+	folder := append(args, "trail")[2]
+	l, err := trail.Open(trail.Config{Dir: filepath.Join(ts.MkAbs(args[0]), folder), Name: "harbour-1", Now: time.Now})
 	ts.Check(err)
 	for line := range strings.Lines(ts.ReadFile(args[1])) {
 		e, err := trail.Decode([]byte(line))

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +33,16 @@ type World struct {
 	Now       func() time.Time
 	HomeDir   string // "" when there is none
 	Dir       string // the working directory
+	// Hangups has SIGHUP reported from then on, instead of ending the program. Nil: it
+	// is not.
+	Hangups func() <-chan struct{}
+}
+
+func (w *World) hangups() <-chan struct{} {
+	if w.Hangups == nil {
+		return nil
+	}
+	return w.Hangups()
 }
 
 // Main runs the program and ends it.
@@ -44,13 +55,41 @@ func Main() {
 	if err != nil {
 		dir = ""
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends the work in order, a second one the process.
 	context.AfterFunc(ctx, stop)
+	ctx, hangups := endedByHangup(ctx)
 	code := Run(ctx, World{Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Now: time.Now, HomeDir: home, Dir: dir})
+		Now: time.Now, HomeDir: home, Dir: dir, Hangups: hangups})
 	stop()
 	os.Exit(code)
+}
+
+// endedByHangup is a context that SIGHUP ends too, until the function that it gives is
+// called: from then on that reports it.
+func endedByHangup(ctx context.Context) (context.Context, func() <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals, reported := make(chan os.Signal, 1), make(chan struct{}, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	var taken atomic.Bool
+	go func() {
+		for range signals {
+			if !taken.Load() {
+				// As with other signals, a second one ends the process.
+				signal.Reset(syscall.SIGHUP)
+				cancel()
+				return
+			}
+			select {
+			case reported <- struct{}{}:
+			default: // one waits already
+			}
+		}
+	}()
+	return ctx, func() <-chan struct{} {
+		taken.Store(true)
+		return reported
+	}
 }
 
 // Run runs one command line and gives its exit code: 0 fine, 1 findings at or
@@ -86,6 +125,8 @@ type app struct {
 	// The global flags.
 	configFile, host, state, lang string
 	noColor, quiet, verbose       bool
+	// ofGate is of the commands about a trail: the gate's.
+	ofGate bool
 }
 
 func (a *app) streams() {
@@ -128,7 +169,7 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
 	root.SetFlagErrorFunc(a.flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.auditCommand(), a.checkCommand(), a.factsCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.auditCommand(), a.checkCommand(), a.factsCommand(), a.gateCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/serve"
 	"github.com/plimsoll/plimsoll/internal/trail"
@@ -30,7 +32,8 @@ and so on in the trail, and what the rules say of each container that starts.
 What happened while it was away it finds by what is different, and says so.
 
 It only looks: it changes nothing in the engine, and whether it runs or not,
-containers go on. Who did something the engine does not tell.`,
+containers go on. Who did something the engine does not tell; where a gate
+stands before the engine (plimsoll gate), its trail does.`,
 		Example: `  plimsoll serve
   plimsoll serve --rules ./my-rules --check`,
 		Args: noArguments,
@@ -56,6 +59,15 @@ containers go on. Who did something the engine does not tell.`,
 	return c
 }
 
+// hostName names what belongs to this host.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "host"
+	}
+	return name
+}
+
 func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) error {
 	key, err := a.envKey(ctx)
 	if err != nil {
@@ -67,13 +79,10 @@ func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) e
 	if err != nil {
 		return &failure{code: exitUnable, message: "the rules can't be used", err: err}
 	}
-	name, err := os.Hostname()
-	if err != nil {
-		name = "host"
-	}
+	asked := &serve.Asked{Dir: filepath.Join(a.state, gate.TrailFolder), Now: a.world.Now, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }}
 	err = serve.Run(ctx, serve.RunConfig{
-		Trail: trail.Config{Dir: a.trailDir(), Name: name, Now: a.world.Now},
-		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }},
+		Trail: trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now},
+		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Who: asked.Name, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }},
 	})
 	switch {
 	case ctx.Err() != nil:

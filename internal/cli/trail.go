@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
@@ -28,7 +29,10 @@ func (a *app) trailCommand() *cobra.Command {
 		Long: `The trail is what plimsoll serve records: each deployment, start, stop, exec and
 so on, one event each, in a log that only grows. Its size and root hash are
 signed. Keep them elsewhere now and then (plimsoll trail checkpoint), and
-verify --against shows whether anything before was changed.`,
+verify --against shows whether anything before was changed.
+
+The gate keeps a trail of its own, of the requests that it passed on or refused,
+and who made them: with --gate each of these commands is about that one.`,
 		Example: `  plimsoll trail list --since 7d --container web
   plimsoll trail verify
   plimsoll trail export -o trail.tar
@@ -36,13 +40,19 @@ verify --against shows whether anything before was changed.`,
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.PersistentFlags().BoolVar(&a.ofGate, "gate", false, "the gate's own trail: who asked for what")
 	c.AddCommand(a.trailListCommand(), a.trailShowCommand(), a.trailVerifyCommand(), a.trailProveCommand(), a.trailCheckpointCommand(),
 		a.trailExportCommand(), a.trailCountersignCommand(), a.trailPruneCommand())
 	return c
 }
 
 // trailDir is the folder of the trail.
-func (a *app) trailDir() string { return filepath.Join(a.state, "trail") }
+func (a *app) trailDir() string {
+	if a.ofGate {
+		return filepath.Join(a.state, gate.TrailFolder)
+	}
+	return filepath.Join(a.state, "trail")
+}
 
 // noTrail says what to do where there is none.
 func (a *app) noTrail(err error) error {
@@ -52,6 +62,9 @@ func (a *app) noTrail(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		f.message, f.err = "there is no trail in "+a.trailDir(), nil
 		f.hint = "plimsoll serve begins one. Or name another folder with  --state DIR"
+		if a.ofGate {
+			f.hint = "plimsoll gate begins one. Or name another folder with  --state DIR"
+		}
 	case errors.Is(err, fs.ErrPermission):
 		f.hint = "Run it as root."
 	case errors.As(err, &corrupt):
@@ -163,7 +176,7 @@ func (a *app) listTrail(ctx context.Context, v *trail.View, f *trailFilter, form
 	line := a.trailLine
 	if format == "json" {
 		line = func(r trail.Record, _ *trail.Event) string { return string(term.EscapeJSON(r.Data)) + "\n" }
-	} else if err := a.print(a.stdout.Paint(term.Faint, fmt.Sprintf("%9s  %-16s  %-8s  %-12s  %-20s  %s", "EVENT", "TIME", "TYPE", "ACTOR", "CONTAINER", "IMAGE")) + "\n"); err != nil {
+	} else if err := a.print(a.stdout.Paint(term.Faint, fmt.Sprintf("%9s  %-16s  %-8s  %s%-12s  %-20s  %s", "EVENT", "TIME", "TYPE", a.ofGateColumn("CAME OF IT"), "ACTOR", "CONTAINER", "IMAGE")) + "\n"); err != nil {
 		return err
 	}
 	var last []string // of -n, the next to go at shown%n
@@ -221,9 +234,35 @@ func (a *app) trailLine(r trail.Record, e *trail.Event) string {
 	default:
 		subject = e.Subject.Kind + " " + subject
 	}
-	text := fmt.Sprintf("%9d  %s  %s  %s  %s  %s", r.Seq, e.Time.In(a.world.Now().Location()).Format("2006-01-02 15:04"), cell(e.Type, 8),
+	phase, _ := e.Detail["gate"].(string)
+	text := fmt.Sprintf("%9d  %s  %s  %s%s  %s  %s", r.Seq, e.Time.In(a.world.Now().Location()).Format("2006-01-02 15:04"), cell(e.Type, 8), a.ofGateColumn(p.Escape(phase)),
 		p.Paint(style, cell(who, 12)), cell(subject, 20), p.Escape(imageOf(e)))
+	if rules := objectedRules(e); rules != "" {
+		text += "  " + p.Paint(term.Faint, p.Escape(rules))
+	}
 	return strings.TrimRight(text, " ") + "\n"
+}
+
+// ofGateColumn is a cell that only the gate's trail has: what came of a request.
+func (a *app) ofGateColumn(text string) string {
+	if !a.ofGate {
+		return ""
+	}
+	return fmt.Sprintf("%-12s  ", text)
+}
+
+// objectedRules are the rules that the gate refused a request by.
+func objectedRules(e *trail.Event) string {
+	list, _ := e.Detail["objections"].([]any)
+	var rules []string
+	for _, o := range list {
+		if o, _ := o.(map[string]any); o != nil {
+			if rule, _ := o["rule"].(string); rule != "" {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	return strings.Join(rules, ", ")
 }
 
 // actorName is how an actor is called in a line.

@@ -127,18 +127,31 @@ const (
 // answer cannot be read, or is refused, stays, with all but its name and id
 // unseen. Containers, networks and volumes are sorted by name, then id.
 func Engine(ctx context.Context, cfg Config) (*facts.Facts, error) {
+	c, err := newCollector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	if err := c.collect(ctx); err != nil {
+		return nil, err
+	}
+	return c.facts, nil
+}
+
+func newCollector(cfg Config) (*collector, error) {
 	if cfg.Client == nil || cfg.Now == nil {
 		return nil, errors.New("collecting facts: Client and Now are required")
 	}
 	if cfg.Concurrency < 0 {
 		return nil, fmt.Errorf("collecting facts: the concurrency %d is negative", cfg.Concurrency)
 	}
-	c := collector{Config: cfg, facts: &facts.Facts{Schema: facts.Schema, Collected: cfg.Now().UTC()}}
-	if err := c.collect(ctx); err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(c.facts.Unseen, func(a, b workload.Unseen) int { return cmp.Compare(a.Path, b.Path) })
-	return c.facts, nil
+	return &collector{Config: cfg, facts: &facts.Facts{Schema: facts.Schema, Collected: cfg.Now().UTC()}}, nil
+}
+
+// close lets the host's files go.
+func (c *collector) close() {
+	c.root.close()
+	c.host.close()
 }
 
 // collector is one collection. Its fields are written by the goroutine that
@@ -149,7 +162,11 @@ type collector struct {
 	facts *facts.Facts
 	// around is the same for all containers but for the image.
 	around workload.Surroundings
-	// noFiles is why a mount's links were not followed.
+	// bare has no container and no image looked at.
+	bare bool
+	// root has the files as the engine sees them; nil where links are not followed, and
+	// then noFiles says why.
+	root    *tree
 	noFiles string
 	// host has the files of the engine's host; nil where they may not be looked at,
 	// and then noHost says why.
@@ -191,10 +208,6 @@ func (c *collector) collect(ctx context.Context) error {
 	}
 	peer := c.peer(ctx)
 	c.host, c.noHost = c.openHost(peer)
-	defer c.host.close()
-
-	var root *tree
-	defer func() { root.close() }() // once no worker follows links in it
 	calls := newPool(ctx, c.workers())
 	defer calls.stop()
 
@@ -225,6 +238,10 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := listing.wait(); err != nil {
 		return err
 	}
+	there := listed
+	if c.bare {
+		listed = nil
+	}
 	images, ids := imagesOf(listed)
 	seen := c.progress(len(ids), "images")
 	imaging := calls.submit(len(ids), func(ctx context.Context, i int) error {
@@ -253,11 +270,11 @@ func (c *collector) collect(ctx context.Context) error {
 	c.trustFacts(trust)
 	c.files(started, peer)
 	c.swarmNode()
-	if root, c.noFiles = c.openEngineRoot(peer.PID, mounts, listed); root != nil {
-		c.around.Resolve, c.around.Nodes = root.resolve, root.nodes
+	if c.root, c.noFiles = c.openEngineRoot(peer.PID, mounts, there); c.root != nil {
+		c.around.Resolve, c.around.Nodes = c.root.resolve, c.root.nodes
 		if path.IsAbs(peer.Path) {
 			c.around.Sockets = []string{peer.Path}
-			root.recognize(peer.Path)
+			c.root.recognize(peer.Path)
 		}
 		c.noFiles = "a path could not be followed on the host"
 	}
@@ -269,6 +286,9 @@ func (c *collector) collect(ctx context.Context) error {
 		return c.container(ctx, all, a)
 	})
 
+	if c.bare {
+		said.images = nil
+	}
 	known := allImages(images, said.images, said.noImages)
 	shown, show := c.progressLater(len(known.others), "images")
 	others := calls.submit(len(known.others), func(ctx context.Context, i int) error {
@@ -294,6 +314,7 @@ func (c *collector) collect(ctx context.Context) error {
 	c.images(known, listed)
 	c.inventory(known)
 	c.versions(c.components(said.version, host.enginePackage, host.noEnginePackage))
+	slices.SortStableFunc(c.facts.Unseen, func(a, b workload.Unseen) int { return cmp.Compare(a.Path, b.Path) })
 	return nil
 }
 

@@ -26,9 +26,8 @@ type tree struct {
 	root int
 	// mounts is what is mounted there; nil when that is not known.
 	mounts *workload.MountTable
-	// known is a file that is to be recognized under any path, and path its own.
-	known *unix.Stat_t
-	path  string
+	// path is of a file that is to be recognized under any other, "" for none.
+	path string
 	// sight is set where the tree is not the engine's own, and then says which of
 	// the engine's files are in it, and where.
 	sight *sight
@@ -64,9 +63,15 @@ const (
 // spelled, for the engine makes missing folders there. It opens nothing that
 // could act on being opened (O_PATH), so sockets and devices stay untouched.
 func (t *tree) resolve(p string) ([]string, error) {
+	var known *unix.Stat_t
+	if t.path != "" {
+		// As it is now: it may have another name since it was looked at last. One that
+		// cannot be found has no other path.
+		_, known, _ = t.follow(t.path, nil)
+	}
 	var paths []string
 	resolved, _, err := t.follow(p, func(fd int, at *unix.Stat_t) error {
-		linked, err := t.shows(fd, at)
+		linked, err := shows(fd, at, known)
 		if linked {
 			paths = []string{t.path}
 		}
@@ -84,24 +89,21 @@ func (t *tree) resolve(p string) ([]string, error) {
 // recognize has resolve give p for every path to the file that is at p, and for
 // folders that hold it: a hard link gives a file another path, and nothing else
 // tells.
-func (t *tree) recognize(p string) {
-	t.path = p
-	_, t.known, _ = t.follow(p, nil) // a file that cannot be found has no other path
-}
+func (t *tree) recognize(p string) { t.path = p }
 
-// shows reports whether the file or folder fd is the known file, or holds a hard
+// shows reports whether the file or folder fd is the known file, if any, or holds a hard
 // link of it.
-func (t *tree) shows(fd int, at *unix.Stat_t) (bool, error) {
+func shows(fd int, at, known *unix.Stat_t) (bool, error) {
 	switch {
-	case t.known == nil || at.Dev != t.known.Dev:
+	case known == nil || at.Dev != known.Dev:
 		return false, nil
-	case at.Ino == t.known.Ino:
+	case at.Ino == known.Ino:
 		return true, nil
-	case at.Mode&unix.S_IFMT != unix.S_IFDIR || t.known.Nlink < 2:
+	case at.Mode&unix.S_IFMT != unix.S_IFDIR || known.Nlink < 2:
 		return false, nil
 	}
 	found := false
-	err := eachFile(fd, func(at *unix.Stat_t) { found = found || at.Dev == t.known.Dev && at.Ino == t.known.Ino })
+	err := eachFile(fd, func(at *unix.Stat_t) { found = found || at.Dev == known.Dev && at.Ino == known.Ino })
 	return found, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/declare"
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
@@ -94,7 +95,7 @@ func (w *watcher) lives(ctx context.Context, c *container, e *event) error {
 		if c.now.shadowed[name] {
 			return ""
 		}
-		return clip(e.attrs[name], maxName)
+		return trail.Clip(e.attrs[name], maxName)
 	}
 	switch e.action {
 	case "start":
@@ -122,7 +123,7 @@ func (w *watcher) lives(ctx context.Context, c *container, e *event) error {
 			return w.tell(ctx, trail.Resume, e, c.subject(), nil)
 		}
 	case "rename":
-		return w.renamed(ctx, c, clip(e.attrs["name"], maxName), e)
+		return w.renamed(ctx, c, trail.Clip(e.attrs["name"], maxName), e)
 	case "update":
 		if l := w.inspect(ctx, c.id); l != nil {
 			c.note(l)
@@ -156,14 +157,14 @@ func (w *watcher) deploy(ctx context.Context, id string, l *look, e *event) erro
 	var labels map[string]string
 	created := time.Time{}
 	if l != nil {
-		c.name, c.image, c.digest, labels = clip(l.Name, maxName), clip(l.Config.Image, maxName), clip(l.Image, maxName), l.Config.Labels
+		c.name, c.image, c.digest, labels = trail.Clip(l.Name, maxName), trail.Clip(l.Config.Image, maxName), trail.Clip(l.Image, maxName), l.Config.Labels
 		created = engineTime(l.Created)
-		d.put("restart", clip(l.HostConfig.RestartPolicy.Name, maxName))
+		d.put("restart", trail.Clip(l.HostConfig.RestartPolicy.Name, maxName))
 		d.flag("privileged", l.HostConfig.Privileged)
 	}
 	if e != nil {
 		// A name of the event is the one at that time.
-		c.name, c.image = cmp.Or(clip(e.attrs["name"], maxName), c.name), cmp.Or(c.image, clip(e.attrs["image"], maxName))
+		c.name, c.image = cmp.Or(trail.Clip(e.attrs["name"], maxName), c.name), cmp.Or(c.image, trail.Clip(e.attrs["image"], maxName))
 		if l == nil {
 			labels = e.attrs
 		}
@@ -172,7 +173,10 @@ func (w *watcher) deploy(ctx context.Context, id string, l *look, e *event) erro
 		}
 	}
 	d.when("created", created)
-	say := declared(labels, created, d)
+	say, more := declare.Of(labels, created)
+	for name, text := range more {
+		d.put(name, text)
+	}
 	at := created
 	if e != nil {
 		at = e.at

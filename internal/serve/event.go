@@ -5,10 +5,11 @@ import (
 	"hash/maphash"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/plimsoll/plimsoll/internal/declare"
 	"github.com/plimsoll/plimsoll/internal/redact"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
 // event is one of the engine.
@@ -46,27 +47,15 @@ func readEvent(raw json.RawMessage) (*event, error) {
 
 const (
 	// maxText bounds a text of others in an event.
-	maxText = 1 << 10
+	maxText = declare.MaxText
 	// maxName bounds names and ids.
 	maxName = 256
 )
 
-// clip cuts a text to so many bytes, between two characters.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	end := most - len("…")
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
-}
-
 // text is a text of others as an event may hold it.
 func text(s string) string {
 	out, _, _ := redact.Text(s)
-	return clip(out, maxText)
+	return trail.Clip(out, maxText)
 }
 
 // detail is what an event says beside its subject. Empty values are left out.

@@ -22,7 +22,7 @@ func (w *watcher) exec(ctx context.Context, c *container, e *event, id string) e
 	d := detail{}
 	d.put("command", text(strings.TrimSpace(e.about)))
 	if said != nil {
-		d.put("user", clip(said.ProcessConfig.User, maxName))
+		d.put("user", trail.Clip(said.ProcessConfig.User, maxName))
 		d.flag("privileged", said.ProcessConfig.Privileged)
 	}
 	return w.tell(ctx, trail.Exec, e, c.subject(), d)

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -121,48 +120,6 @@ func TestPredecessor(t *testing.T) {
 	}
 }
 
-func TestRetireAfter(t *testing.T) {
-	for asked, want := range map[string]string{
-		"2027-01-31": "2027-01-31", "2027-01-31T12:00:00+02:00": "2027-01-31T10:00:00Z", "90d": "2027-02-25T12:00:00Z", "12h": "2026-11-28T00:00:00Z", "6w": "2027-01-08T12:00:00Z", "6 w": "2027-01-08T12:00:00Z",
-		"": "", "soon": "", "2027-02-30": "", "-1d": "", "1.5d": "", "90": "", "90m": "", "9999999d": "", "999999w": "", "31.01.2027": "",
-	} {
-		if got := retireAfter(asked, fakeStart); got != want {
-			t.Errorf("%q is %q, want %q", asked, got, want)
-		}
-	}
-	if got := retireAfter("90d", time.Time{}); got != "" {
-		t.Errorf("from no time on: %q", got)
-	}
-}
-
-func TestDeclared(t *testing.T) {
-	d := detail{}
-	got := declared(map[string]string{"plimsoll.owner": " ops ", "plimsoll.retire-after": "whenever", "org.opencontainers.image.revision": "abc", "com.docker.swarm.service.name": "svc", "Plimsoll.why": "no"}, fakeStart, d)
-	if diff := cmp.Diff(&trail.Declared{Owner: "ops", Source: "labels"}, got); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(detail{"retire_after_unreadable": "whenever", "revision": "abc", "swarm_service": "svc"}, d); diff != "" {
-		t.Error(diff)
-	}
-	if got := declared(map[string]string{"other": "x"}, fakeStart, detail{}); got != nil {
-		t.Errorf("nothing was said, and got %+v", got)
-	}
-}
-
-// FuzzRetireAfter: what is read is a date or a time of RFC 3339.
-func FuzzRetireAfter(f *testing.F) {
-	for _, s := range []string{"2027-01-31", "90d", "6 w", "2027-01-31T12:00:00+02:00"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, asked string) {
-		got := retireAfter(asked, fakeStart)
-		_, day := time.Parse(time.DateOnly, got)
-		if _, moment := time.Parse(time.RFC3339, got); got != "" && day != nil && moment != nil {
-			t.Errorf("%q is %q", asked, got)
-		}
-	})
-}
-
 // FuzzReadEvent: an event that is read is the one that encoding/json reads, and its mark
 // is that of its bytes.
 func FuzzReadEvent(f *testing.F) {
@@ -186,22 +143,6 @@ func FuzzReadEvent(f *testing.F) {
 		again, _ := readEvent(raw)
 		if whole != action || e.mark != again.mark || e.kind != kind {
 			t.Errorf("%q is %+v", raw, e)
-		}
-	})
-}
-
-// FuzzClip: what is cut is no longer than it may be, begins as the text does, and splits
-// no character.
-func FuzzClip(f *testing.F) {
-	f.Add("harbour", 4)
-	f.Add("häfen", 5)
-	f.Fuzz(func(t *testing.T, s string, most int) {
-		if most < 3 || most > 4096 {
-			return
-		}
-		got := clip(s, most)
-		if len(got) > most || got != s && !strings.HasPrefix(s, strings.TrimSuffix(got, "…")) || utf8.ValidString(s) && !utf8.ValidString(got) || len(s) <= most && got != s {
-			t.Errorf("%q to %d: %q", s, most, got)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
 // lists is what an engine has.
@@ -73,11 +74,11 @@ func (w *watcher) lookAt(ctx context.Context, ids []string) (map[string]*look, e
 				var l *look
 				if err == nil {
 					if l, err = readLook(raw); err != nil {
-						w.log("looking at the container %s: %v", clip(id, 12), err)
+						w.log("looking at the container %s: %v", trail.Clip(id, 12), err)
 						l, err = nil, nil
 					}
 				} else if answered(err) && !errors.Is(err, engine.ErrNotFound) {
-					w.log("looking at the container %s: %v", clip(id, 12), err)
+					w.log("looking at the container %s: %v", trail.Clip(id, 12), err)
 					err = nil
 				}
 				mu.Lock()
@@ -120,7 +121,7 @@ func (w *watcher) listOthers(ctx context.Context, l *lists) error {
 		i := listedImage{tags: map[string]bool{}}
 		for _, tag := range body.RepoTags {
 			if tag != noTag {
-				i.tags[clip(tag, maxName)] = true
+				i.tags[trail.Clip(tag, maxName)] = true
 			}
 		}
 		for _, d := range body.RepoDigests {
@@ -138,7 +139,7 @@ func (w *watcher) listOthers(ctx context.Context, l *lists) error {
 		if _, err := strict.Decode("the engine's list of volumes", r, &body); err != nil {
 			return err
 		}
-		l.volumes[clip(body.Name, maxName)] = true
+		l.volumes[trail.Clip(body.Name, maxName)] = true
 	}
 	networks, err := w.Client.NetworkList(ctx)
 	if err != nil {
@@ -153,7 +154,7 @@ func (w *watcher) listOthers(ctx context.Context, l *lists) error {
 			return err
 		}
 		if !predefined[body.Name] {
-			l.networks[body.ID] = clip(body.Name, maxName)
+			l.networks[body.ID] = trail.Clip(body.Name, maxName)
 		}
 	}
 	return nil

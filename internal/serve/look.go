@@ -10,6 +10,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
 // The states of health that count; others are "starting" and "none".
@@ -130,7 +131,7 @@ func (w *watcher) inspect(ctx context.Context, id string) *look {
 	}
 	if err != nil {
 		if !errors.Is(err, engine.ErrNotFound) && ctx.Err() == nil {
-			w.log("looking at the container %s: %v", clip(id, 12), err)
+			w.log("looking at the container %s: %v", trail.Clip(id, 12), err)
 		}
 		return nil
 	}

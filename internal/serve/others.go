@@ -11,7 +11,7 @@ import (
 )
 
 func imageSubject(id, name string) trail.Subject {
-	return trail.Subject{Kind: "image", ID: clip(id, maxName), Digest: clip(id, maxName), Name: clip(name, maxName)}
+	return trail.Subject{Kind: "image", ID: trail.Clip(id, maxName), Digest: trail.Clip(id, maxName), Name: trail.Clip(name, maxName)}
 }
 
 func (w *watcher) image(ctx context.Context, e *event) error {
@@ -33,11 +33,11 @@ func (w *watcher) image(ctx context.Context, e *event) error {
 	case "load", "import", "build":
 		return w.load(ctx, e)
 	case "tag":
-		if w.picture.images[e.id][clip(name, maxName)] {
+		if w.picture.images[e.id][trail.Clip(name, maxName)] {
 			return nil // nothing changed, or it was found
 		}
 		d := detail{}
-		d.put("from", w.picture.tagged(clip(name, maxName)))
+		d.put("from", w.picture.tagged(trail.Clip(name, maxName)))
 		return w.tell(ctx, trail.Tag, e, imageSubject(e.id, name), d)
 	case "untag":
 		return w.untag(ctx, e)
@@ -64,7 +64,7 @@ func (w *watcher) load(ctx context.Context, e *event) error {
 	var tags []string
 	if l != nil {
 		for _, tag := range l.RepoTags {
-			if tag = clip(tag, maxName); tag != noTag && !w.picture.images[e.id][tag] {
+			if tag = trail.Clip(tag, maxName); tag != noTag && !w.picture.images[e.id][tag] {
 				tags = append(tags, tag)
 			}
 		}
@@ -97,7 +97,7 @@ func (w *watcher) untag(ctx context.Context, e *event) error {
 	}
 	left := map[string]bool{}
 	for _, tag := range l.RepoTags {
-		left[clip(tag, maxName)] = true
+		left[trail.Clip(tag, maxName)] = true
 	}
 	return w.lostTags(ctx, e, left)
 }
@@ -134,36 +134,36 @@ func (w *watcher) inspectImage(ctx context.Context, id string) (*imageLook, erro
 		_, err = strict.Decode("the engine's answer about an image", raw, l)
 	}
 	if err != nil {
-		w.log("looking at the image %s: %v", clip(id, maxName), err)
+		w.log("looking at the image %s: %v", trail.Clip(id, maxName), err)
 		return nil, nil
 	}
 	return l, nil
 }
 
 func (w *watcher) volume(ctx context.Context, e *event) error {
-	name := clip(e.id, maxName)
+	name := trail.Clip(e.id, maxName)
 	// A container that is given a volume asks for it to be created, though it is there.
 	if e.action != "create" && e.action != "destroy" || w.picture.volumes[name] == (e.action == "create") {
 		return nil
 	}
 	d := detail{"action": e.action}
-	d.put("driver", clip(e.attrs["driver"], maxName))
+	d.put("driver", trail.Clip(e.attrs["driver"], maxName))
 	return w.tell(ctx, trail.Volume, e, trail.Subject{Kind: "volume", Name: name}, d)
 }
 
 func (w *watcher) network(ctx context.Context, e *event) error {
 	name, known := w.picture.networks[e.id]
 	if !known {
-		name = clip(e.attrs["name"], maxName)
+		name = trail.Clip(e.attrs["name"], maxName)
 	}
-	s := trail.Subject{Kind: "network", ID: clip(e.id, maxName), Name: name}
+	s := trail.Subject{Kind: "network", ID: trail.Clip(e.id, maxName), Name: name}
 	d := detail{"action": e.action}
 	switch e.action {
 	case "create":
 		if known || predefined[name] {
 			return nil
 		}
-		d.put("driver", clip(e.attrs["type"], maxName))
+		d.put("driver", trail.Clip(e.attrs["type"], maxName))
 	case "destroy", "remove":
 		if !known {
 			return nil
@@ -197,11 +197,11 @@ func (w *watcher) swarm(ctx context.Context, e *event) error {
 	if e.action != "create" && e.action != "update" && e.action != "remove" {
 		return nil
 	}
-	name := clip(e.attrs["name"], maxName)
+	name := trail.Clip(e.attrs["name"], maxName)
 	d := detail{"action": e.action}
 	d.put(e.kind, name)
 	for to, from := range map[string]string{"replicas": "replicas.new", "image": "image.new", "state": "updatestate.new", "node_state": "state.new", "availability": "availability.new", "role": "role.new"} {
 		d.put(to, text(e.attrs[from]))
 	}
-	return w.tell(ctx, trail.Task, e, trail.Subject{Kind: e.kind, ID: clip(e.id, maxName), Name: name}, d)
+	return w.tell(ctx, trail.Task, e, trail.Subject{Kind: e.kind, ID: trail.Clip(e.id, maxName), Name: name}, d)
 }

@@ -87,7 +87,7 @@ func (w *watcher) differ(l *lists) []string {
 }
 
 func (c *container) differs(l *look) bool {
-	return clip(l.Name, maxName) != c.name || l.started().After(c.started) || l.running() != c.running || l.running() && (l.State.Paused != c.paused || l.health() != "" && l.health() != c.health)
+	return trail.Clip(l.Name, maxName) != c.name || l.started().After(c.started) || l.running() != c.running || l.running() && (l.State.Paused != c.paused || l.health() != "" && l.health() != c.health)
 }
 
 // compareContainers records what differs of those containers: those that are gone first,
@@ -144,7 +144,7 @@ func (w *watcher) found(ctx context.Context, typ string, c *container, d detail)
 
 // compare records what a look at a container shows that the picture does not have.
 func (w *watcher) compare(ctx context.Context, c *container, l *look) error {
-	if err := w.renamed(ctx, c, clip(l.Name, maxName), nil); err != nil {
+	if err := w.renamed(ctx, c, trail.Clip(l.Name, maxName), nil); err != nil {
 		return err
 	}
 	began := l.started()

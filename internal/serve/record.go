@@ -12,6 +12,9 @@ import (
 // record makes an event durable, however long the disk is full, and then changes the
 // picture.
 func (w *watcher) record(ctx context.Context, e trail.Event) error {
+	if w.Who != nil {
+		w.Who(ctx, &e)
+	}
 	wait := w.pace.full
 	for tries := 0; ; tries++ {
 		_, err := w.Record(ctx, e)

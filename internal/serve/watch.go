@@ -21,6 +21,9 @@ type Config struct {
 	// large is said to be so; any other error ends Watch.
 	Record func(context.Context, trail.Event) (int64, error)
 	Now    func() time.Time
+	// Who gives an event its actor, where that is known; Asked.Name does. It is called by
+	// the goroutine that records. nil: nobody is known.
+	Who func(context.Context, *trail.Event)
 	// Known is what was recorded before; nil is nothing.
 	Known *Known
 	// Judge judges containers, many at a time, and gives the findings of each that it
@@ -240,8 +243,8 @@ func (w *watcher) greet(ctx context.Context, m *meeting) error {
 		}
 		anew, n = w.anew()
 	}
-	w.engine = trail.Subject{Kind: "engine", ID: clip(m.ID, maxName), Name: clip(m.Name, maxName)}
-	d := detail{"engine_id": w.engine.ID, "version": clip(m.ServerVersion, maxName)}
+	w.engine = trail.Subject{Kind: "engine", ID: trail.Clip(m.ID, maxName), Name: trail.Clip(m.Name, maxName)}
+	d := detail{"engine_id": w.engine.ID, "version": trail.Clip(m.ServerVersion, maxName)}
 	switch {
 	case !w.met:
 		d["state"] = "connected"

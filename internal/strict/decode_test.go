@@ -64,7 +64,7 @@ var richKeys = func() map[string]string {
 			walk(t.Elem())
 		case reflect.Struct:
 			for key, f := range fieldsOf(t, jsonNames).byKey {
-				keys[fold(key)] = key
+				keys[Fold(key)] = key
 				walk(f.typ)
 			}
 		}
@@ -76,7 +76,7 @@ var richKeys = func() map[string]string {
 // misspells reports whether a key differs only in case from one of rich.
 func misspells(v *Value) bool {
 	for _, m := range v.Members {
-		if known := richKeys[fold(m.Key)]; known != "" && known != m.Key || misspells(m.Value) {
+		if known := richKeys[Fold(m.Key)]; known != "" && known != m.Key || misspells(m.Value) {
 			return true
 		}
 	}

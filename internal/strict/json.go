@@ -110,7 +110,7 @@ func (v *Value) check(t reflect.Type) *Error {
 func (v *Value) checkFolds() *Error {
 	seen := make(map[string]string, len(v.Members))
 	for _, m := range v.Members {
-		folded := fold(m.Key)
+		folded := Fold(m.Key)
 		if other, ok := seen[folded]; ok {
 			return v.failKey(m, strconv.Quote(m.Key)+" and "+strconv.Quote(other)+" differ only in case", "keep one of them")
 		}

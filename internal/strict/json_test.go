@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -246,6 +248,41 @@ func TestFieldsAgreeWithEncodingJSON(t *testing.T) {
 		}
 		if diff := cmp.Diff(written, known); diff != "" {
 			t.Errorf("%T (encoding/json -, ours +)\n%s", v, diff)
+		}
+	}
+}
+
+// TestFoldLikeEncodingJSON asks encoding/json which keys it takes for a field, for
+// every letter that has another case.
+func TestFoldLikeEncodingJSON(t *testing.T) {
+	taken := func(field, key string) bool {
+		typ := reflect.StructOf([]reflect.StructField{{Name: "F", Type: reflect.TypeFor[int](), Tag: reflect.StructTag(`json:"` + field + `"`)}})
+		into := reflect.New(typ)
+		text, err := json.Marshal(map[string]int{key: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, into.Interface()); err != nil {
+			t.Fatal(err)
+		}
+		return into.Elem().Field(0).Int() == 1
+	}
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		other := unicode.SimpleFold(r)
+		if other == r || !unicode.IsLetter(r) {
+			continue
+		}
+		for _, key := range []string{"x" + string(other), "x" + string(r+1), "x" + string(r) + "x"} {
+			if field := "x" + string(r); utf8.ValidString(key) && taken(field, key) != (Fold(field) == Fold(key)) {
+				t.Errorf("%q for %q: %t, folded %q and %q", key, field, taken(field, key), Fold(key), Fold(field))
+			}
+		}
+	}
+	for _, key := range []string{"HoſtConfig", "HOSTCONFIG", "hostconfig", "HostConfig", "HostConfi", "Host-Config", "", "Networ\u212aMode"} {
+		for _, field := range []string{"HostConfig", "NetworkMode"} {
+			if taken(field, key) != (Fold(field) == Fold(key)) {
+				t.Errorf("%q for %q: %t", key, field, taken(field, key))
+			}
 		}
 	}
 }

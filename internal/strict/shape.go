@@ -250,9 +250,10 @@ func describe(t reflect.Type) string {
 	return "a whole number"
 }
 
-// fold gives one form to all keys that encoding/json takes for the same field:
-// the smallest of the characters that Unicode's simple folding joins.
-func fold(key string) string {
+// Fold gives one form to all keys that encoding/json takes for the same field:
+// the smallest of the characters that Unicode's simple folding joins. It is for
+// whoever passes a text on to a decoder that does not compare exactly.
+func Fold(key string) string {
 	return strings.Map(func(r rune) rune {
 		for {
 			next := unicode.SimpleFold(r)

@@ -16,7 +16,8 @@
 //   - [YAML] is for one document; [YAMLDocuments] for several, each a
 //     [Document] that is decoded on its own; [YAMLNode] for the bare node.
 //   - [Error] is what all of them return. [Error.Excerpt] shows the place.
-//   - [Nearest] finds the word that was probably meant.
+//   - [Nearest] finds the word that was probably meant, [Fold] the form in which
+//     encoding/json compares keys.
 //
 // The standards are RFC 8259 (JSON) and YAML 1.2 as go.yaml.in/yaml/v3 reads
 // it. Into which field a key goes follows the tags and rules of encoding/json

@@ -119,6 +119,9 @@ func (v *View) putTile(put func(string, []byte) error, t tileID) error {
 // VerifyBundle verifies what Export wrote. The error is that of reading; what is wrong
 // with the trail is in the result.
 func VerifyBundle(ctx context.Context, r io.Reader, c VerifyConfig) (*Verified, error) {
+	if c.Key == nil {
+		return nil, errNoKey
+	}
 	v := newVerifier(c)
 	err := v.bundle(ctx, tar.NewReader(bufio.NewReaderSize(r, 1<<20)))
 	found := v.end()

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // maxEvent bounds the bytes of an event; an entry bundle has 16 bits for a length
@@ -103,6 +104,18 @@ type TooLargeError struct {
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the %s event has %d bytes, and %d is the most that the trail holds", e.Type, e.Bytes, maxEvent)
+}
+
+// Clip cuts a text of others, for an event, to so many bytes, between two characters.
+func Clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	end := most - len("…")
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
 
 // appendHead appends how the bytes of an event begin. Append encodes all the rest, which

@@ -354,6 +354,13 @@ func TestLocked(t *testing.T) {
 	if _, err := Open(Config{Dir: dir, Name: "h", Now: time.Now}); !errors.Is(err, ErrLocked) {
 		t.Errorf("a second writer: %v", err)
 	}
+	written := func(want bool) {
+		t.Helper()
+		if got, err := IsWritten(dir); err != nil || got != want {
+			t.Errorf("it is written: %t, %v", got, err)
+		}
+	}
+	written(true)
 	v, err := Read(dir)
 	if err != nil || v.Size() != 10 {
 		t.Fatalf("a reader: %v", err)
@@ -365,6 +372,7 @@ func TestLocked(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
+	written(false)
 	open(t, dir)
 }
 

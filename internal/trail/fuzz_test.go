@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // FuzzSegment: what is read of a segment, written again, is what was there.
@@ -119,6 +121,22 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if c, err := ParseCheckpoint(text); err == nil && c.Text() != text {
 			t.Errorf("%q became %q", text, c.Text())
+		}
+	})
+}
+
+// FuzzClip: what is cut is no longer than it may be, begins as the text does, and splits
+// no character.
+func FuzzClip(f *testing.F) {
+	f.Add("harbour", 4)
+	f.Add("häfen", 5)
+	f.Fuzz(func(t *testing.T, s string, most int) {
+		if most < 3 || most > 4096 {
+			return
+		}
+		got := Clip(s, most)
+		if len(got) > most || got != s && !strings.HasPrefix(s, strings.TrimSuffix(got, "…")) || utf8.ValidString(s) && !utf8.ValidString(got) || len(s) <= most && got != s {
+			t.Errorf("%q to %d: %q", s, most, got)
 		}
 	})
 }

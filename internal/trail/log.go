@@ -581,3 +581,20 @@ func (l *Log) clockEvent(now time.Time) (*appending, error) {
 	part, err := rest(Event{Type: Clock, Subject: Subject{Kind: "trail", Name: l.key.Name()}, Detail: map[string]any{"says": now.Format(time.RFC3339Nano)}})
 	return &appending{rest: part}, err
 }
+
+// IsWritten says whether a writer holds the trail in a folder now.
+func IsWritten(dir string) (bool, error) {
+	lock, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}

@@ -48,13 +48,15 @@ type Verified struct {
 
 // VerifyConfig says what to check beside the tree, its checkpoints and its tiles.
 type VerifyConfig struct {
-	// Key is what checkpoints must be signed by.
+	// Key is what checkpoints must be signed by; it is required.
 	Key *Key
 	// Deep also checks that each event is written as plimsoll writes it.
 	Deep bool
 	// Against are checkpoints from elsewhere. Without an origin they are of any trail.
 	Against []Checkpoint
 }
+
+var errNoKey = errors.New("verifying a trail: the key is required")
 
 // verifier adds events to a tree of its own, and compares.
 type verifier struct {
@@ -191,6 +193,9 @@ func Verify(ctx context.Context, dir string, c VerifyConfig) (*Verified, error) 
 }
 
 func verify(ctx context.Context, d disk, c VerifyConfig) (*Verified, error) {
+	if c.Key == nil {
+		return nil, errNoKey
+	}
 	v := newVerifier(c)
 	err := v.folder(ctx, d)
 	found := v.end()

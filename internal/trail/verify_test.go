@@ -49,6 +49,9 @@ func TestVerifyWhole(t *testing.T) {
 // which event it is where it is one's.
 func TestEveryByte(t *testing.T) {
 	dir, key := filled(t, 300)
+	if _, err := Verify(t.Context(), dir, VerifyConfig{}); err == nil {
+		t.Error("no key verifies it")
+	}
 	_, other := filled(t, 1)
 	if v := verified(t, dir, VerifyConfig{Key: other}); len(v.Problems) == 0 {
 		t.Error("the key of another trail verifies it")

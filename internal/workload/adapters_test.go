@@ -279,6 +279,8 @@ func TestLocalVolumes(t *testing.T) {
 		{map[string]string{"type": "none", "o": "bind", "device": "/"}, "/", ""},
 		{map[string]string{"o": "ro, rbind", "device": "/etc//"}, "/etc", ""},
 		{map[string]string{"type": "overlay", "o": "lowerdir=/a:/etc,upperdir=/u,workdir=/w", "device": "overlay"}, "/a /etc /u /w", ""},
+		{map[string]string{"type": "overlay", "o": `lowerdir+=/e\tc,datadir+=/u`, "device": "overlay"}, "/etc /u", ""},
+		{map[string]string{"type": "ecryptfs", "device": "/home/ana"}, "/home/ana", ""},
 		{map[string]string{"type": "ext4", "device": "/dev/sda1"}, "/dev/sda1", "block-device"},
 		{map[string]string{"type": "proc", "device": "proc"}, "", "proc"},
 		{map[string]string{"type": "sysfs", "device": "sysfs"}, "", "sys"},

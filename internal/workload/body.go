@@ -261,14 +261,14 @@ type MountBody struct {
 	BindOptions *struct {
 		Propagation            string
 		NonRecursive           bool
-		CreateMountpoint       bool
-		ReadOnlyNonRecursive   bool
-		ReadOnlyForceRecursive bool
+		CreateMountpoint       bool `api:"42-"`
+		ReadOnlyNonRecursive   bool `api:"44-"`
+		ReadOnlyForceRecursive bool `api:"44-"`
 	}
 	VolumeOptions *struct {
 		NoCopy       bool
 		Labels       map[string]string
-		Subpath      string
+		Subpath      string `api:"45-"`
 		DriverConfig *struct {
 			Name    string
 			Options map[string]string
@@ -280,9 +280,9 @@ type MountBody struct {
 	TmpfsOptions *struct {
 		SizeBytes int64
 		Mode      uint32
-		Options   [][]string
+		Options   [][]string `api:"46-"`
 	}
-	ClusterOptions *struct{}
+	ClusterOptions *struct{} `api:"42-"`
 }
 
 // MountPoint is an entry of an inspected container's Mounts.

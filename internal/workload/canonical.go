@@ -100,6 +100,9 @@ func parseReference(ref string) Image {
 	return img
 }
 
+// ImageName is the canonical repository in an image's name, as Image has it.
+func ImageName(ref string) string { return parseReference(ref).Name }
+
 // isImageID is true for sha256:<64 hex> and for 64 hex digits alone. A shorter
 // run of digits may be a name or an id's beginning: only the engine can tell.
 func isImageID(ref string) bool {

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,20 +104,23 @@ func (b *builder) livePorts(bound map[string][]PortBinding) {
 }
 
 // liveMounts adds what was taken over from other containers, and the names and
-// drivers that the engine chose.
+// drivers that the engine chose. What the engine mounts counts, not what was asked: a
+// mount that is taken over goes before a volume without a name at the same place, be it
+// the image's, and before a tmpfs (moby's daemon/create_unix.go and volumes.go).
 func (b *builder) liveMounts(points []MountPoint) {
-	s, known := b.spec, map[string]bool{}
-	for _, m := range s.Mounts {
-		known[m.Target] = true
-	}
-	for _, v := range s.AnonymousVolumes {
-		known[v] = true
-	}
+	s := b.spec
 	added := false
 	for _, p := range points {
 		target := cleanPath(p.Destination)
-		if known[target] {
-			continue
+		if at := slices.IndexFunc(s.Mounts, func(m Mount) bool { return m.Target == target }); at >= 0 {
+			if s.Mounts[at].Type == p.Type || p.Type == "" {
+				continue
+			}
+		} else if at := slices.Index(s.AnonymousVolumes, target); at >= 0 {
+			if b.isAnonymous(p) {
+				continue
+			}
+			s.AnonymousVolumes = slices.Delete(s.AnonymousVolumes, at, at+1)
 		}
 		m := Mount{Type: p.Type, Source: p.Name, Target: target, ReadOnly: !p.RW, Propagation: sharedWith(p.Propagation, "rprivate"),
 			Driver: p.Driver, DriverOptions: map[string]string{}, Options: []string{}}
@@ -135,6 +139,14 @@ func (b *builder) liveMounts(points []MountPoint) {
 		s.Reveal("mounts")
 		b.sortMounts()
 	}
+}
+
+// isAnonymous says whether a mount is of a volume whose name the engine chose, and which
+// is the engine's own folder: 64 hexadecimal digits, and no options.
+func (b *builder) isAnonymous(p MountPoint) bool {
+	const digits = 64
+	return (p.Type == "volume" || p.Type == "") && (p.Driver == "local" || p.Driver == "") &&
+		(p.Name == "" || len(p.Name) == digits && isHex(p.Name)) && len(b.around.Volumes[p.Name].Options) == 0
 }
 
 // liveAppArmor: the answer names the profile in force, "" where AppArmor is

@@ -178,9 +178,9 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 		switch name {
 		case "bind", "rbind":
 			paths = append(paths, cleanPath(device))
-		case "lowerdir", "upperdir", "workdir":
+		case "lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir": // Linux's Documentation/filesystems/overlayfs.rst
 			for _, p := range strings.Split(value, ":") {
-				paths = append(paths, cleanPath(p))
+				paths = append(paths, cleanPath(strings.ReplaceAll(p, `\`, "")))
 			}
 		}
 	}
@@ -189,6 +189,8 @@ func localVolumePaths(options map[string]string) (paths, places []string) {
 		places = append(places, "proc")
 	case "sysfs", "debugfs", "tracefs", "cgroup", "cgroup2", "cpuset", "securityfs", "selinuxfs", "smackfs", "bpf", "configfs", "efivarfs", "fusectl", "pstore":
 		places = append(places, "sys")
+	case "ecryptfs", "aufs", "shiftfs", "unionfs": // which show a folder anew
+		paths = append(paths, cleanPath(device))
 	case "devtmpfs":
 		places = append(places, "devices")
 	}
@@ -218,7 +220,7 @@ func readOnlyVolume(options map[string]string) bool {
 
 // diskFilesystems are those of Linux that are mounted from a block device,
 // whatever path leads to it (Linux's Documentation/filesystems).
-var diskFilesystems = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "jfs", "reiserfs", "nilfs2", "gfs2", "ocfs2",
+var diskFilesystems = []string{"ext2", "ext3", "ext4", "ubifs", "jffs2", "apfs", "xfs", "btrfs", "bcachefs", "f2fs", "jfs", "reiserfs", "nilfs2", "gfs2", "ocfs2",
 	"vfat", "msdos", "exfat", "ntfs", "ntfs3", "hfs", "hfsplus", "zfs", "iso9660", "udf", "squashfs", "erofs", "cramfs", "minix", "ufs"}
 
 // expose fills HostPaths, Exposes and, with a resolver around, Resolved.

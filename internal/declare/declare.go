@@ -1,4 +1,11 @@
-package serve
+// Package declare reads what somebody said about what they deploy: who owns it, why it is
+// there, what it is for and how long it stays. It is said in labels of the container, so
+// that compose files and run lines can have it; [Of] reads them.
+//
+// The package does not believe or check what is said: whoever made the container said it.
+// The labels of others that it reads are those of OCI images (image-spec, annotations.md),
+// of compose and of swarm.
+package declare
 
 import (
 	"regexp"
@@ -12,14 +19,16 @@ import (
 
 // The labels that say who a container belongs to and what for.
 const (
-	labelOwner  = "plimsoll.owner"
-	labelWhy    = "plimsoll.why"
-	labelIntent = "plimsoll.intent"
-	labelRetire = "plimsoll.retire-after"
+	LabelOwner       = "plimsoll.owner"
+	LabelWhy         = "plimsoll.why"
+	LabelIntent      = "plimsoll.intent"
+	LabelRetireAfter = "plimsoll.retire-after" // a date, a time, or hours, days or weeks: "90d"
 )
 
-// told are the labels of others that a deployment is described by: those of OCI images
-// (image-spec, annotations.md), of compose and of swarm.
+// MaxText bounds each text, in bytes.
+const MaxText = 1 << 10
+
+// told are the labels of others that a deployment is described by.
 var told = [][2]string{
 	{"source", "org.opencontainers.image.source"},
 	{"revision", "org.opencontainers.image.revision"},
@@ -30,32 +39,34 @@ var told = [][2]string{
 	{"swarm_task", "com.docker.swarm.task.name"},
 }
 
-// declared is what labels say of a container that was created at that time. What they
-// say otherwise is put into d.
-func declared(labels map[string]string, created time.Time, d detail) *trail.Declared {
+// Of is what labels say of a container that was created at that time; nil is nothing. What
+// they say otherwise is in the map, by names of an event's detail, without what is empty.
+func Of(labels map[string]string, created time.Time) (*trail.Declared, map[string]string) {
 	ours := map[string]string{}
-	for _, name := range []string{labelOwner, labelWhy, labelIntent, labelRetire} {
+	for _, name := range []string{LabelOwner, LabelWhy, LabelIntent, LabelRetireAfter} {
 		ours[name] = strings.TrimSpace(labels[name])
 	}
-	theirs := map[string]string{}
+	theirs, more := map[string]string{}, map[string]string{}
 	for _, t := range told {
 		theirs[t[1]] = labels[t[1]]
 	}
 	ours, theirs = redact.Labels(ours), redact.Labels(theirs)
 	for _, t := range told {
-		d.put(t[0], clip(theirs[t[1]], maxText))
+		if text := theirs[t[1]]; text != "" {
+			more[t[0]] = trail.Clip(text, MaxText)
+		}
 	}
-	say := &trail.Declared{Owner: clip(ours[labelOwner], maxText), Why: clip(ours[labelWhy], maxText), Intent: clip(ours[labelIntent], maxText)}
-	if asked := ours[labelRetire]; asked != "" {
+	say := &trail.Declared{Owner: trail.Clip(ours[LabelOwner], MaxText), Why: trail.Clip(ours[LabelWhy], MaxText), Intent: trail.Clip(ours[LabelIntent], MaxText)}
+	if asked := ours[LabelRetireAfter]; asked != "" {
 		if say.RetireAfter = retireAfter(asked, created); say.RetireAfter == "" {
-			d.put("retire_after_unreadable", clip(asked, maxText))
+			more["retire_after_unreadable"] = trail.Clip(asked, MaxText)
 		}
 	}
 	if *say == (trail.Declared{}) {
-		return nil
+		return nil, more
 	}
 	say.Source = "labels"
-	return say
+	return say, more
 }
 
 var duration = regexp.MustCompile(`^([0-9]{1,6}) ?([hdw])$`)

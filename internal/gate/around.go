@@ -1,0 +1,188 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/collect"
+	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// fresh is how old what is known of the engine and its host may be.
+const fresh = 30 * time.Second
+
+// around knows what containers are judged by that is not their own: the engine and its
+// host, looked at now and then, and images and volumes, asked for each time.
+type around struct {
+	cfg collect.Config
+
+	mu sync.RWMutex // read while world is used
+	// world is nil before the engine was met; at is when it was looked at. Both are owned
+	// by mu.
+	world *collect.World
+	at    time.Time
+	turn  sync.Mutex // of whoever looks
+}
+
+// use calls f with the world as it was at most fresh ago, or at its last change.
+func (a *around) use(ctx context.Context, f func(*collect.World) error) error {
+	for {
+		a.mu.RLock()
+		if a.world != nil && a.cfg.Now().Sub(a.at) < fresh {
+			defer a.mu.RUnlock()
+			return f(a.world)
+		}
+		a.mu.RUnlock()
+		if err := a.look(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// look looks at the engine and its host again, unless another has just done so.
+func (a *around) look(ctx context.Context) error {
+	a.turn.Lock()
+	defer a.turn.Unlock()
+	a.mu.RLock()
+	done := a.world != nil && a.cfg.Now().Sub(a.at) < fresh
+	a.mu.RUnlock()
+	if done {
+		return nil
+	}
+	at := a.cfg.Now()
+	world, err := collect.LookAround(ctx, a.cfg)
+	if err != nil {
+		return fmt.Errorf("looking at the engine: %w", err)
+	}
+	a.mu.Lock()
+	old := a.world
+	a.world, a.at = world, at
+	a.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+	return nil
+}
+
+// stale has the next use look again: the engine is another, or has begun anew.
+func (a *around) stale() {
+	a.mu.Lock()
+	a.at = time.Time{}
+	a.mu.Unlock()
+}
+
+// asked makes facts of a container that is asked for. An image that the engine has not
+// got is not an error: the engine will say so.
+//
+// It gives the volumes that there were, too.
+func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts.Facts, image *collect.Image, volumes map[string]workload.Volume, err error) {
+	err = a.use(ctx, func(w *collect.World) error {
+		if body.Image != "" { // of what is only like a container
+			if image, err = known(w.Image(ctx, body.Image)); err != nil {
+				return err
+			}
+		}
+		if volumes, err = w.Volumes(ctx); err != nil {
+			return err
+		}
+		if f, err = w.Asked(body, image, volumes); err != nil {
+			return err
+		}
+		return a.join(ctx, &f.Containers[0])
+	})
+	return f, image, volumes, err
+}
+
+// made makes facts of a container that is there, of its inspect answer, with the exec
+// sessions that it is to be judged with.
+func (a *around) made(ctx context.Context, inspect json.RawMessage, imageID string, execs []workload.Exec) (f *facts.Facts, err error) {
+	err = a.use(ctx, func(w *collect.World) error {
+		image, err := known(w.Image(ctx, imageID))
+		if err != nil {
+			return err
+		}
+		volumes, err := w.Volumes(ctx)
+		if err != nil {
+			return err
+		}
+		if f, err = w.Made(inspect, image, volumes, execs); err != nil {
+			return err
+		}
+		return a.join(ctx, &f.Containers[0])
+	})
+	return f, err
+}
+
+// maxJoins is how many containers may join one another's namespaces, one after the other.
+const maxJoins = 8
+
+// join finds out whose namespaces a container really gets where it joins another's: of
+// one that shares the host's it gets the host's. What is not there cannot be joined. An
+// engine looks a name up once, when it makes the container (moby's adaptSharedNamespaceContainer).
+func (a *around) join(ctx context.Context, s *workload.Spec) error {
+	for _, kind := range []struct {
+		mode *string
+		of   func(*joined) string
+	}{
+		{&s.Namespaces.PID, func(j *joined) string { return j.HostConfig.PidMode }},
+		{&s.Namespaces.IPC, func(j *joined) string { return j.HostConfig.IpcMode }},
+		{&s.Namespaces.Network, func(j *joined) string { return j.HostConfig.NetworkMode }},
+	} {
+		mode := *kind.mode
+		for n := 0; ; n++ {
+			name, joins := strings.CutPrefix(mode, "container:")
+			if !joins || name == "" {
+				break
+			}
+			if n == maxJoins {
+				return fmt.Errorf("finding whose namespaces %s joins: too many containers join one another", s.DisplayName())
+			}
+			raw, err := a.cfg.Client.ContainerInspect(ctx, name)
+			if errors.Is(err, engine.ErrNotFound) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			var other joined
+			if _, err := strict.Decode("the engine's inspect answer", raw, &other); err != nil {
+				return err
+			}
+			mode = kind.of(&other)
+		}
+		if mode == "host" {
+			*kind.mode = "host"
+		}
+	}
+	return nil
+}
+
+// joined is what is read of a container that another joins.
+type joined struct {
+	HostConfig struct{ PidMode, IpcMode, NetworkMode string }
+}
+
+// known is an image, or nil where the engine has none of that name.
+func known(i *collect.Image, err error) (*collect.Image, error) {
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil, nil
+	}
+	return i, err
+}
+
+func (a *around) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.world != nil {
+		a.world.Close()
+		a.world = nil
+	}
+}

@@ -1,0 +1,4 @@
+package gate
+
+var aroundBypasses []hostile
+var clusterBypasses []hostile

@@ -1,0 +1,205 @@
+package gate
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/caller"
+	"github.com/plimsoll/plimsoll/internal/collect"
+	"github.com/plimsoll/plimsoll/internal/http1"
+	"github.com/plimsoll/plimsoll/internal/verdict"
+)
+
+// Client is what the gate asks the engine on its own account; *engine.Client is one.
+type Client interface {
+	collect.Client
+	ContainerInspect(ctx context.Context, id string) (json.RawMessage, error)
+	ExecInspect(ctx context.Context, id string) (json.RawMessage, error)
+}
+
+// Config is what a gate is made of. All but Mode, Groups and Log are required.
+type Config struct {
+	// Engine is the path of the engine's own socket, which requests are passed on to.
+	Engine string
+	// Around says how the engine and its host are looked at; its Client asks that engine.
+	Around collect.Config
+	Policy *Policy
+	// Mode is what the gate does about refusals; "" is what the policy says, and where
+	// that says nothing, Observe.
+	Mode  Mode
+	Trail Recorder
+	// Verdicts are what is known of images.
+	Verdicts verdict.Folder
+	// Own are files and folders of the gate's, which no container may have.
+	Own []string
+	Now func() time.Time
+	// Groups gives the number of a group by its name.
+	Groups func(name string) (gid uint32, found bool)
+	// Log is told what a person should know. Names in it may hold anything.
+	Log func(format string, args ...any)
+}
+
+// Gate passes requests to an engine on, but for those that its policy refuses.
+type Gate struct {
+	c      Config
+	client Client
+	trail  Recorder
+	around *around
+	policy atomic.Pointer[Policy]
+	says   atomic.Pointer[http1.Fields] // the engine, in every answer
+	source caller.Source
+	counts counts
+}
+
+// New makes a Gate. It asks nothing yet.
+func New(c Config) (*Gate, error) {
+	client, ok := c.Around.Client.(Client)
+	if !ok || c.Engine == "" || c.Policy == nil || c.Trail == nil || c.Now == nil {
+		return nil, errors.New("making a gate: Engine, Around, Policy, Trail and Now are required")
+	}
+	if c.Mode != "" && c.Mode != Observe && c.Mode != Enforce {
+		return nil, fmt.Errorf("making a gate: the mode %q is neither observe nor enforce", string(c.Mode))
+	}
+	g := &Gate{c: c, client: client, trail: c.Trail, around: &around{cfg: c.Around}}
+	g.policy.Store(c.Policy)
+	return g, nil
+}
+
+// SetPolicy has the requests that come from now on decided by another policy.
+func (g *Gate) SetPolicy(p *Policy) { g.policy.Store(p) }
+
+func (g *Gate) mode(p *Policy) Mode {
+	switch {
+	case g.c.Mode != "":
+		return g.c.Mode
+	case p.Mode != "":
+		return p.Mode
+	}
+	return Observe
+}
+
+func (g *Gate) now() time.Time { return g.c.Now() }
+
+func (g *Gate) log(format string, args ...any) {
+	if g.c.Log != nil {
+		g.c.Log(format, args...)
+	}
+}
+
+// restAccept is how long a listener rests that can't accept, as for want of descriptors.
+const restAccept = 50 * time.Millisecond
+
+// Serve serves the connections of a listener until ctx ends or the listener fails; the
+// error is that one's. Connections that are served then are closed.
+func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var sessions sync.WaitGroup
+	open := &openConns{list: map[net.Conn]bool{}}
+	defer func() {
+		cancel()
+		open.close()
+		sessions.Wait()
+	}()
+	go func() {
+		<-ctx.Done()
+		l.Close()
+	}()
+	for {
+		c, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				c.Close()
+			}
+			return nil
+		case err != nil && !errors.Is(err, net.ErrClosed):
+			g.log("accepting a connection: %v", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(restAccept):
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		unix, ok := c.(*net.UnixConn)
+		if !ok || !open.add(c) {
+			c.Close()
+			continue
+		}
+		sessions.Go(func() {
+			defer open.drop(c)
+			who, err := g.identify(unix)
+			if err != nil {
+				g.log("telling who calls: %v", err)
+				c.Close()
+				return
+			}
+			s := &session{g: g, who: who, client: unix, in: bufio.NewReaderSize(unix, readerSize)}
+			s.serve(ctx)
+		})
+	}
+}
+
+func (g *Gate) identify(c *net.UnixConn) (*identity, error) {
+	who, err := g.source.Of(c)
+	if err != nil {
+		return nil, err
+	}
+	groups := g.c.Groups
+	if groups == nil {
+		groups = func(string) (uint32, bool) { return 0, false }
+	}
+	return &identity{Caller: who, unknown: who.Unmapped, groups: groups}, nil
+}
+
+// openConns are the clients' connections that are served.
+type openConns struct {
+	mu   sync.Mutex
+	list map[net.Conn]bool // nil once closed
+}
+
+func (o *openConns) add(c net.Conn) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.list == nil {
+		return false
+	}
+	o.list[c] = true
+	return true
+}
+
+func (o *openConns) drop(c net.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.list, c)
+}
+
+func (o *openConns) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for c := range o.list {
+		c.Close()
+	}
+	o.list = nil
+}
+
+// dial connects to the engine.
+func (g *Gate) dial(ctx context.Context) (conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", g.c.Engine)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UnixConn), nil
+}
+
+// Close lets go what the gate knows of its engine, once it serves no more.
+func (g *Gate) Close() { g.around.close() }

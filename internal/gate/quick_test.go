@@ -1,0 +1,5 @@
+//go:build !soak
+
+package gate
+
+const thorough = false

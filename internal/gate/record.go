@@ -1,0 +1,69 @@
+package gate
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/plimsoll/plimsoll/internal/trail"
+)
+
+// Recorder is the trail. Append returns when the event is durable; a *trail.FullError
+// says that there is no room but for what must always be recorded.
+type Recorder interface {
+	Append(context.Context, trail.Event) (int64, error)
+}
+
+// Each request that changes something is two events of the same type: one before it is
+// passed on, and one with what came of it. The detail "gate" tells them apart.
+const (
+	phaseAsked  = "asked"
+	phaseDone   = "done"
+	phaseFailed = "failed"
+	// phaseUndone is of what the engine had done, and the gate took back.
+	phaseUndone = "undone"
+	// phaseRefused and phaseWould are of refusals: where nothing is refused, what would
+	// have been.
+	phaseRefused = "refused"
+	phaseWould   = "would refuse"
+)
+
+// refuse is the type of the event that a request was refused, or would have been.
+const refuse = "refuse"
+
+// record records a phase of an exchange. It gives the event's number.
+func (g *Gate) record(ctx context.Context, x *exchange, phase string, more map[string]any) (int64, error) {
+	detail := map[string]any{"gate": phase, "method": x.req.Method, "path": x.path}
+	if x.seq >= 0 {
+		detail["asked"] = x.seq
+	}
+	if x.decision.Grants != nil {
+		detail["grants"] = x.decision.Grants
+	}
+	for k, v := range more {
+		detail[k] = v
+	}
+	return g.trail.Append(ctx, trail.Event{Type: x.event, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail})
+}
+
+// recordRefusal records that a request was refused, or would have been.
+func (g *Gate) recordRefusal(ctx context.Context, x *exchange, only string) error {
+	detail := map[string]any{"gate": only, "method": x.req.Method, "path": x.path, "class": x.class(), "objections": x.decision.Objections}
+	if x.decision.Failing != nil {
+		detail["failing"] = x.decision.Failing
+	}
+	_, err := g.trail.Append(ctx, trail.Event{Type: refuse, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail})
+	return err
+}
+
+// counts are what is counted and not recorded.
+type counts [numCounts]atomic.Int64
+
+type counted int
+
+const (
+	looked        counted = iota // requests that only look
+	refusedSyntax                // what was no request
+	numCounts
+)
+
+func (g *Gate) count(c counted) { g.counts[c].Add(1) }

@@ -1,0 +1,163 @@
+package verdict
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/strict"
+)
+
+var (
+	one  = "sha256:" + strings.Repeat("1a", 32)
+	two  = "sha256:" + strings.Repeat("2b", 32)
+	noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+)
+
+func TestVerdict(t *testing.T) {
+	f := Folder(t.TempDir())
+	if _, err := f.Of(one, two); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
+	}
+	verified := &Verified{At: noon, Policy: "images[2]", By: []string{"cosign key release"}}
+	scanned := &Scanned{At: noon, Data: noon.Add(-time.Hour), Worst: finding.High, Counts: map[finding.Severity]int{finding.High: 2}}
+	for _, err := range []error{f.Verify(one, verified), f.Scan(one, scanned)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := f.Read(one)
+	if diff := cmp.Diff(&Verdict{Schema: Schema, Digest: one, Verified: verified, Scanned: scanned}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	newer := &Scanned{At: noon.Add(time.Hour), Data: noon}
+	if err := f.Scan(two, newer); err != nil {
+		t.Fatal(err)
+	}
+	got, err = f.Of(one, two)
+	if diff := cmp.Diff(&Verdict{Schema: Schema, Digest: one, Verified: verified, Scanned: newer}, got); err != nil || diff != "" {
+		t.Errorf("under both digests: %v %s", err, diff)
+	}
+	if err := f.Verify(one, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Read(one); err != nil || got.Verified != nil || got.Scanned == nil {
+		t.Errorf("not verified any more: %+v, %v", got, err)
+	}
+	left, err := filepath.Glob(filepath.Join(string(f), "*", ".next-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
+// TestNoVerdict: a file that is no verdict, or another image's, is not taken for one, and
+// is made anew by the next scan.
+func TestNoVerdict(t *testing.T) {
+	f := Folder(t.TempDir())
+	if err := f.Scan(one, &Scanned{At: noon}); err != nil {
+		t.Fatal(err)
+	}
+	path, err := f.path(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"half":             string(whole[:len(whole)/2]),
+		"another image's":  strings.Replace(string(whole), one, two, 1),
+		"another schema":   strings.Replace(string(whole), Schema, "plimsoll/verdict/9", 1),
+		"a key twice":      strings.Replace(string(whole), `"digest"`, `"digest": "x", "digest"`, 1),
+		"no time":          strings.Replace(string(whole), `"at": "2026-11-27T12:00:00Z"`, `"at": "0001-01-01T00:00:00Z"`, 1),
+		"no such severity": strings.Replace(string(whole), `"worst": ""`, `"worst": "severe"`, 1),
+		"large":            string(whole) + strings.Repeat(" ", maxFile),
+	} {
+		if text == string(whole) {
+			t.Fatalf("%s: nothing was replaced", name)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := f.Read(one); !errors.As(err, new(*strict.Error)) {
+			t.Errorf("%s is read as %+v, %v", name, v, err)
+		}
+		if _, err := f.Of(two, one); err == nil {
+			t.Errorf("%s is passed over", name)
+		}
+	}
+	if err := f.Verify(one, &Verified{At: noon, By: []string{"ana"}}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := f.Read(one); err != nil || v.Scanned != nil || v.Verified == nil {
+		t.Errorf("made anew: %+v, %v", v, err)
+	}
+	for _, digest := range []string{"", "sha256:", "sha256:../../x", strings.ToUpper(one), one + "0", "md5:" + one[7:]} {
+		if _, err := f.Read(digest); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%q is a digest: %v", digest, err)
+		}
+	}
+	if err := f.Verify(two, &Verified{At: noon}); err == nil {
+		t.Error("verified by nobody")
+	}
+}
+
+// TestWhole: who reads while another writes sees a whole file.
+func TestWhole(t *testing.T) {
+	f := Folder(t.TempDir())
+	if err := f.Scan(one, &Scanned{At: noon}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 200 {
+			if err := f.Scan(one, &Scanned{At: noon.Add(time.Duration(i) * time.Second)}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 2000 {
+		if _, err := f.Read(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
+}
+
+// FuzzRead: a file that is read says what encoding it anew says.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(`{"schema":"plimsoll/verdict/1","digest":"` + one + `","scanned":{"at":"2026-11-27T12:00:00Z","data":"2026-11-27T11:00:00Z","worst":"high"}}`))
+	dir := Folder(f.TempDir())
+	path, err := dir.path(one)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		v, err := dir.Read(one)
+		if err != nil {
+			return
+		}
+		if err := dir.change(one, func(*Verdict) {}); err != nil {
+			t.Fatalf("%q: %v", data, err)
+		}
+		again, err := dir.Read(one)
+		if diff := cmp.Diff(v, again); err != nil || diff != "" {
+			t.Errorf("%q: %v %s", data, err, diff)
+		}
+	})
+}
