@@ -117,7 +117,8 @@ func (s *standing) docker(args ...string) (string, error) {
 func dockerAt(host string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	environ := os.Environ()
+	// A client that builds by BuildKit writes into its configuration.
+	environ := append(os.Environ(), "DOCKER_CONFIG="+filepath.Dir(strings.TrimPrefix(host, "unix://")))
 	for len(args) > 0 && strings.HasPrefix(args[0], "DOCKER_") { // as in a shell
 		environ, args = append(environ, args[0]), args[1:]
 	}

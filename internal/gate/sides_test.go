@@ -158,7 +158,7 @@ func (s *side) command(ctx context.Context, line string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + lab.Path, "HOME=" + s.dir, "DOCKER_HOST=unix://" + s.tee.socket, "DOCKER_CONFIG=/nonexistent", "DOCKER_BUILDKIT=" + buildkit, "DOCKER_CLI_HINTS=false", "TERM=xterm"}
+	cmd.Env = []string{"PATH=" + lab.Path, "HOME=" + s.dir, "DOCKER_HOST=unix://" + s.tee.socket, "DOCKER_CONFIG=" + filepath.Dir(s.tee.socket), "DOCKER_BUILDKIT=" + buildkit, "DOCKER_CLI_HINTS=false", "TERM=xterm"}
 	cmd.Env = append(cmd.Env, s.environ...)
 	cmd.WaitDelay = time.Second
 	return cmd
