@@ -61,7 +61,7 @@ const (
 // fill puts into a text what only the ground knows: $DIR is the folder, $SOCK the engine's
 // socket, $ID(name) the id of a container, and other words are in vars.
 func (g *ground) fill(text string) string {
-	pairs := []string{"$DIR", g.dir, "$FOLDER", filepath.Base(g.dir), "$ENGINE", strconv.Itoa(g.engine.Pid), "$WEB", g.outside.web, "$PORT", g.outside.port, "$SOCKDIR", filepath.Dir(g.engine.Socket()), "$SOCK", g.engine.Socket()}
+	pairs := []string{"$DIR", g.dir, "$FOLDER", filepath.Base(g.dir), "$ENGINE", strconv.Itoa(g.engine.Pid), "$WEB", g.outside.web, "$PORT", g.outside.port, "$TCP", g.outside.tcp, "$SOCKDIR", filepath.Dir(g.engine.Socket()), "$SOCK", g.engine.Socket()}
 	for name, value := range g.vars {
 		pairs = append(pairs, "$"+name, value)
 	}

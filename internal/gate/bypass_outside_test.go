@@ -19,10 +19,10 @@ import (
 )
 
 // outside is what an engine can reach that its clients should not have it reach: at
-// addresses of its own network, a registry that also has a file or two, and a port that
-// takes anything.
+// addresses of its own network, a registry that also has a file or two, a port that
+// takes anything, and one that is the engine's own socket.
 type outside struct {
-	web, port string // addresses
+	web, port, tcp string // addresses
 
 	mu    sync.Mutex
 	blobs map[string][]byte // of the registry, by digest or name and tag
@@ -30,18 +30,20 @@ type outside struct {
 }
 
 // newOutside makes it in the engine's network namespace.
-func newOutside(t *testing.T, pid int) *outside {
+func newOutside(t *testing.T, pid int, socket string) *outside {
 	t.Helper()
 	o := &outside{blobs: map[string][]byte{}}
-	web, port := listenIn(t, pid), listenIn(t, pid)
-	o.web, o.port = web.Addr().String(), port.Addr().String()
+	web, port, tcp := listenIn(t, pid), listenIn(t, pid), listenIn(t, pid)
+	o.web, o.port, o.tcp = web.Addr().String(), port.Addr().String(), tcp.Addr().String()
 	server := &http.Server{Handler: http.HandlerFunc(o.serve)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(web) }) // ends with Close
 	serving.Go(func() { o.listen(port) })
+	serving.Go(func() { forward(tcp, socket) })
 	t.Cleanup(func() {
 		server.Close()
 		port.Close()
+		tcp.Close()
 		serving.Wait()
 	})
 	return o
@@ -58,6 +60,36 @@ func (o *outside) listen(l net.Listener) {
 		n, _ := c.Read(buf)
 		o.hear("%s", buf[:n])
 		c.Close()
+	}
+}
+
+// forward has a port be a socket.
+func forward(l net.Listener, socket string) {
+	var copying sync.WaitGroup
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+		copying.Wait()
+	}()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		open = append(open, c)
+		s, err := net.Dial("unix", socket)
+		if err != nil {
+			return
+		}
+		open = append(open, s)
+		for _, d := range [][2]net.Conn{{s, c}, {c, s}} {
+			copying.Go(func() {
+				_, _ = io.Copy(d[0], d[1])
+				d[0].Close()
+			})
+		}
 	}
 }
 

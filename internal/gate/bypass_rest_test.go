@@ -1,4 +1,0 @@
-package gate
-
-var aroundBypasses []hostile
-var clusterBypasses []hostile
