@@ -40,8 +40,11 @@ func (g *gating) figures() []figure {
 		}
 	}
 	var asked, wrong, crowd int
-	var why string
+	var why, created string
 	for _, r := range g.rows {
+		if !r.read && r.clients == 1 {
+			created = fmt.Sprintf("%s ms to %s ms, ", short(r.fronts[gated].at(0.5)), short(r.fronts[bare].at(0.5)))
+		}
 		if n, bad, reason := r.fronts[gated].asked(); r.clients == slices.Max(clientNumbers) {
 			asked, wrong, crowd = asked+n, wrong+bad, r.clients
 			why += reason
@@ -49,7 +52,7 @@ func (g *gating) figures() []figure {
 	}
 	return append(rows,
 		figure{what: fmt.Sprintf("wrong answers through the gate, %d connections", crowd), number: float64(wrong), none: true, detail: strings.TrimSpace(fmt.Sprintf("of %d %s", asked, why))},
-		figure{what: "create through the gate by one without", number: median(g.creates), bar: barCreate, detail: fmt.Sprintf("%d pairs", len(g.creates))},
+		figure{what: "create through the gate by one without", number: median(g.creates), bar: barCreate, detail: created + fmt.Sprintf("%d pairs", len(g.creates))},
 		g.save.figure("bytes a second of a saved image"),
 		g.logs.figure("bytes a second of a log"),
 		figure{what: "memory of an idle stream through the gate", number: g.idleOf(gated) / (1 << 10), unit: " KiB", bar: barIdle, detail: g.idleWords()},

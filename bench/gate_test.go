@@ -80,7 +80,7 @@ func TestGateMarkdown(t *testing.T) {
 		"\nPeers: example.org/proxy v1, go1.\n",
 		"| `_ping` through the gate by reverse proxy, one connection, p50 | 0.50 | 1 | 0.200 ms to 0.400 ms |\n",
 		"| wrong answers through the gate, 200 connections | 0 | 0 | of 8 |\n",
-		"| create through the gate by one without | 1.10 | 1.15 | 1 pairs |\n",
+		"| create through the gate by one without | 1.10 | 1.15 | 0.200 ms to 0.100 ms, 1 pairs |\n",
 		"| bytes a second of a saved image through the gate, by those without | 0.95 | at least 0.9 | 95 MiB/s to 100 MiB/s, 256 MiB, 1 pairs; with the time until it begins 0.98 |\n",
 		"| memory of an idle stream through the gate | 20.00 KiB | 40 KiB | reverse proxy 60.0 KiB, socket-proxy 70.0 KiB, sockguard 80.0 KiB |\n",
 		"- **The reverse proxy**",
