@@ -32,17 +32,19 @@ type gateRow struct {
 	fronts  []series
 }
 
-// clientNumbers are how many ask at once.
-var clientNumbers = []int{1, 10, 200}
-
 // gatePopulation is what there is to be listed and inspected.
 var gatePopulation = population{containers: 20, running: 5}
 
-// How often a read is measured, and how long each time.
-const (
-	readRounds = 6
-	readTime   = 300 * time.Millisecond
-)
+// crowd is the most clients that ask at once.
+const crowd = 200
+
+// readPlan is how many clients read at once, how often each front has its turn, and for
+// how long. One client, for which there are bars, has many short turns, so that a load
+// from elsewhere meets all fronts alike.
+var readPlan = []struct {
+	clients, rounds int
+	long            time.Duration
+}{{1, 30, 80 * time.Millisecond}, {10, 8, 200 * time.Millisecond}, {crowd, 6, 200 * time.Millisecond}}
 
 // gate measures all of it, with an engine that has no container of the filler's.
 func (b *bench) gate(ctx context.Context) (g *gating, err error) {
@@ -119,20 +121,21 @@ func (b *bench) gateReads(g *gating, fronts []*front, version engineVersion) err
 	var rows []gateRow
 	for _, r := range reads {
 		b.say("the gate: %s", r.name)
-		for _, n := range clientNumbers {
-			rows = append(rows, readRow(fronts, r, n, false))
+		for i := range readPlan {
+			rows = append(rows, readRow(fronts, r, i, false))
 		}
 	}
-	rows = append(rows, readRow(fronts, reads[0], 1, true))
+	rows = append(rows, readRow(fronts, reads[0], 0, true))
 	g.rows = append(g.rows, rows...)
 	return g.sound(rows)
 }
 
-func readRow(fronts []*front, r request, clients int, fresh bool) gateRow {
-	row := gateRow{request: r.name, read: true, clients: clients, fresh: fresh, fronts: make([]series, len(fronts))}
-	for round := range readRounds {
+func readRow(fronts []*front, r request, plan int, fresh bool) gateRow {
+	p := readPlan[plan]
+	row := gateRow{request: r.name, read: true, clients: p.clients, fresh: fresh, fronts: make([]series, len(fronts))}
+	for round := range p.rounds {
 		for _, i := range turns(len(fronts), round) {
-			row.fronts[i] = append(row.fronts[i], load(fronts[i].socket, r, clients, fresh, readTime))
+			row.fronts[i] = append(row.fronts[i], load(fronts[i].socket, r, p.clients, fresh, p.long))
 		}
 	}
 	return row

@@ -12,7 +12,7 @@ import (
 
 // createPlan is how many clients create at once, how many containers each, and how
 // often each front has its turn.
-var createPlan = []struct{ clients, each, rounds int }{{1, 1, 40}, {10, 2, 4}, {200, 1, 2}}
+var createPlan = []struct{ clients, each, rounds int }{{1, 1, 40}, {10, 2, 4}, {crowd, 1, 2}}
 
 // gateCreates measures creates. Containers are removed after each turn; one turn before
 // all others is not counted, in which the engine gets used to so many at once.

@@ -103,7 +103,7 @@ func (b *burst) join(other burst) {
 // warmUp is how many requests of each of so many clients are not counted: with the
 // first the connections are made, of the client to the program and of that to the
 // engine.
-func warmUp(clients int) int { return max(1, 20/clients) }
+func warmUp(clients int) int { return max(1, 5/clients) }
 
 // load has so many clients ask for the same, each one request after the other over a
 // connection that stays open, or that is fresh for each, for so long, and twice each
@@ -167,18 +167,22 @@ func quantile(times []time.Duration, part float64) float64 {
 // series are the rounds of one program.
 type series []burst
 
-// at is the median of the rounds' quantiles.
-func (s series) at(part float64) float64 {
+// p50 is the median of the rounds' medians, which a load from elsewhere in some of them
+// does not move.
+func (s series) p50() float64 {
 	var of []float64
 	for _, b := range s {
 		if len(b.times) > 0 {
-			of = append(of, quantile(b.times, part))
+			of = append(of, quantile(b.times, 0.5))
 		}
 	}
 	return median(of)
 }
 
-// whole is all rounds as one, for what is too seldom asked for quantiles of a round.
+// p99 is that of all rounds together: a short one has too few requests for it.
+func (s series) p99() float64 { return quantile(s.whole()[0].times, 0.99) }
+
+// whole is all rounds as one.
 func (s series) whole() series {
 	var all burst
 	for _, b := range s {

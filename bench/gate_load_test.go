@@ -31,13 +31,13 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestSeries: of rounds the median counts, but of rarely asked things all of them.
+// TestSeries: p50 is the median of the medians of rounds, p99 that of all together.
 func TestSeries(t *testing.T) {
 	s := series{took(1, 1, 1, 9, 9), took(2), {wrong: 2, why: "status 500"}, took(3)}
-	if got := s.at(0.5); got != 0.002 {
+	if got := s.p50(); got != 0.002 {
 		t.Errorf("the median of the rounds is %v", got)
 	}
-	if got := s.whole().at(0.99); got != 0.009 {
+	if got := s.p99(); got != 0.009 {
 		t.Errorf("p99 of all is %v", got)
 	}
 	if asked, wrong, why := s.asked(); asked != 9 || wrong != 2 || why != "status 500" {

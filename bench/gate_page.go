@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -31,22 +30,22 @@ func (g *gating) figures() []figure {
 			if !r.read || r.clients != 1 || r.fresh {
 				continue
 			}
-			f := figure{what: fmt.Sprintf("%s through the gate by %s, one connection, p50", r.request, name), number: r.fronts[gated].at(0.5) / r.fronts[i].at(0.5), bar: barReverse,
-				detail: fmt.Sprintf("%s ms to %s ms", short(r.fronts[gated].at(0.5)), short(r.fronts[i].at(0.5)))}
+			f := figure{what: fmt.Sprintf("%s through the gate by %s, one connection, p50", r.request, name), number: r.fronts[gated].p50() / r.fronts[i].p50(), bar: barReverse,
+				detail: fmt.Sprintf("%s ms to %s ms", short(r.fronts[gated].p50()), short(r.fronts[i].p50()))}
 			if i >= peers {
 				f.bar = barPeers
 			}
 			rows = append(rows, f)
 		}
 	}
-	var asked, wrong, crowd int
+	var asked, wrong int
 	var why, created string
 	for _, r := range g.rows {
 		if !r.read && r.clients == 1 {
-			created = fmt.Sprintf("%s ms to %s ms, ", short(r.fronts[gated].at(0.5)), short(r.fronts[bare].at(0.5)))
+			created = fmt.Sprintf("%s ms to %s ms, ", short(r.fronts[gated].p50()), short(r.fronts[bare].p50()))
 		}
-		if n, bad, reason := r.fronts[gated].asked(); r.clients == slices.Max(clientNumbers) {
-			asked, wrong, crowd = asked+n, wrong+bad, r.clients
+		if n, bad, reason := r.fronts[gated].asked(); r.clients == crowd {
+			asked, wrong = asked+n, wrong+bad
 			why += reason
 		}
 	}
@@ -98,7 +97,7 @@ func (g *gating) markdown(figures string) string {
 		}
 		fmt.Fprintf(&b, "| %s | %d |", name, r.clients)
 		for i, s := range r.fronts {
-			fmt.Fprintf(&b, " %s / %s |", short(s.at(0.5)), short(s.at(0.99)))
+			fmt.Fprintf(&b, " %s / %s |", short(s.p50()), short(s.p99()))
 			if asked, wrong, why := s.asked(); wrong > 0 && i != gated {
 				crossed = append(crossed, fmt.Sprintf("%s of %s at %d connections: %d of %d (%s)", g.fronts[i], r.request, r.clients, wrong, asked, why))
 			}
@@ -125,9 +124,9 @@ func short(seconds float64) string {
 }
 
 const gateMeaning = `- **Through the gate**, and the reverse proxy, and peers: one client, part of the
-  bench, asks all in turn, in short rounds whose order changes; of a round the
-  quantiles, of the rounds the median. It writes requests that are ready, reads
-  answers whole, and checks their status. Connections stay open but where a row
+  bench, asks all in turn, in short rounds whose order changes; p50 is the median
+  of the rounds' medians, p99 that of all rounds together. The client writes
+  requests that are ready, reads answers whole, and checks their status. Connections stay open but where a row
   says otherwise, and what each asks first does not count. At many connections
   each asks again as soon as it is answered, so that most of the time is waiting
   for the engine and for a processor.
@@ -140,8 +139,8 @@ const gateMeaning = `- **Through the gate**, and the reverse proxy, and peers: o
   ` + "`make bench SOCKET_PROXY=BIN SOCKGUARD=BIN`" + ` names their programs.
 - **A create** through the gate is one that was judged, recorded with fdatasync,
   made, judged again by the engine's description, and recorded once more. Each
-  container is removed before the next turn. Quantiles of creates are those of
-  all rounds together.
+  container is removed before the next turn. The times are those of all rounds
+  together, the ratio is the median of pairs.
 - **Bytes a second** count from the head of the answer on: what the engine does
   before is the same for all, and most of it for an image.
 - **An idle stream** is one of 200 of events, of which none comes: the growth of
