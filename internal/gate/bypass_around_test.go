@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
@@ -128,11 +129,11 @@ func mute(t *testing.T, g *ground) string {
 // blind is a gate that cannot ask the engine.
 func blind(t *testing.T, g *ground) string {
 	t.Helper()
-	return standAs(t, g.engine, Enforce, "", func(c *Config) { c.Around.Client = unanswered{c.Around.Client.(Client)} }).socket
+	return standAs(t, g.engine, Enforce, "", func(c *Config) { c.Around.Client = unanswered{c.Around.Client} }).socket
 }
 
 // unanswered asks for containers and exec sessions in vain.
-type unanswered struct{ Client }
+type unanswered struct{ collect.Client }
 
 func (unanswered) ContainerInspect(context.Context, string) (json.RawMessage, error) {
 	return nil, errors.New("it says nothing")

@@ -83,7 +83,7 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 			return nil, err
 		}
 		x.subject.ID = trail.Clip(created.ID, maxName)
-		d, inspect, err := x.inspected(ctx, created.ID, made, nil)
+		d, inspect, err := x.inspected(ctx, created.ID)
 		if err == nil {
 			x.subject.Digest = trail.Clip(inspect.Image, maxName)
 			switch {
@@ -140,18 +140,19 @@ func (g *Gate) inspect(ctx context.Context, id string) (*inspect, error) {
 	return i, nil
 }
 
-// inspected judges a container that is there, with the exec sessions that it is to have.
-func (x *exchange) inspected(ctx context.Context, id string, at stage, execs []workload.Exec) (*decision, *inspect, error) {
+// inspected judges a container that is there.
+func (x *exchange) inspected(ctx context.Context, id string) (*decision, *inspect, error) {
 	i, err := x.g.inspect(ctx, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := x.described(ctx, i, at, execs)
+	d, err := x.described(ctx, i, nil)
 	return d, i, err
 }
 
-// described judges a container by its description.
-func (x *exchange) described(ctx context.Context, i *inspect, at stage, execs []workload.Exec) (*decision, error) {
+// described judges a container by its description, with the exec sessions that it is to
+// have.
+func (x *exchange) described(ctx context.Context, i *inspect, execs []workload.Exec) (*decision, error) {
 	f, err := x.g.around.made(ctx, i.raw, i.Image, execs)
 	if err != nil {
 		return nil, err
@@ -160,7 +161,7 @@ func (x *exchange) described(ctx context.Context, i *inspect, at stage, execs []
 	if err := x.g.users(ctx, x.p, x.spec); err != nil {
 		return nil, err
 	}
-	d, err := x.p.judge(f, at, x.who, x.g.now())
+	d, err := x.p.judge(f, made, x.who, x.g.now())
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,7 @@ func judgeNamed(ctx context.Context, x *exchange, name string, execs []workload.
 	x.subject = trail.Subject{Kind: "container", ID: trail.Clip(i.ID, maxName), Name: trail.Clip(strings.TrimPrefix(i.Name, "/"), maxName),
 		Image: trail.Clip(i.Config.Image, maxName), Digest: trail.Clip(i.Image, maxName)}
 	x.pin(name, i.ID)
-	d, err := x.described(ctx, i, made, execs)
+	d, err := x.described(ctx, i, execs)
 	if err != nil {
 		return err
 	}
@@ -263,7 +264,7 @@ func stopFirst(ctx context.Context, x *exchange) (*decision, error) {
 	if err := x.g.stop(ctx, i.ID, x.req.RawQuery); err != nil {
 		return nil, err
 	}
-	d, _, err := x.inspected(ctx, i.ID, made, nil)
+	d, _, err := x.inspected(ctx, i.ID)
 	return d, err
 }
 

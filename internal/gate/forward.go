@@ -243,6 +243,7 @@ func (x *exchange) checked(ctx context.Context, answer *http1.Response, client *
 	}
 	d, err := x.check(ctx, answer, body)
 	if err != nil && x.enforces() {
+		x.told(ctx, phaseUndone, map[string]any{"error": err.Error()})
 		return x.fail(err)
 	}
 	if err != nil {
@@ -267,11 +268,11 @@ func (x *exchange) checked(ctx context.Context, answer *http1.Response, client *
 
 // isOpen says whether the engine still holds a connection on which nothing is due.
 func isOpen(c conn) bool {
-	open, err := false, error(nil)
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return false
 	}
+	open := false
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		open = err == unix.EAGAIN

@@ -3,7 +3,6 @@ package gate
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -16,13 +15,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
-
-// Client is what the gate asks the engine on its own account; *engine.Client is one.
-type Client interface {
-	collect.Client
-	ContainerInspect(ctx context.Context, id string) (json.RawMessage, error)
-	ExecInspect(ctx context.Context, id string) (json.RawMessage, error)
-}
 
 // Config is what a gate is made of. All but Mode, Groups and Log are required.
 type Config struct {
@@ -49,7 +41,7 @@ type Config struct {
 // Gate passes requests to an engine on, but for those that its policy refuses.
 type Gate struct {
 	c      Config
-	client Client
+	client collect.Client
 	trail  Recorder
 	around *around
 	policy atomic.Pointer[Policy]
@@ -60,14 +52,13 @@ type Gate struct {
 
 // New makes a Gate. It asks nothing yet.
 func New(c Config) (*Gate, error) {
-	client, ok := c.Around.Client.(Client)
-	if !ok || c.Engine == "" || c.Policy == nil || c.Trail == nil || c.Now == nil {
+	if c.Around.Client == nil || c.Engine == "" || c.Policy == nil || c.Trail == nil || c.Now == nil {
 		return nil, errors.New("making a gate: Engine, Around, Policy, Trail and Now are required")
 	}
 	if c.Mode != "" && c.Mode != Observe && c.Mode != Enforce {
 		return nil, fmt.Errorf("making a gate: the mode %q is neither observe nor enforce", string(c.Mode))
 	}
-	g := &Gate{c: c, client: client, trail: c.Trail, around: &around{cfg: c.Around}}
+	g := &Gate{c: c, client: c.Around.Client, trail: c.Trail, around: &around{cfg: c.Around}}
 	g.policy.Store(c.Policy)
 	return g, nil
 }

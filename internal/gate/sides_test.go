@@ -337,11 +337,6 @@ func same(t *testing.T, all []*side, steps []step) {
 		}
 		s.onlyListed(steps)
 	}
-	if os.Getenv("PLIMSOLL_SHOW") != "" {
-		for k, step := range steps {
-			fmt.Printf("$ %s\n%d\n%s%s\n%s\n", step.line, outcomes[0][k].Code, outcomes[0][k].Out, outcomes[0][k].Err, strings.Join(outcomes[0][k].Exchanges, "\n==\n"))
-		}
-	}
 }
 
 // onlyListed says that the trail has a refusal where one is listed, and nowhere else.
