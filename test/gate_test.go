@@ -40,7 +40,7 @@ func TestWhoAsked(t *testing.T) {
 		})
 		return cmd
 	}
-	start("gate", "--mode", "enforce", "--upstream", e.Host(), "--listen", "unix://"+socket)
+	standing := start("gate", "--mode", "enforce", "--upstream", e.Host(), "--listen", "unix://"+socket)
 	d := &day{engine: nil, program: program, state: state}
 	start("serve", "--host", e.Host())
 	again(t, func() error {
@@ -103,6 +103,15 @@ func TestWhoAsked(t *testing.T) {
 	if who := have["ana"].Who; who != "uid 4001" || have["ana"].Via != "gate" || have["ana"].Owner != "team-shop" || have["beside"].Who != "" {
 		t.Errorf("the inventory has %+v", have)
 	}
+	if err := standing.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	again(t, func() error {
+		if text := d.plimsoll(t, 0, "trail", "list", "--gate", "--type", "count", "--format", "json"); !strings.Contains(text, `"looked":`) {
+			return fmt.Errorf("the gate has not said how many requests only looked")
+		}
+		return nil
+	})
 	if t.Failed() {
 		t.Log(d.plimsoll(t, 0, "trail", "list", "--gate"), d.plimsoll(t, 0, "trail", "list"), said.String())
 	}

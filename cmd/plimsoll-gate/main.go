@@ -35,6 +35,19 @@ func run(args []string) int {
 	flags.StringVar(&c.Group, "group", gate.DefaultGroup, "`GROUP` that may connect, beside root")
 	flags.StringVar(&c.State, "state", "/var/lib/plimsoll", "`DIR` that the trail is in")
 	check := flags.Bool("check", false, "only check policy and rules")
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), `plimsoll-gate stands before a Docker engine's socket: it refuses what the rules
+forbid, and records who asked for what. docs/gate.md says how.
+
+Examples:
+  plimsoll-gate
+  plimsoll-gate --mode enforce --policy /etc/plimsoll/policy.yaml
+  DOCKER_HOST=%s docker run --rm alpine true
+
+Flags:
+`, gate.DefaultListen)
+		flags.PrintDefaults()
+	}
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return 0

@@ -66,4 +66,15 @@ const (
 	numCounts
 )
 
+// countEvent is the type of the event that tells, when a gate ends, what it counted.
+const countEvent = "count"
+
+// recordCounts records what was counted since the gate began.
+func (g *Gate) recordCounts(ctx context.Context) {
+	detail := map[string]any{"looked": g.counts[looked].Load(), "no_request": g.counts[refusedSyntax].Load()}
+	if _, err := g.trail.Append(ctx, trail.Event{Type: countEvent, Subject: trail.Subject{Kind: "engine"}, Detail: detail}); err != nil {
+		g.log("recording what was counted: %v", err)
+	}
+}
+
 func (g *Gate) count(c counted) { g.counts[c].Add(1) }

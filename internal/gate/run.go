@@ -100,7 +100,9 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 	if c.Ready != nil {
 		c.Ready()
 	}
-	return g.Serve(ctx, listener)
+	err = g.Serve(ctx, listener)
+	g.recordCounts(context.WithoutCancel(ctx))
+	return err
 }
 
 // policy reads the policy file, and gives its digest.
