@@ -37,7 +37,7 @@ func TestStreamConnections(t *testing.T) {
 			"POST /volumes/create HTTP/1.1\r\n"+fields+"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"Name\":\"wire\"}", 20) + last,
 		"the same with archives":                strings.Repeat(put("wired", "")+string(packed)+get("/containers/wired/archive?path=/large", ""), 5) + last,
 		"HEAD between others":                   "HEAD /containers/wired/archive?path=/etc/passwd HTTP/1.1\r\n" + fields + "\r\n" + "HEAD /_ping HTTP/1.1\r\n" + fields + "\r\n" + last,
-		"close":                                 get("/info", "Connection: close\r\n"),
+		"close":                                 get("/version", "Connection: close\r\n"),
 		"close with more behind":                get("/_ping", "Connection: close\r\n") + get("/_ping", ""),
 		"HTTP/1.0":                              "GET /images/json HTTP/1.0\r\n\r\n",
 		"HTTP/1.0, kept alive":                  "GET /_ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /_ping HTTP/1.0\r\n\r\n",
