@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,7 +19,7 @@ import (
 const fresh = 30 * time.Second
 
 // around knows what containers are judged by that is not their own: the engine and its
-// host, looked at now and then, and images and volumes, asked for each time.
+// host, looked at now and then, images, looked at for a short time, and volumes.
 type around struct {
 	cfg collect.Config
 
@@ -30,6 +29,8 @@ type around struct {
 	world *collect.World
 	at    time.Time
 	turn  sync.Mutex // of whoever looks
+
+	images images
 }
 
 // use calls f with the world as it was at most fresh ago, or at its last change.
@@ -77,6 +78,7 @@ func (a *around) stale() {
 	a.mu.Lock()
 	a.at = time.Time{}
 	a.mu.Unlock()
+	a.images.forget()
 }
 
 // asked makes facts of a container that is asked for. An image that the engine has not
@@ -86,11 +88,13 @@ func (a *around) stale() {
 func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts.Facts, image *collect.Image, volumes map[string]workload.Volume, err error) {
 	err = a.use(ctx, func(w *collect.World) error {
 		if body.Image != "" { // of what is only like a container
-			if image, err = known(w.Image(ctx, body.Image)); err != nil {
+			if image, err = a.image(ctx, w, body.Image); err != nil {
 				return err
 			}
 		}
-		if volumes, err = w.Volumes(ctx); err != nil {
+		if h := &body.HostConfig; len(h.Binds)+len(h.Mounts)+len(h.VolumesFrom) == 0 && h.VolumeDriver == "" {
+			volumes = map[string]workload.Volume{} // it names none
+		} else if volumes, err = w.Volumes(ctx); err != nil {
 			return err
 		}
 		if f, err = w.Asked(body, image, volumes); err != nil {
@@ -101,19 +105,21 @@ func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts
 	return f, image, volumes, err
 }
 
-// made makes facts of a container that is there, of its inspect answer, with the exec
+// made makes facts of a container that is there, of its description, with the exec
 // sessions that it is to be judged with.
-func (a *around) made(ctx context.Context, inspect json.RawMessage, imageID string, execs []workload.Exec) (f *facts.Facts, err error) {
+func (a *around) made(ctx context.Context, i *inspect, execs []workload.Exec) (f *facts.Facts, err error) {
 	err = a.use(ctx, func(w *collect.World) error {
-		image, err := known(w.Image(ctx, imageID))
+		image, err := a.image(ctx, w, i.Image)
 		if err != nil {
 			return err
 		}
-		volumes, err := w.Volumes(ctx)
-		if err != nil {
-			return err
+		volumes := map[string]workload.Volume{}
+		if len(i.Mounts) > 0 {
+			if volumes, err = w.Volumes(ctx); err != nil {
+				return err
+			}
 		}
-		if f, err = w.Made(inspect, image, volumes, execs); err != nil {
+		if f, err = w.Made(i.raw, image, volumes, execs); err != nil {
 			return err
 		}
 		return a.join(ctx, &f.Containers[0])
@@ -170,12 +176,80 @@ type joined struct {
 	HostConfig struct{ PidMode, IpcMode, NetworkMode string }
 }
 
-// known is an image, or nil where the engine has none of that name.
-func known(i *collect.Image, err error) (*collect.Image, error) {
+// image is an image by its name or id, nil where the engine has none of that name. A name
+// may have come to mean another image a moment ago: what is made of it is judged by its id.
+func (a *around) image(ctx context.Context, w *collect.World, name string) (*collect.Image, error) {
+	now := a.cfg.Now()
+	if i := a.images.have(name, now); i != nil {
+		return i, nil
+	}
+	since := a.images.since()
+	i, err := w.Image(ctx, name)
 	if errors.Is(err, engine.ErrNotFound) {
 		return nil, nil
 	}
+	if err == nil {
+		a.images.keep(since, now, i, name, i.ID())
+	}
 	return i, err
+}
+
+const (
+	// freshImage is how old what is known of an image may be: an id stands for the same
+	// image always, but the names that it has at registries may become more.
+	freshImage = 5 * time.Second
+	maxImages  = 64
+)
+
+// images are those that were looked at lately, by names and ids. Its zero value is right.
+type images struct {
+	mu   sync.Mutex
+	list map[string]seenImage
+	// forgotten counts how often all were forgotten: what was asked for before is not kept.
+	forgotten int
+}
+
+type seenImage struct {
+	*collect.Image
+	at time.Time
+}
+
+func (m *images) have(name string, now time.Time) *collect.Image {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, found := m.list[name]
+	if age := now.Sub(i.at); !found || age < 0 || age >= freshImage {
+		return nil
+	}
+	return i.Image
+}
+
+func (m *images) since() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.forgotten
+}
+
+func (m *images) keep(since int, at time.Time, i *collect.Image, names ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if since != m.forgotten {
+		return
+	}
+	if m.list == nil || len(m.list) > maxImages {
+		m.list = map[string]seenImage{}
+	}
+	for _, name := range names {
+		m.list[name] = seenImage{i, at}
+	}
+}
+
+// forget forgets all, because images may have become others.
+func (m *images) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.list = nil
+	m.forgotten++
 }
 
 func (a *around) close() {

@@ -86,11 +86,8 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 		d, inspect, err := x.inspected(ctx, created.ID)
 		if err == nil {
 			x.subject.Digest = trail.Clip(inspect.Image, maxName)
-			switch {
-			case image == nil: // it has come meanwhile
+			if image == nil || inspect.Image != image.ID() { // the name means another by now
 				err = x.p.requiredImage(x.g, d, x.spec)
-			case inspect.Image != image.ID():
-				d.object("the name "+body.Image+" has come to mean another image while this was judged", "do it again")
 			}
 		}
 		if (err != nil || d.refused()) && x.enforces() {
@@ -125,7 +122,8 @@ type inspect struct {
 		hostConfig
 		AutoRemove bool
 	}
-	raw json.RawMessage
+	Mounts []json.RawMessage
+	raw    json.RawMessage
 }
 
 func (g *Gate) inspect(ctx context.Context, id string) (*inspect, error) {
@@ -153,7 +151,7 @@ func (x *exchange) inspected(ctx context.Context, id string) (*decision, *inspec
 // described judges a container by its description, with the exec sessions that it is to
 // have.
 func (x *exchange) described(ctx context.Context, i *inspect, execs []workload.Exec) (*decision, error) {
-	f, err := x.g.around.made(ctx, i.raw, i.Image, execs)
+	f, err := x.g.around.made(ctx, i, execs)
 	if err != nil {
 		return nil, err
 	}

@@ -292,7 +292,7 @@ func (x *exchange) fail(err error) (again bool, _ error) {
 // ask records that the request was made. Nothing is changed that is not recorded, but
 // root can always end and remove.
 func (x *exchange) ask(ctx context.Context) error {
-	seq, err := x.g.record(ctx, x, phaseAsked, nil)
+	seq, err := x.g.trail.Append(ctx, x.phase(phaseAsked, nil))
 	switch {
 	case err == nil:
 		x.seq = seq
@@ -330,10 +330,21 @@ func (x *exchange) prepare(ctx context.Context) (refused, again bool, err error)
 
 // told records what came of it.
 func (x *exchange) told(ctx context.Context, phase string, more map[string]any) {
+	x.telling(ctx, phase, more)()
+}
+
+// telling begins to record what came of it, and gives what waits for that: a client need
+// not.
+func (x *exchange) telling(ctx context.Context, phase string, more map[string]any) (wait func()) {
 	if x.seq < 0 {
-		return
+		return func() {}
 	}
-	if _, err := x.g.record(ctx, x, phase, more); err != nil {
-		x.g.log("recording what came of %s %s: %v", x.req.Method, x.path, err)
-	}
+	event, done := x.phase(phase, more), make(chan struct{})
+	go func() {
+		defer close(done)
+		if _, err := x.g.trail.Append(ctx, event); err != nil {
+			x.g.log("recording what came of %s %s: %v", x.req.Method, x.path, err)
+		}
+	}()
+	return func() { <-done }
 }

@@ -15,6 +15,9 @@ import (
 // forward passes the request on and brings back the answer.
 func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	answer, client, err := x.send(ctx)
+	if x.mutates() && x.subject.Kind == "image" {
+		x.g.around.images.forget()
+	}
 	if err != nil {
 		x.g.around.stale()
 		x.g.says.Store(nil)
@@ -37,7 +40,7 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	// What takes long is recorded once it is over.
 	long := x.match.Endpoint == nil || x.match.Endpoint.Answer != api.Plain
 	if !long {
-		x.told(ctx, phase, more)
+		defer x.telling(ctx, phase, more)()
 	}
 	if x.pinned != "" && answer.Status >= 400 {
 		err = x.passNamed(answer)
@@ -257,7 +260,7 @@ func (x *exchange) checked(ctx context.Context, answer *http1.Response, client *
 			return x.refuse(answer.Status, answer.Message)
 		}
 	}
-	x.told(ctx, phaseDone, map[string]any{"status": answer.Status})
+	defer x.telling(ctx, phaseDone, map[string]any{"status": answer.Status})()
 	answer.Framing = http1.Framing{Kind: http1.Length, Length: int64(len(body))}
 	x.s.out = append(answer.AppendHead(x.s.out[:0]), body...)
 	if _, err := x.s.client.Write(x.s.out); err != nil {

@@ -29,10 +29,9 @@ type used struct {
 type decision struct {
 	Objections []objection `json:"objections,omitempty"`
 	Grants     []used      `json:"grants,omitempty"`
-	// Unknown are rules that are enforced, and could not be decided yet.
+	// Unknown are rules that are enforced, could not be decided, and are not grave enough to
+	// refuse for that.
 	Unknown []string `json:"unknown,omitempty"`
-	// Failing are rules that are broken and not enforced.
-	Failing []string `json:"failing,omitempty"`
 }
 
 func (d *decision) refused() bool { return len(d.Objections) > 0 }
@@ -42,7 +41,6 @@ func (d *decision) add(other *decision) {
 	d.Objections = append(d.Objections, other.Objections...)
 	d.Grants = append(d.Grants, other.Grants...)
 	d.Unknown = append(d.Unknown, other.Unknown...)
-	d.Failing = append(d.Failing, other.Failing...)
 }
 
 func (d *decision) object(what, remedy string) {
@@ -75,13 +73,10 @@ func (p *Policy) judge(f *facts.Facts, at stage, who *identity, now time.Time) (
 		if !broken && found.Status != finding.Unknown {
 			continue
 		}
-		if !p.enforced[found.Rule] {
-			if broken {
-				d.Failing = appendOnce(d.Failing, found.Rule)
-			}
+		if !broken && at == asked {
 			continue
 		}
-		if !broken && (at == asked || !found.Severity.AtLeast(finding.High)) {
+		if !broken && !found.Severity.AtLeast(finding.High) {
 			d.Unknown = appendOnce(d.Unknown, found.Rule)
 			continue
 		}

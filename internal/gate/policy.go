@@ -27,8 +27,8 @@ type Policy struct {
 	// Mode is what the file asks for, "" where it does not say.
 	Mode Mode
 
-	// judged are the rules about containers, and enforced those of them whose failure is
-	// a refusal.
+	// judged are the rules about containers whose failure is a refusal, and enforced their
+	// names.
 	judged   *rule.Set
 	enforced map[string]bool
 
@@ -166,7 +166,7 @@ func (p *Policy) choose(set *rule.Set) error {
 	if err != nil {
 		return err
 	}
-	p.judged, p.enforced = all, map[string]bool{}
+	p.enforced = map[string]bool{}
 	from := p.Enforce.Severity
 	if from == "" {
 		from = finding.High
@@ -191,7 +191,8 @@ func (p *Policy) choose(set *rule.Set) error {
 			p.enforced[r.Name] = list.on
 		}
 	}
-	return all.Compile()
+	p.judged = all.Where(func(r *rule.Rule) bool { return p.enforced[r.Name] })
+	return p.judged.Compile()
 }
 
 // allows reports whether who may use a class that is refused otherwise.

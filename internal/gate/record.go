@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"maps"
 	"sync/atomic"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
@@ -30,8 +31,8 @@ const (
 // refuse is the type of the event that a request was refused, or would have been.
 const refuse = "refuse"
 
-// record records a phase of an exchange. It gives the event's number.
-func (g *Gate) record(ctx context.Context, x *exchange, phase string, more map[string]any) (int64, error) {
+// phase is the event of a phase of an exchange.
+func (x *exchange) phase(phase string, more map[string]any) trail.Event {
 	detail := map[string]any{"gate": phase, "method": x.req.Method, "path": x.path}
 	if x.seq >= 0 {
 		detail["asked"] = x.seq
@@ -39,18 +40,16 @@ func (g *Gate) record(ctx context.Context, x *exchange, phase string, more map[s
 	if x.decision.Grants != nil {
 		detail["grants"] = x.decision.Grants
 	}
-	for k, v := range more {
-		detail[k] = v
+	if x.decision.Unknown != nil {
+		detail["unknown"] = x.decision.Unknown
 	}
-	return g.trail.Append(ctx, trail.Event{Type: x.event, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail})
+	maps.Copy(detail, more)
+	return trail.Event{Type: x.event, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail}
 }
 
 // recordRefusal records that a request was refused, or would have been.
 func (g *Gate) recordRefusal(ctx context.Context, x *exchange, only string) error {
 	detail := map[string]any{"gate": only, "method": x.req.Method, "path": x.path, "class": x.class(), "objections": x.decision.Objections}
-	if x.decision.Failing != nil {
-		detail["failing"] = x.decision.Failing
-	}
 	_, err := g.trail.Append(ctx, trail.Event{Type: refuse, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail})
 	return err
 }

@@ -59,7 +59,7 @@ func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 	have, err := g.c.Verdicts.Of(digests...)
 	if errors.Is(err, fs.ErrNotExist) {
 		if v.Absent == "pass" {
-			d.Failing = appendOnce(d.Failing, "verdict-absent")
+			d.Unknown = appendOnce(d.Unknown, "verdict-absent")
 			return nil
 		}
 		have = &verdict.Verdict{}

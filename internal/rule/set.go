@@ -215,8 +215,7 @@ func (s *Set) Select(want Selection) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Set{replaced: s.replaced}
-	for _, r := range s.rules {
+	return s.Where(func(r *Rule) bool {
 		switch {
 		case len(want.Only) > 0 && !only[r]:
 		case skip[r]:
@@ -224,10 +223,21 @@ func (s *Set) Select(want Selection) (*Set, error) {
 		case want.Severity != "" && r.Severity != want.Severity:
 		case want.Subject != "" && r.Subject != want.Subject:
 		default:
+			return true
+		}
+		return false
+	}), nil
+}
+
+// Where gives the rules that keep says yes to.
+func (s *Set) Where(keep func(r *Rule) bool) *Set {
+	out := &Set{replaced: s.replaced}
+	for _, r := range s.rules {
+		if keep(r) {
 			out.rules = append(out.rules, r)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // named are the rules that any of the patterns names; one that names none is an
