@@ -60,6 +60,7 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 	now := x.g.now()
 	x.subject.Name, x.subject.Image = trail.Clip(body.Name, maxName), trail.Clip(body.Image, maxName)
 	x.declared, _ = declare.Of(body.Labels, now)
+	x.begin(ctx)
 	f, image, volumes, err := x.g.around.asked(ctx, body)
 	if err != nil {
 		return badSpec(x, err)

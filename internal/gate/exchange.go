@@ -40,6 +40,8 @@ type exchange struct {
 	subject  trail.Subject
 	declared *trail.Declared
 	seq      int64 // of the event that it was asked, or -1
+	// begun is where that number comes from, once it began to be recorded.
+	begun chan recorded
 
 	decision decision
 	spec     *workload.Spec // of a container that is there, once it was judged
@@ -67,8 +69,10 @@ func (s *session) exchange(ctx context.Context, req *http1.Request) (again bool,
 	}
 	if x.malformed == nil {
 		if err := x.judgeFor(ctx); err != nil && x.enforces() {
+			x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
 			return x.fail(err)
 		} else if errors.Is(err, errHangUp) {
+			x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
 			return false, err
 		} else if err != nil {
 			x.g.log("%s %s: %v", x.req.Method, x.path, err)
@@ -289,13 +293,48 @@ func (x *exchange) fail(err error) (again bool, _ error) {
 	return x.refuse(http.StatusServiceUnavailable, "plimsoll can't decide on this: "+err.Error())
 }
 
+// recorded is the event that a request was made, on its way to the trail.
+type recorded struct {
+	seq int64
+	err error
+}
+
+// begin begins to record that the request was made, which takes as long as judging it.
+func (x *exchange) begin(ctx context.Context) {
+	event := x.phase(phaseAsked, nil)
+	x.begun = make(chan recorded, 1)
+	go func() {
+		seq, err := x.g.trail.Append(context.WithoutCancel(ctx), event)
+		x.begun <- recorded{seq, err}
+	}()
+}
+
+// settled waits for the event that the request was made, where it was begun.
+func (x *exchange) settled() error {
+	if x.begun == nil {
+		return nil
+	}
+	a := <-x.begun
+	x.begun = nil
+	if a.err == nil {
+		x.seq = a.seq
+	}
+	return a.err
+}
+
 // ask records that the request was made. Nothing is changed that is not recorded, but
 // root can always end and remove.
 func (x *exchange) ask(ctx context.Context) error {
-	seq, err := x.g.trail.Append(ctx, x.phase(phaseAsked, nil))
+	early := x.begun != nil
+	if !early {
+		x.begin(ctx)
+	}
+	err := x.settled()
+	if err == nil && early && x.decision.Grants != nil { // which came of judging
+		_, err = x.g.trail.Append(ctx, x.phase(phaseGranted, nil))
+	}
 	switch {
 	case err == nil:
-		x.seq = seq
 		return nil
 	case !x.enforces():
 		x.g.log("recording %s %s: %v", x.req.Method, x.path, err)
@@ -336,6 +375,9 @@ func (x *exchange) told(ctx context.Context, phase string, more map[string]any) 
 // telling begins to record what came of it, and gives what waits for that: a client need
 // not.
 func (x *exchange) telling(ctx context.Context, phase string, more map[string]any) (wait func()) {
+	if err := x.settled(); err != nil {
+		x.g.log("recording %s %s: %v", x.req.Method, x.path, err)
+	}
 	if x.seq < 0 {
 		return func() {}
 	}

@@ -15,11 +15,15 @@ type Recorder interface {
 }
 
 // Each request that changes something is two events of the same type: one before it is
-// passed on, and one with what came of it. The detail "gate" tells them apart.
+// passed on, and one with what came of it, of which the detail "asked" is the number of
+// the first. The detail "gate" tells them apart.
 const (
-	phaseAsked  = "asked"
-	phaseDone   = "done"
-	phaseFailed = "failed"
+	phaseAsked = "asked"
+	// phaseGranted is of a request that passes by a grant, where that turned out after it
+	// was recorded that it was asked.
+	phaseGranted = "granted"
+	phaseDone    = "done"
+	phaseFailed  = "failed"
 	// phaseUndone is of what the engine had done, and the gate took back.
 	phaseUndone = "undone"
 	// phaseRefused and phaseWould are of refusals: where nothing is refused, what would
@@ -50,6 +54,12 @@ func (x *exchange) phase(phase string, more map[string]any) trail.Event {
 // recordRefusal records that a request was refused, or would have been.
 func (g *Gate) recordRefusal(ctx context.Context, x *exchange, only string) error {
 	detail := map[string]any{"gate": only, "method": x.req.Method, "path": x.path, "class": x.class(), "objections": x.decision.Objections}
+	if err := x.settled(); err != nil {
+		return err
+	}
+	if x.seq >= 0 {
+		detail["asked"] = x.seq
+	}
 	_, err := g.trail.Append(ctx, trail.Event{Type: refuse, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail})
 	return err
 }

@@ -209,14 +209,14 @@ func (a *Asked) take(e *trail.Event) {
 	if err != nil || i < 0 {
 		return
 	}
-	if phase != "done" {
+	switch r := a.requests[i]; phase {
+	case "failed", "undone", "refused":
 		a.requests = slices.Delete(a.requests, i, i+1)
-		return
-	}
-	r := a.requests[i]
-	r.over = true
-	if e.Subject.ID != "" {
-		r.Subject = e.Subject
+	case "done":
+		r.over = true
+		if e.Subject.ID != "" {
+			r.Subject = e.Subject
+		}
 	}
 }
 
