@@ -28,8 +28,11 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	var c gate.Command
 	flags := flag.NewFlagSet("plimsoll-gate", flag.ContinueOnError)
-	flags.StringVar(&c.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to; fd:// takes it from systemd")
+	flags.Func("listen", gate.ListenHelp+" (default "+gate.DefaultListen+")", func(url string) error { c.Listen = append(c.Listen, url); return nil })
 	flags.StringVar(&c.Upstream, "upstream", gate.DefaultUpstream, "`URL` of the engine's own socket")
+	flags.StringVar(&c.TLS.Cert, "tlscert", "", "`FILE` with the gate's certificate, for TCP")
+	flags.StringVar(&c.TLS.Key, "tlskey", "", "`FILE` with its key")
+	flags.StringVar(&c.TLS.Authorities, "tlscacert", "", "`FILE` with the authorities of clients")
 	flags.StringVar(&c.Mode, "mode", "", "`MODE`: observe or enforce (default what the policy says, else observe)")
 	flags.StringVar(&c.Policy, "policy", "", "policy `FILE`; it is read again at SIGHUP")
 	flags.StringVar(&c.Rules, "rules", "", "`DIR` with rules of your own")
@@ -57,6 +60,9 @@ Flags:
 	case flags.NArg() > 0:
 		fmt.Fprintf(os.Stderr, "plimsoll-gate: %q is no flag\n", term.Escape(flags.Arg(0)))
 		return exitUsage
+	}
+	if len(c.Listen) == 0 {
+		c.Listen = []string{gate.DefaultListen}
 	}
 	if *check {
 		return report(c.Check())

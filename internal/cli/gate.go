@@ -33,6 +33,7 @@ the mode enforce the client is told which rule, why, and what to change.
 The program plimsoll-gate is this command alone, and small.`,
 		Example: `  plimsoll gate
   plimsoll gate --mode enforce --policy /etc/plimsoll/policy.yaml
+  plimsoll gate --listen tcp://0.0.0.0:2376 --tlscert cert.pem --tlskey key.pem --tlscacert ca.pem
   DOCKER_HOST=unix:///run/plimsoll/docker.sock docker run --rm alpine true
   plimsoll gate status`,
 		Args: noArguments,
@@ -47,8 +48,11 @@ The program plimsoll-gate is this command alone, and small.`,
 			return a.gate(c.Context(), o)
 		},
 	}
-	c.Flags().StringVar(&o.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to; fd:// takes it from systemd")
+	c.Flags().StringArrayVar(&o.Listen, "listen", []string{gate.DefaultListen}, gate.ListenHelp)
 	c.Flags().StringVar(&o.Upstream, "upstream", gate.DefaultUpstream, "`URL` of the engine's own socket")
+	c.Flags().StringVar(&o.TLS.Cert, "tlscert", "", "`FILE` with the gate's certificate, for TCP")
+	c.Flags().StringVar(&o.TLS.Key, "tlskey", "", "`FILE` with its key")
+	c.Flags().StringVar(&o.TLS.Authorities, "tlscacert", "", "`FILE` with the authorities of clients")
 	c.Flags().StringVar(&o.Mode, "mode", "", "`MODE`: observe or enforce (default what the policy says, else observe)")
 	c.Flags().StringVar(&o.Policy, "policy", "", "policy `FILE`; it is read again at SIGHUP")
 	c.Flags().StringVar(&o.Rules, "rules", "", "`DIR` with rules of your own")

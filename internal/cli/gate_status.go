@@ -31,7 +31,7 @@ type gateStatus struct {
 type gateClient struct {
 	Who     string `json:"who"`
 	Program string `json:"program,omitempty"`
-	// Asked counts requests that would change something and were passed on.
+	// Asked counts requests that would change something and were not refused.
 	Asked int `json:"asked"`
 	// Refused counts those that were refused, and WouldRefuse those that would have been.
 	Refused     int `json:"refused"`
@@ -124,6 +124,9 @@ func (a *app) gateStatus(since time.Time) (*gateStatus, error) {
 			continue
 		case phase == "refused":
 			c.Refused++
+			if e.Detail["asked"] != nil { // it was recorded while it was judged
+				c.Asked = max(0, c.Asked-1)
+			}
 		default:
 			c.WouldRefuse++
 		}

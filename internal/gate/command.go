@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,9 +26,12 @@ import (
 // Command is a gate as a command line asks for it; plimsoll gate and plimsoll-gate are
 // the same.
 type Command struct {
-	// Listen and Upstream are unix:///PATH: of the socket that clients connect to, and of
-	// the engine's own. Listen may be HandedOver.
-	Listen, Upstream string
+	// Listen is where clients connect: unix:///PATH, tcp://HOST:PORT, or HandedOver.
+	Listen []string
+	// Upstream is unix:///PATH of the engine's own socket.
+	Upstream string
+	// TLS are the files for TCP, empty without.
+	TLS struct{ Cert, Key, Authorities string }
 	// Mode, Policy, Rules and Group may be empty: then the policy says the mode, there is
 	// no policy file, no folder of rules of the user's own, and no group but DefaultGroup,
 	// where there is one.
@@ -41,6 +45,8 @@ const (
 	DefaultListen   = "unix:///run/plimsoll/docker.sock"
 	DefaultUpstream = "unix:///var/run/docker.sock"
 	DefaultGroup    = "docker"
+	// ListenHelp is the help of --listen.
+	ListenHelp = "`URL` that clients connect to: unix:///PATH, tcp://HOST:PORT, or fd:// for what systemd hands over; it may be given again"
 	// HandedOver is the Listen of a gate that takes its socket from systemd.
 	HandedOver = "fd://"
 	// TrailFolder is apart from the trail of plimsoll serve: each has one writer.
@@ -114,11 +120,13 @@ func (c *Command) Run(ctx context.Context, w World) error {
 	}
 	defer client.Close()
 	r.Around.Client = client
-	if c.Listen == HandedOver {
-		if r.Listener, err = w.Systemd.Listener(); err != nil {
-			return c.explain(err)
+	for i := range r.Listen {
+		if r.Listen[i].Network == "" {
+			if r.Listen[i].Handed, err = w.Systemd.Listener(); err != nil {
+				return c.explain(err)
+			}
+			defer r.Listen[i].Handed.Close()
 		}
-		defer r.Listener.Close()
 	}
 	if err := Run(ctx, r); err != nil && ctx.Err() == nil {
 		return c.explain(err)
@@ -140,12 +148,9 @@ func (c *Command) rules() (*rule.Set, error) {
 
 // config is what the gate is run with, but for the engine's Client.
 func (c *Command) config(set *rule.Set, w World) (RunConfig, error) {
-	var listen string
-	if c.Listen != HandedOver {
-		var err error
-		if listen, err = socketPath("--listen", c.Listen); err != nil {
-			return RunConfig{}, err
-		}
+	listen, certificates, err := c.addresses()
+	if err != nil {
+		return RunConfig{}, err
 	}
 	upstream, err := socketPath("--upstream", c.Upstream)
 	if err != nil {
@@ -165,14 +170,14 @@ func (c *Command) config(set *rule.Set, w World) (RunConfig, error) {
 	// What cannot be told of a container around is taken for none.
 	home, _ := workload.FindHome("/")
 	r := RunConfig{
-		Listen: listen, Group: group, Rules: set, PolicyFile: c.Policy, Reload: w.Reload,
+		Listen: listen, Certificates: certificates, Group: group, Rules: set, PolicyFile: c.Policy, Reload: w.Reload,
 		Trail: trail.Config{Dir: c.trailDir(), Name: w.Host + "-gate", Now: w.Now},
 		Config: Config{Engine: upstream, Verdicts: verdict.Folder(filepath.Join(c.State, VerdictFolder)), Mode: mode, Now: w.Now, Groups: groups, Log: w.Log,
 			Around: collect.Config{Now: w.Now, Root: "/", Home: home}},
 	}
 	if w.Log != nil {
 		r.Ready = func() {
-			w.Log("listening on %s", c.Listen)
+			w.Log("listening on %s", strings.Join(c.Listen, ", "))
 			if err := w.Systemd.Ready(); err != nil {
 				w.Log("%v", err)
 			}
@@ -196,6 +201,41 @@ func groupNamed() func(string) (uint32, bool) {
 	}
 }
 
+// addresses are those that clients connect to, and what TCP needs.
+func (c *Command) addresses() (list []Address, certificates *Certificates, err error) {
+	handed := false
+	for _, url := range c.Listen {
+		name, tcp := strings.CutPrefix(url, "tcp://")
+		switch {
+		case url == HandedOver && handed:
+			return nil, nil, &Failure{Usage: true, Message: "--listen " + HandedOver + " is there twice"}
+		case url == HandedOver:
+			handed = true
+			list = append(list, Address{})
+		case tcp:
+			if _, _, err := net.SplitHostPort(name); err != nil {
+				return nil, nil, &Failure{Usage: true, Message: fmt.Sprintf("--listen is %q", url), Hint: "Name a port, such as  tcp://127.0.0.1:2376"}
+			}
+			certificates = &Certificates{Cert: c.TLS.Cert, Key: c.TLS.Key, Authorities: c.TLS.Authorities}
+			list = append(list, Address{Network: "tcp", Name: name})
+		default:
+			path, err := socketPath("--listen", url)
+			if err != nil {
+				return nil, nil, err
+			}
+			list = append(list, Address{Network: "unix", Name: path})
+		}
+	}
+	given := c.TLS.Cert != "" && c.TLS.Key != "" && c.TLS.Authorities != ""
+	switch {
+	case certificates != nil && !given:
+		return nil, nil, &Failure{Usage: true, Message: "over TCP the gate knows clients by their certificates alone", Hint: "Say  --tlscert FILE --tlskey FILE --tlscacert FILE"}
+	case certificates == nil && c.TLS != struct{ Cert, Key, Authorities string }{}:
+		return nil, nil, &Failure{Usage: true, Message: "certificates are for TCP, and the gate would not listen there", Hint: "Add  --listen tcp://HOST:2376"}
+	}
+	return list, certificates, nil
+}
+
 // socketPath is the path in unix:///PATH.
 func socketPath(flag, url string) (string, error) {
 	path, ok := strings.CutPrefix(url, "unix://")
@@ -214,7 +254,7 @@ func (c *Command) explain(err error) error {
 	case errors.As(err, &far):
 		f.Message, f.Hint = "the engine can't be asked", far.Hint()
 	case errors.Is(err, ErrListening):
-		f.Message, f.Hint = "another process listens on "+c.Listen, "End it first, or name another socket with  --listen unix:///PATH"
+		f.Message, f.Hint = "another process listens on "+strings.Join(c.Listen, " or "), "End it first, or name another socket with  --listen unix:///PATH"
 	case errors.Is(err, systemd.ErrNoSocket):
 		f.Usage, f.Hint = true, "It is for a unit that a .socket unit belongs to; otherwise name a socket with  --listen unix:///PATH"
 	case errors.Is(err, trail.ErrLocked):

@@ -46,6 +46,8 @@ type exchange struct {
 	spec     *workload.Spec // of a container that is there, once it was judged
 	// first is done once the request is recorded, and before it is passed on.
 	first func(context.Context, *exchange) (*decision, error)
+	// passing says that the body began to be passed on.
+	passing bool
 	// absent is what the engine would say of what is not there.
 	absent *api.Refusal
 	// malformed is a request that is refused for its form.
@@ -255,7 +257,7 @@ func (x *exchange) refusal(ctx context.Context) *api.Refusal {
 // may still be sending.
 func (x *exchange) refuse(status int, message string) (again bool, err error) {
 	to := x.req
-	if x.body == nil && !to.Framing.Empty() {
+	if x.body == nil && !to.Framing.Empty() && (x.passing || !x.s.Drain(to)) {
 		to = nil
 	}
 	if err := x.s.reply(to, status, message); err != nil {

@@ -11,6 +11,7 @@ import (
 
 // forward passes the request on and brings back the answer.
 func (x *exchange) forward(ctx context.Context) (again bool, err error) {
+	x.passing = true
 	answer, client, err := x.s.Send(ctx, relay.Request{Request: *x.req, Body: x.body, Once: x.mutates(), Await: x.seq >= 0})
 	if x.mutates() && x.subject.Kind == "image" {
 		x.g.around.images.forget()

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -83,11 +84,11 @@ func (g *Gate) log(format string, args ...any) {
 	}
 }
 
-// Serve serves the connections of a listener until ctx ends or the listener fails; the
+// Serve serves the connections of a listener, of unix sockets or TLS, until ctx ends or the listener fails; the
 // error is that one's. Connections that are served then are closed.
 func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
-	return relay.Serve(ctx, l, func(err error) { g.log("accepting a connection: %v", err) }, func(ctx context.Context, c *net.UnixConn) {
-		who, err := g.identify(c)
+	return relay.Serve(ctx, l, func(err error) { g.log("accepting a connection: %v", err) }, func(ctx context.Context, c relay.Conn) {
+		who, err := g.identify(ctx, c)
 		if err != nil {
 			g.log("telling who calls: %v", err)
 			c.Close()
@@ -98,8 +99,20 @@ func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
 	})
 }
 
-func (g *Gate) identify(c *net.UnixConn) (*identity, error) {
-	who, err := g.source.Of(c)
+func (g *Gate) identify(ctx context.Context, c relay.Conn) (who *identity, err error) {
+	var made *caller.Caller
+	switch c := c.(type) {
+	case *net.UnixConn:
+		made, err = g.source.Of(c)
+	case *tls.Conn:
+		ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+		defer cancel()
+		if err = c.HandshakeContext(ctx); err == nil {
+			made, err = caller.OfTLS(c.ConnectionState(), c.RemoteAddr())
+		}
+	default:
+		err = fmt.Errorf("a %T tells nothing of who made it", c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +120,7 @@ func (g *Gate) identify(c *net.UnixConn) (*identity, error) {
 	if groups == nil {
 		groups = func(string) (uint32, bool) { return 0, false }
 	}
-	return &identity{Caller: who, unknown: who.Unmapped, groups: groups}, nil
+	return &identity{Caller: made, unknown: made.Unmapped, groups: groups}, nil
 }
 
 // dial connects to the engine.

@@ -64,10 +64,12 @@ type enforce struct {
 }
 
 // callers chooses who something is for: whoever is one of the users or in one of the
-// groups, by name or number. None of both is everybody.
+// groups, by name or number, or shows a certificate of one of these subjects, as the trail
+// has them. None of all is everybody.
 type callers struct {
-	Users  []string `yaml:"users"`
-	Groups []string `yaml:"groups"`
+	Users        []string `yaml:"users"`
+	Groups       []string `yaml:"groups"`
+	Certificates []string `yaml:"certificates"`
 }
 
 // allow gives classes of endpoints that are refused otherwise.
@@ -224,8 +226,11 @@ func (g *Grant) isFor(i *workload.Image) bool {
 }
 
 func (c *callers) has(who *identity) bool {
-	if len(c.Users) == 0 && len(c.Groups) == 0 {
+	if len(c.Users)+len(c.Groups)+len(c.Certificates) == 0 {
 		return true
+	}
+	if who.CertSubject != "" {
+		return slices.Contains(c.Certificates, who.CertSubject)
 	}
 	if who.unknown || !who.isOfHost() {
 		return false

@@ -5,12 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/rule"
@@ -21,12 +17,14 @@ import (
 type RunConfig struct {
 	// Config is without Policy and Trail.
 	Config
-	// Listen is the path of the socket that clients connect to; where Listener is set, it
-	// is that one.
-	Listen   string
-	Listener net.Listener
-	// Group is the group that may connect, -1 for that of the process; root always may.
+	// Listen is where clients connect.
+	Listen []Address
+	// Group is the group that may connect to a unix socket, -1 for that of the process;
+	// root always may.
 	Group int
+	// Certificates are needed where clients connect over TCP, else nil. They are read at the
+	// start, and at each Reload.
+	Certificates *Certificates
 	// Rules are those that policies may name. PolicyFile is read at the start, and again
 	// at each Reload; "" is the policy that stands where there is no file.
 	Rules      *rule.Set
@@ -40,10 +38,6 @@ type RunConfig struct {
 
 // policyEvent is the type of the event that another policy stands, or was refused.
 const policyEvent = "policy"
-
-// ErrListening says that another process listens at the path; who starts a gate branches
-// on it.
-var ErrListening = errors.New("another process listens there")
 
 // Run runs a gate until ctx is done, for which it gives nil. The errors are those of the
 // policy file (*strict.Error), of looking at the engine (*engine.Error), of the trail, and
@@ -78,11 +72,9 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 	if err := g.around.use(ctx, func(*collect.World) error { return nil }); err != nil {
 		return err
 	}
-	listener := c.Listener
-	if listener == nil {
-		if listener, err = listen(c.Listen, c.Group); err != nil {
-			return err
-		}
+	listeners, err := c.listen()
+	if err != nil {
+		return err
 	}
 	g.policyStands(ctx, c.PolicyFile, digest, nil)
 	ctx, cancel := context.WithCancel(ctx)
@@ -96,6 +88,12 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 					g.SetPolicy(policy)
 				}
 				g.policyStands(ctx, c.PolicyFile, digest, err)
+				if c.Certificates == nil {
+					continue
+				}
+				if err := c.Certificates.Load(); err != nil {
+					g.log("%v; those from before stand", err)
+				}
 			case <-ctx.Done():
 				return
 			}
@@ -104,9 +102,39 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 	if c.Ready != nil {
 		c.Ready()
 	}
-	err = g.Serve(ctx, listener)
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() {
+			ended <- g.Serve(ctx, l)
+			cancel() // none goes on alone
+		}()
+	}
+	for range listeners {
+		err = errors.Join(err, <-ended)
+	}
 	g.recordCounts(context.WithoutCancel(ctx))
 	return err
+}
+
+// listen opens where clients connect, all or nothing.
+func (c *RunConfig) listen() ([]net.Listener, error) {
+	if c.Certificates != nil {
+		if err := c.Certificates.Load(); err != nil {
+			return nil, err
+		}
+	}
+	var listeners []net.Listener
+	for i := range c.Listen {
+		l, err := c.Listen[i].open(c.Group, c.Certificates)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
 }
 
 // policy reads the policy file, and gives its digest.
@@ -133,42 +161,4 @@ func (g *Gate) policyStands(ctx context.Context, file, digest string, refused er
 	if _, err := g.trail.Append(ctx, trail.Event{Type: policyEvent, Subject: trail.Subject{Kind: "policy", Name: trail.Clip(file, maxPath)}, Detail: detail}); err != nil {
 		g.log("recording that the policy was read: %v", err)
 	}
-}
-
-// listen makes a socket that root and one group may connect to. One that nobody listens
-// on any more is taken away.
-func listen(path string, group int) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode()&fs.ModeSocket == 0 {
-			return nil, fmt.Errorf("%s is there, and is no socket", path)
-		}
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("%s: %w", path, ErrListening)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	// Between bind(2) and chmod(2) nobody else may connect.
-	old := unix.Umask(0o177)
-	l, err := net.Listen("unix", path)
-	unix.Umask(old)
-	if err != nil {
-		return nil, err
-	}
-	if group >= 0 {
-		err = os.Lchown(path, -1, group)
-	}
-	if err == nil {
-		err = os.Chmod(path, 0o660)
-	}
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
 }

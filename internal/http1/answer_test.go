@@ -26,7 +26,7 @@ func TestAnswer(t *testing.T) {
 	}{
 		{
 			Answer{Status: 400},
-			"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		},
 		{
 			Answer{To: get, Status: 403, ContentType: "application/json", Body: []byte(`{"message":"no"}`), Fields: shared,
@@ -35,7 +35,7 @@ func TestAnswer(t *testing.T) {
 		},
 		{
 			Answer{To: get, Status: 403, Close: true},
-			"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+			"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 		},
 		{
 			Answer{To: ask("HEAD / HTTP/1.1\r\nHost: d\r\n\r\n"), Status: 404, ContentType: "text/plain", Body: []byte("four")},
@@ -47,7 +47,7 @@ func TestAnswer(t *testing.T) {
 		},
 		{
 			Answer{To: ask("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), Status: 599, Body: []byte("x")},
-			"HTTP/1.0 599 \r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx",
+			"HTTP/1.0 599 \r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx",
 		},
 		{
 			Answer{To: ask("GET / HTTP/1.0\r\n\r\n"), Status: 200, Body: []byte("x")},

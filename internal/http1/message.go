@@ -179,12 +179,18 @@ func (m *Message) owned(name string) bool {
 	return false
 }
 
-// appendFields appends the fields, and those that are owned.
+// appendFields appends the fields, and those that are owned, in net/http's order, as an
+// engine does.
 func (m *Message) appendFields(b []byte) []byte {
 	for _, f := range m.Fields {
 		if !m.owned(f.Name) {
 			b = appendField(b, f.Name, f.Value)
 		}
+	}
+	if m.Framing.Kind == Length {
+		b = append(b, contentLength+": "...)
+		b = strconv.AppendInt(b, m.Framing.Length, 10)
+		b = append(b, "\r\n"...)
 	}
 	switch {
 	case m.KeepAlive && m.Minor == 0:
@@ -196,12 +202,7 @@ func (m *Message) appendFields(b []byte) []byte {
 		b = appendField(b, connection, upgrade)
 		b = appendField(b, upgrade, strings.Join(m.Upgrade, ", "))
 	}
-	switch m.Framing.Kind {
-	case Length:
-		b = append(b, contentLength+": "...)
-		b = strconv.AppendInt(b, m.Framing.Length, 10)
-		b = append(b, "\r\n"...)
-	case Chunked:
+	if m.Framing.Kind == Chunked {
 		b = appendField(b, transferEncoding, "chunked")
 	}
 	return b

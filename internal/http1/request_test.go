@@ -158,7 +158,7 @@ func TestRequests(t *testing.T) {
 			want: Request{Method: "POST", Target: "/v1.41/containers/x/attach?stderr=1&stdout=1&stream=1", Path: "/v1.41/containers/x/attach", RawQuery: "stderr=1&stdout=1&stream=1",
 				Message: Message{Minor: 1, KeepAlive: true, Upgrade: []string{"tcp"}, Framing: Framing{Kind: Length},
 					Fields: Fields{{"Host", ""}, {"User-Agent", "Docker-Client/20.10.24 (linux)"}, {"Content-Length", "0"}, {"Connection", "Upgrade"}, {"Content-Type", "text/plain"}, {"Upgrade", "tcp"}}}},
-			out: "POST /v1.41/containers/x/attach?stderr=1&stdout=1&stream=1 HTTP/1.1\r\nHost: \r\nUser-Agent: Docker-Client/20.10.24 (linux)\r\nContent-Type: text/plain\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n",
+			out: "POST /v1.41/containers/x/attach?stderr=1&stdout=1&stream=1 HTTP/1.1\r\nHost: \r\nUser-Agent: Docker-Client/20.10.24 (linux)\r\nContent-Type: text/plain\r\nContent-Length: 0\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
 		},
 		{ // a load of docker 24
 			in: "POST /v1.43/images/load?quiet=1 HTTP/1.1\r\nHost: %2Fvar%2Frun%2Fdocker.sock\r\nTransfer-Encoding: chunked\r\nContent-Type: application/x-tar\r\n\r\n",

@@ -128,7 +128,7 @@ func TestResponseChanged(t *testing.T) {
 	a.Framing = Framing{Kind: Length, Length: 12}
 	a.Fields.Add("Warning", "299 - two\nlines")
 	a.KeepAlive = false
-	if got := string(a.AppendHead(nil)); got != "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nServer: x\r\nWarning: 299 - two lines\r\nConnection: close\r\nContent-Length: 12\r\n\r\n" {
+	if got := string(a.AppendHead(nil)); got != "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nServer: x\r\nWarning: 299 - two lines\r\nContent-Length: 12\r\nConnection: close\r\n\r\n" {
 		t.Errorf("%q", got)
 	}
 	a, err = ReadResponse(input("HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n"), "HEAD")

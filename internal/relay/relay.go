@@ -105,6 +105,21 @@ func (s *Session) Invite(req *http1.Request) error {
 	return err
 }
 
+// maxDrained is how much of a body that nobody wants is taken before the answer, as by an
+// engine (net/http, maxPostHandlerReadBytes).
+const maxDrained = 256 << 10
+
+// Drain takes a body that nobody wants, and says whether that was all of it, so that the
+// connection may be used again. One that the client keeps back is left alone.
+func (s *Session) Drain(req *http1.Request) bool {
+	if req.ExpectContinue || req.Framing.Kind == http1.Length && req.Framing.Length > maxDrained {
+		return false
+	}
+	body := http1.BodyReader(s.In, req.Framing)
+	n, err := io.CopyN(io.Discard, body, maxDrained+1)
+	return err == io.EOF && n <= maxDrained
+}
+
 // Linger lets a client read the answer that is still sending: closing at once what was
 // not read whole would throw the answer away (RFC 9112, section 9.6).
 func (s *Session) Linger() {

@@ -11,10 +11,10 @@ import (
 // restAccept is how long a listener rests that can't accept, as for want of descriptors.
 const restAccept = 50 * time.Millisecond
 
-// Serve has the connections of a unix socket served until ctx ends or the listener fails;
+// Serve has the connections of a listener served until ctx ends or the listener fails;
 // the error is that one's. Connections that are served then are closed, and waited for.
-// Failed is told what keeps a connection from being accepted, for now.
-func Serve(ctx context.Context, l net.Listener, failed func(error), serve func(context.Context, *net.UnixConn)) error {
+// They must be a Conn. Failed is told what keeps one from being accepted, for now.
+func Serve(ctx context.Context, l net.Listener, failed func(error), serve func(context.Context, Conn)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var sessions sync.WaitGroup
 	open := &openConns{list: map[net.Conn]bool{}}
@@ -45,14 +45,14 @@ func Serve(ctx context.Context, l net.Listener, failed func(error), serve func(c
 		case err != nil:
 			return err
 		}
-		unix, ok := c.(*net.UnixConn)
+		conn, ok := c.(Conn)
 		if !ok || !open.add(c) {
 			c.Close()
 			continue
 		}
 		sessions.Go(func() {
 			defer open.drop(c)
-			serve(ctx, unix)
+			serve(ctx, conn)
 		})
 	}
 }

@@ -172,8 +172,8 @@ type HostConfig struct {
 	BlkioDeviceWriteIOps []ThrottleDevice    `strict:"required"`
 	CPUPeriod            int64               `json:"CpuPeriod" strict:"required"`
 	CPUQuota             int64               `json:"CpuQuota" strict:"required"`
-	CPURealtimePeriod    int64               `json:"CpuRealtimePeriod" strict:"required"`
-	CPURealtimeRuntime   int64               `json:"CpuRealtimeRuntime" strict:"required"`
+	CPURealtimePeriod    int64               `json:"CpuRealtimePeriod" also:"CPURealtimePeriod" strict:"required"`
+	CPURealtimeRuntime   int64               `json:"CpuRealtimeRuntime" also:"CPURealtimeRuntime" strict:"required"`
 	CpusetCpus           string              `strict:"required"`
 	CpusetMems           string              `strict:"required"`
 	Devices              []DeviceMapping     `strict:"required"`

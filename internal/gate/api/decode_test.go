@@ -74,6 +74,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"exec of docker-py with keys for detaching, and others", "POST /containers/{id}/exec", 0, `{"detachKeys":"a","DetachKeys":"b"}`, "is there beside DetachKeys", `{"detachKeys":"a","Container":"web"}`},
 		{"and the other way round", "POST /containers/{id}/exec", 0, `{"DetachKeys":"b","detachKeys":null}`, "is there beside DetachKeys", `{"detachKeys":"a"}`},
 		{"a third spelling", "POST /containers/{id}/exec", 0, `{"detachkeys":"a"}`, "is another spelling of DetachKeys", `{"DetachKeys":"a"}`},
+		{"time of the processor in docker-py's spelling, and others", create, 0, `{"HostConfig":{"CPURealtimePeriod":1,"CpuRealtimePeriod":1}}`, "is there beside CpuRealtimePeriod", `{"HostConfig":{"CPURealtimePeriod":1000,"CPURealtimeRuntime":900}}`},
 		{"a mode twice", "POST /services/create", 0, `{"Mode":{"global":{},"Global":null}}`, `"global" in "Mode" is there beside Global`, `{"Mode":{"global":{}}}`},
 		{"start with a body", "POST /containers/{id}/start", 0, `{"HostConfig":{"Privileged":true}}`, `takes no body, and this one has "HostConfig"; send none`, `{}`},
 		{"start with another body", "POST /containers/{id}/start", 0, `[1]`, "takes no body", `null`},
