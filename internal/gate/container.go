@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/declare"
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -51,20 +53,20 @@ func bodyOf[T any](x *exchange) (*T, error) {
 // judgeCreate judges a container before there is one, and once more when the engine has
 // made it, before the client knows its id and could start it.
 func judgeCreate(ctx context.Context, x *exchange) error {
-	whole, err := bodyOf[api.ContainerCreateBody](x)
-	if err != nil {
-		return err
-	}
-	body := &whole.CreateBody
-	body.Name = x.match.Query.Get("name")
-	now := x.g.now()
-	x.subject.Name, x.subject.Image = trail.Clip(body.Name, maxName), trail.Clip(body.Image, maxName)
-	x.declared, _ = declare.Of(body.Labels, now)
-	x.begin(ctx)
-	f, image, volumes, err := x.g.around.asked(ctx, body)
+	body, f, image, volumes, err := x.asked(ctx)
 	if err != nil {
 		return badSpec(x, err)
 	}
+	now := x.g.now()
+	x.declared, _ = declare.Of(body.Labels, now)
+	filled, err := x.fill(body, f)
+	if err == nil && filled {
+		body, f, image, volumes, err = x.asked(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	x.begin(ctx)
 	if err := x.p.required(x, &f.Containers[0]); err != nil {
 		return err
 	}
@@ -90,6 +92,9 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 			if image == nil || inspect.Image != image.ID() { // the name means another by now
 				err = x.p.requiredImage(x.g, d, x.spec)
 			}
+			if r := x.p.Defaults.Runtime; r != nil && body.HostConfig.Runtime == "" && x.enforces() && !r.trusts(&x.spec.Image) {
+				d.object("the name "+body.Image+" has come to mean an image that is not trusted with the engine's own runtime", "do it again")
+			}
 		}
 		if (err != nil || d.refused()) && x.enforces() {
 			if undo := x.g.remove(ctx, created.ID); undo != nil {
@@ -99,6 +104,19 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 		return d, err
 	}
 	return nil
+}
+
+// asked gives the body of a new container, and what it is judged by.
+func (x *exchange) asked(ctx context.Context) (body *workload.CreateBody, f *facts.Facts, image *collect.Image, volumes map[string]workload.Volume, err error) {
+	whole, err := bodyOf[api.ContainerCreateBody](x)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	body = &whole.CreateBody
+	body.Name = x.match.Query.Get("name")
+	x.subject.Name, x.subject.Image = trail.Clip(body.Name, maxName), trail.Clip(body.Image, maxName)
+	f, image, volumes, err = x.g.around.asked(ctx, body)
+	return body, f, image, volumes, err
 }
 
 // badSpec refuses what the engine could not make a container of either, and gives any

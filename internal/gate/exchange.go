@@ -11,6 +11,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -30,7 +31,11 @@ type exchange struct {
 	// parsed is the body of a JSON request, nil where it has none, and body the bytes that
 	// are passed on instead of the client's; nil is that those are, as they come.
 	parsed any
+	tree   *strict.Value // what body is of
 	body   []byte
+	// filled are the options that a new container gets by the policy's defaults, or would
+	// get where nothing is changed.
+	filled []string
 	// pinned is the id that the request names instead of what the client named, "" where it
 	// does not.
 	pinned, named string
@@ -187,7 +192,7 @@ func (x *exchange) readBody() error {
 	case tree == nil:
 		x.parsed, x.body = parsed, []byte{}
 	default:
-		x.parsed, x.body = parsed, api.Encode(tree)
+		x.parsed, x.tree, x.body = parsed, tree, api.Encode(tree)
 	}
 	return nil
 }

@@ -122,6 +122,9 @@ func (x *exchange) checked(ctx context.Context, answer *http1.Response, client *
 		}
 	}
 	defer x.telling(ctx, phaseDone, map[string]any{"status": answer.Status})()
+	if body, err = x.warned(body); err != nil {
+		return false, errHangUp
+	}
 	if err := x.s.PassAs(answer, body); err != nil {
 		return false, errHangUp
 	}

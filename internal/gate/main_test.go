@@ -152,11 +152,22 @@ func (s *standing) refused(t *testing.T, reason string, args ...string) {
 // events are those of the trail so far, a line each.
 func (s *standing) events(t *testing.T) []string {
 	t.Helper()
-	v, err := trail.Read(s.trail)
+	var out []string
+	for _, e := range s.recorded(t) {
+		out = append(out, fmt.Sprintf("%s %v %s", e.Type, e.Detail["gate"], e.Subject.Name))
+	}
+	return out
+}
+
+func (s *standing) recorded(t *testing.T) []*trail.Event { return eventsIn(t, s.trail) }
+
+// eventsIn are those of a trail so far.
+func eventsIn(t *testing.T, dir string) (all []*trail.Event) {
+	t.Helper()
+	v, err := trail.Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []string
 	for r, err := range v.Events(0) {
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +176,7 @@ func (s *standing) events(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, fmt.Sprintf("%s %v %s", e.Type, e.Detail["gate"], e.Subject.Name))
+		all = append(all, e)
 	}
-	return out
+	return all
 }

@@ -37,13 +37,14 @@ type Policy struct {
 
 // document is a policy as YAML has it.
 type document struct {
-	Schema  string   `yaml:"schema"`
-	Mode    Mode     `yaml:"mode"`
-	Enforce enforce  `yaml:"enforce"`
-	Allow   []*allow `yaml:"allow"`
-	Grants  []*Grant `yaml:"grants"`
-	Require require  `yaml:"require"`
-	Reads   reads    `yaml:"reads"`
+	Schema   string   `yaml:"schema"`
+	Mode     Mode     `yaml:"mode"`
+	Enforce  enforce  `yaml:"enforce"`
+	Allow    []*allow `yaml:"allow"`
+	Grants   []*Grant `yaml:"grants"`
+	Require  require  `yaml:"require"`
+	Defaults defaults `yaml:"defaults"`
+	Reads    reads    `yaml:"reads"`
 }
 
 // Mode is what the gate does about what the policy refuses.
@@ -333,17 +334,28 @@ func (c checker) check(d *document) error {
 			return c.fail(fmt.Sprintf("is not a pattern: %.100q", g.Image), "", "grants", i, "image")
 		}
 	}
-	for i, pattern := range d.Require.Images {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			return c.fail(fmt.Sprintf("is not a pattern: %.100q", pattern), `such as "registry.example.org/*"`, "require", "images", i)
-		}
+	if err := c.patterns(d.Require.Images, "require", "images"); err != nil {
+		return err
 	}
 	if err := c.checkVerdict(d.Require.Verdict); err != nil {
+		return err
+	}
+	if err := c.checkDefaults(&d.Defaults); err != nil {
 		return err
 	}
 	for i, what := range d.Reads.Refuse {
 		if !slices.Contains(readable, what) {
 			return c.fail(fmt.Sprintf("is nothing that can be refused: %.100q", what), "one of "+strings.Join(readable, ", "), "reads", "refuse", i)
+		}
+	}
+	return nil
+}
+
+// patterns checks patterns of names of images.
+func (c checker) patterns(list []string, at ...any) error {
+	for i, pattern := range list {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return c.fail(fmt.Sprintf("is not a pattern: %.100q", pattern), `such as "registry.example.org/*"`, append(at, i)...)
 		}
 	}
 	return nil

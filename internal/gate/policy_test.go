@@ -35,6 +35,14 @@ require:
   images: [docker.io/library/*, registry.example.org/*]
   digest: true
   verdict: {verified: true, scanned_within: 30d, worst: high, absent: refuse}
+defaults:
+  no_new_privileges: true
+  capabilities: [CHOWN, SETUID]
+  pids: 512
+  memory: 512m
+  cpus: 1.5
+  log: {max-size: 10m, max-file: 3}
+  runtime: {name: runsc, trusted: [registry.example.org/*]}
 reads:
   refuse: [logs, archive]
 `
@@ -121,7 +129,18 @@ func TestPolicyRefused(t *testing.T) {
 		{"    why: builds kernel modules\n", "", "policy.yaml line 13: ", "why"},
 		{"registry.example.org/ci/*", "registry.example.org/[", "policy.yaml line 14: ", "pattern"},
 		{"docker.io/library/*,", "\"\",", "policy.yaml line 21: ", "pattern"},
-		{"refuse: [logs, archive]", "refuse: [log]", "policy.yaml line 25: ", "log"},
+		{"refuse: [logs, archive]", "refuse: [log]", "policy.yaml line 33: ", "log"},
+		{"[CHOWN, SETUID]", "[CHOWN, cap_setuid]", "policy.yaml line 26: ", "cap_setuid"},
+		{"[CHOWN, SETUID]", "[ALL]", "policy.yaml line 26: ", "ALL"},
+		{"pids: 512", "pids: -1", "policy.yaml line 27: ", "below 0"},
+		{"memory: 512m", "memory: 512 MB", "policy.yaml line 28: ", "512 MB"},
+		{"memory: 512m", "memory: 1m", "policy.yaml line 28: ", "6m"},
+		{"cpus: 1.5", "cpus: 0.001", "policy.yaml line 29: ", "too little"},
+		{"cpus: 1.5", "cpus: much", "policy.yaml line 29: ", "cpus"},
+		{"max-size: 10m", "max-sizes: 10m", "policy.yaml line 30: ", "max-sizes"},
+		{"max-size: 10m", "max-size: all", "policy.yaml line 30: ", "all"},
+		{"name: runsc, ", "", "policy.yaml line 31: ", "runtime.name"},
+		{"trusted: [registry.example.org/*]", "trusted: [\"[\"]", "policy.yaml line 31: ", "pattern"},
 		{"scanned_within: 30d", "scanned_within: 30 days", "policy.yaml line 23: ", "age"},
 		{"verified: true, scanned_within: 30d, worst: high, absent: refuse", "absent: pass", "policy.yaml line 23: ", "nothing"},
 		{"scanned_within: 30d, ", "", "policy.yaml line 23: ", "scan"},

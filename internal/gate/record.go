@@ -44,6 +44,11 @@ func (x *exchange) phase(phase string, more map[string]any) trail.Event {
 	if x.decision.Grants != nil {
 		detail["grants"] = x.decision.Grants
 	}
+	if x.filled != nil && x.enforces() {
+		detail["set"] = x.filled
+	} else if x.filled != nil {
+		detail["would_set"] = x.filled
+	}
 	if x.decision.Unknown != nil {
 		detail["unknown"] = x.decision.Unknown
 	}

@@ -67,6 +67,9 @@ func TestSchema(t *testing.T) {
 	if at("require verdict scanned_within").Pattern != age.String() {
 		t.Errorf("an age is %s", at("require verdict scanned_within").Pattern)
 	}
+	if at("defaults memory").Pattern != size.String() || at("defaults log max-size").Pattern != size.String() || at("defaults capabilities").Items.Pattern != capabilityName.String() {
+		t.Error("a size, or a capability, is something else")
+	}
 	if want := []string{"rule", "image", "until", "why"}; !slices.Equal(at("grants").Items.Required, want) || !slices.Equal(root.Required, []string{"schema"}) {
 		t.Error("other fields are required")
 	}
@@ -82,7 +85,7 @@ func holdAgainst(t *testing.T, path string, s *schema, typ reflect.Type) {
 		t.Errorf("%s is not in the schema", path)
 		return
 	}
-	want := map[reflect.Kind]string{reflect.Struct: "object", reflect.Slice: "array", reflect.String: "string", reflect.Bool: "boolean"}[typ.Kind()]
+	want := map[reflect.Kind]string{reflect.Struct: "object", reflect.Slice: "array", reflect.String: "string", reflect.Bool: "boolean", reflect.Int64: "integer", reflect.Float64: "number"}[typ.Kind()]
 	if s.Type != want {
 		t.Errorf("%s is a %s, not a %s", path, s.Type, want)
 	}

@@ -213,19 +213,8 @@ func TestOverTLS(t *testing.T) {
 	}
 	replace(good)
 
-	v, err := trail.Read(filepath.Join(dir, "trail"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	subjects := map[string]int{}
-	for r, err := range v.Events(0) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		ev, err := r.Event()
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, ev := range eventsIn(t, filepath.Join(dir, "trail")) {
 		if ev.Actor != nil {
 			subjects[ev.Actor.CertSubject]++
 			if ev.Actor.UID != nil {
