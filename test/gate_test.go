@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/test/lab"
 )
@@ -103,6 +105,47 @@ func TestWhoAsked(t *testing.T) {
 	if who := have["ana"].Who; who != "uid 4001" || have["ana"].Via != "gate" || have["ana"].Owner != "team-shop" || have["beside"].Who != "" {
 		t.Errorf("the inventory has %+v", have)
 	}
+	// Others than the two come in other ways: somebody who logged in and became root, by ssh,
+	// and from inside a container, whose root is not the host's.
+	login := exec.CommandContext(t.Context(), "sh", "-c", "echo 4004 > /proc/self/loginuid && exec su root -s /bin/sh -c 'docker pause ana'")
+	login.Env = []string{"DOCKER_HOST=unix://" + socket, "HOME=/nonexistent", "PATH=" + lab.Path, "DOCKER_CONFIG=" + state}
+	if out, err := login.CombinedOutput(); err != nil {
+		t.Fatalf("docker as root, who logged in as 4004: %v: %s", err, out)
+	}
+	server := lab.StartSSHD(t, "PATH="+lab.Path+" DOCKER_HOST=unix://"+socket, "cleo:x:4003:4003::/:/bin/sh")
+	bin := t.TempDir()
+	if err := os.Symlink(server.Program("known", "hosts"), filepath.Join(bin, "ssh")); err != nil {
+		t.Fatal(err)
+	}
+	far := exec.CommandContext(t.Context(), "/usr/bin/docker", "-H", server.AddressOf("cleo", ""), "unpause", "ana")
+	far.Env = []string{"PATH=" + bin + ":" + lab.Path, "HOME=/nonexistent", "DOCKER_CONFIG=" + state}
+	if out, err := far.CombinedOutput(); err != nil {
+		t.Fatalf("docker by ssh: %v: %s", err, out)
+	}
+	inside := strings.TrimSpace(docker(t, e, "run", "-d", "--name", "inside", "--stop-timeout", "1", "-v", "/:/host", "shop/api:1", "sleep", "86400"))
+	docker(t, e, "exec", "-e", "DOCKER_CONFIG=/tmp", "inside", "chroot", "/host", "/usr/bin/docker", "-H", "unix://"+socket, "rename", "ana", "anna")
+	for _, c := range []struct {
+		kind string
+		want trail.Actor
+	}{
+		{trail.Pause, trail.Actor{UID: uid32(0), LoginUID: uid32(4004)}},
+		{trail.Resume, trail.Actor{UID: uid32(4003)}},
+		{trail.Rename, trail.Actor{UID: uid32(0), Container: inside}},
+	} {
+		for name, of := range map[string]*trail.Actor{"the gate": d.asked(t, c.kind), "serve": d.told(t, c.kind, map[bool]string{true: "anna", false: "ana"}[c.kind == trail.Rename], 1).Actor} {
+			if of == nil {
+				t.Errorf("%s knows nobody who asked for %s", name, c.kind)
+				continue
+			}
+			got := trail.Actor{UID: of.UID, LoginUID: of.LoginUID, Container: of.Container}
+			if c.want.LoginUID == nil {
+				got.LoginUID = nil // that of whoever runs the test, or none
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s, of %s: %s", name, c.kind, diff)
+			}
+		}
+	}
 	if err := standing.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -115,4 +158,28 @@ func TestWhoAsked(t *testing.T) {
 	if t.Failed() {
 		t.Log(d.plimsoll(t, 0, "trail", "list", "--gate"), d.plimsoll(t, 0, "trail", "list"), said.String())
 	}
+}
+
+func uid32(n uint32) *uint32 { return &n }
+
+// asked is who asked the gate first for something of a type, by the gate's own trail.
+func (d *day) asked(t *testing.T, kind string) *trail.Actor {
+	t.Helper()
+	v, err := trail.Read(filepath.Join(d.state, "gate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range v.Events(0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := r.Event()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Type == kind && e.Detail["gate"] == "asked" {
+			return e.Actor
+		}
+	}
+	return nil
 }

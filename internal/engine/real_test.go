@@ -394,8 +394,8 @@ func TestEngineKilled(t *testing.T) {
 func TestRealEngineBySSH(t *testing.T) {
 	r := realEngine(t, lab.Shared(t))
 	id := r.start(t, "engine-ssh")
-	s := startSSHD(t, loginEnv(t, strings.TrimPrefix(r.lab.Host(), "unix://")))
-	far := clientOf(t, Config{Endpoint: Endpoint{Address: s.address("")}, SSH: s.program(t, "known", "hosts")})
+	s := lab.StartSSHD(t, loginEnv(t, strings.TrimPrefix(r.lab.Host(), "unix://")))
+	far := clientOf(t, Config{Endpoint: Endpoint{Address: s.Address("")}, SSH: s.Program("known", "hosts")})
 	got, err := far.ContainerInspect(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)

@@ -126,11 +126,19 @@ func (a *Asked) find(e *trail.Event, at time.Time) *request {
 			continue
 		}
 		// The name is as the client typed it: a name, or the beginning of an id.
-		if name := r.Subject.Name; name != "" && (name == e.Subject.Name || len(name) >= 4 && strings.HasPrefix(e.Subject.ID, name)) {
+		if name := r.Subject.Name; name != "" && (name == nameThen(e) || len(name) >= 4 && strings.HasPrefix(e.Subject.ID, name)) {
 			return r
 		}
 	}
 	return nil
+}
+
+// nameThen is the name that the subject of an event had when that was asked for.
+func nameThen(e *trail.Event) string {
+	if from, renamed := e.Detail["from"].(string); e.Type == trail.Rename && renamed {
+		return from
+	}
+	return e.Subject.Name
 }
 
 // underWay says whether the gate has a deployment of which it is not known what came.
