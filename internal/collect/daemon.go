@@ -29,6 +29,7 @@ type infoBody struct {
 	CgroupVersion      *string
 	CgroupDriver       *string
 	Driver             *string
+	DriverStatus       [][]string
 	DockerRootDir      *string
 	LoggingDriver      *string
 	DefaultRuntime     *string
@@ -158,13 +159,20 @@ func (d *description) daemon() {
 		LogDriver:      take(d, i.LoggingDriver, "daemon.log_driver"),
 		CgroupDriver:   take(d, i.CgroupDriver, "daemon.cgroup_driver"),
 		StorageDriver:  take(d, i.Driver, "daemon.storage_driver"),
-		DataRoot:       take(d, i.DockerRootDir, "daemon.data_root"),
-		MemoryLimit:    take(d, i.MemoryLimit, "daemon.memory_limit"),
-		SwapLimit:      take(d, i.SwapLimit, "daemon.swap_limit"),
-		PidsLimit:      take(d, i.PidsLimit, "daemon.pids_limit"),
-		CPUQuota:       take(d, i.CPUCfsQuota, "daemon.cpu_quota"),
-		Runtimes:       slices.Sorted(maps.Keys(i.Runtimes)),
-		Warnings:       append([]string{}, i.Warnings...),
+		// moby's daemon/containerd/service.go.
+		ContainerdImages: slices.ContainsFunc(i.DriverStatus, func(s []string) bool {
+			return slices.Equal(s, []string{"driver-type", "io.containerd.snapshotter.v1"})
+		}),
+		DataRoot:    take(d, i.DockerRootDir, "daemon.data_root"),
+		MemoryLimit: take(d, i.MemoryLimit, "daemon.memory_limit"),
+		SwapLimit:   take(d, i.SwapLimit, "daemon.swap_limit"),
+		PidsLimit:   take(d, i.PidsLimit, "daemon.pids_limit"),
+		CPUQuota:    take(d, i.CPUCfsQuota, "daemon.cpu_quota"),
+		Runtimes:    slices.Sorted(maps.Keys(i.Runtimes)),
+		Warnings:    append([]string{}, i.Warnings...),
+	}
+	if d.tree.Get("DriverStatus") == nil {
+		d.hide("daemon.containerd_images", d.reason)
 	}
 	if d.tree.Get("Runtimes") == nil {
 		d.hide("daemon.runtimes", d.reason)

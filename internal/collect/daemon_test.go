@@ -44,6 +44,24 @@ func TestDaemonOfARecordedEngine(t *testing.T) {
 	}
 }
 
+// TestContainerdImages: an engine says by its storage driver that containerd has its images.
+func TestContainerdImages(t *testing.T) {
+	for name, c := range map[string]struct {
+		status any
+		want   bool
+	}{
+		"containerd's":   {[]any{[]any{"driver-type", "io.containerd.snapshotter.v1"}}, true},
+		"the engine's":   {[]any{[]any{"Backing Filesystem", "extfs"}, []any{"Supports d_type", "true"}}, false},
+		"of no status":   {[]any{}, false},
+		"of another one": {[]any{[]any{"driver-type", "another"}, []any{"io.containerd.snapshotter.v1"}}, false},
+	} {
+		f := engineSaying(t, "1.41", func(a answer) { a["DriverStatus"] = c.status })
+		if f.Daemon.ContainerdImages != c.want {
+			t.Errorf("%s: %t", name, f.Daemon.ContainerdImages)
+		}
+	}
+}
+
 func TestSecurityOptions(t *testing.T) {
 	type options = []any
 	for name, test := range map[string]struct {
@@ -101,7 +119,7 @@ func TestWhatAnEngineDoesNotSayIsUnseen(t *testing.T) {
 		"Name": "host.name", "OperatingSystem": "host.os", "KernelVersion": "host.kernel", "Architecture": "host.architecture",
 		"NCPU": "host.cpus", "MemTotal": "host.memory_bytes", "CgroupVersion": "host.cgroup_version",
 		"LiveRestoreEnabled": "daemon.live_restore", "DefaultRuntime": "daemon.default_runtime", "LoggingDriver": "daemon.log_driver",
-		"CgroupDriver": "daemon.cgroup_driver", "Driver": "daemon.storage_driver", "DockerRootDir": "daemon.data_root",
+		"CgroupDriver": "daemon.cgroup_driver", "Driver": "daemon.storage_driver", "DriverStatus": "daemon.containerd_images", "DockerRootDir": "daemon.data_root",
 		"MemoryLimit": "daemon.memory_limit", "SwapLimit": "daemon.swap_limit", "PidsLimit": "daemon.pids_limit", "CpuCfsQuota": "daemon.cpu_quota",
 		"ExperimentalBuild": "daemon.experimental", "Plugins": "daemon.authorization_plugins", "RegistryConfig": "daemon.insecure_registries",
 		"Runtimes": "daemon.runtimes", "Warnings": "daemon.warnings", "Swarm": "swarm",

@@ -65,6 +65,9 @@ type Daemon struct {
 	CgroupDriver string   `json:"cgroup_driver"`
 	// StorageDriver is, for example, overlay2.
 	StorageDriver string `json:"storage_driver"`
+	// ContainerdImages says that images are in containerd's store. There each name of an
+	// image has a digest, wherever it came from.
+	ContainerdImages bool `json:"containerd_images"`
 	// DataRoot is where the engine keeps images and volumes.
 	DataRoot string `json:"data_root"`
 	// Limits that the host's kernel can enforce.

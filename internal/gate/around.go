@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -100,7 +101,7 @@ func (a *around) asked(ctx context.Context, body *workload.CreateBody) (f *facts
 		if f, err = w.Asked(body, image, volumes); err != nil {
 			return err
 		}
-		return a.join(ctx, &f.Containers[0])
+		return a.finish(ctx, f)
 	})
 	return f, image, volumes, err
 }
@@ -122,9 +123,18 @@ func (a *around) made(ctx context.Context, i *inspect, execs []workload.Exec) (f
 		if f, err = w.Made(i.raw, image, volumes, execs); err != nil {
 			return err
 		}
-		return a.join(ctx, &f.Containers[0])
+		return a.finish(ctx, f)
 	})
 	return f, err
+}
+
+// finish makes facts of what the engine says in a way that a client had a say in.
+func (a *around) finish(ctx context.Context, f *facts.Facts) error {
+	unseen := slices.ContainsFunc(f.Unseen, func(u workload.Unseen) bool { return u.Path == "daemon.containerd_images" })
+	if f.Daemon.ContainerdImages || unseen { // then a digest does not prove where an image came from
+		f.Containers[0].Image.Digests = []string{}
+	}
+	return a.join(ctx, &f.Containers[0])
 }
 
 // maxJoins is how many containers may join one another's namespaces, one after the other.

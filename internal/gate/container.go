@@ -407,7 +407,7 @@ func (p *Policy) requiredOrigin(d *decision, s *workload.Spec) {
 
 // cameFrom says whether an image came from where its name says: a name can be given to any
 // image, and so can the digits of an id be a name. What the engine pulled from a registry
-// it knows by a digest there.
+// it knows by a digest there; see finish for engines that do not keep that apart.
 func cameFrom(i *workload.Image) bool {
 	return i.Name != "" && slices.ContainsFunc(i.Digests, func(d string) bool { return strings.HasPrefix(d, i.Name+"@") })
 }

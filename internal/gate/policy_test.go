@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/caller"
+	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -112,6 +113,27 @@ func TestDefaultPolicy(t *testing.T) {
 	}
 	if n < 20 {
 		t.Errorf("%d rules are enforced", n)
+	}
+}
+
+// TestProvenance: a digest proves where an image came from, but not where each name has one.
+func TestProvenance(t *testing.T) {
+	for name, c := range map[string]struct {
+		daemon facts.Daemon
+		unseen []workload.Unseen
+		want   bool
+	}{
+		"the engine's store":    {want: true},
+		"containerd's":          {daemon: facts.Daemon{ContainerdImages: true}},
+		"one that was not seen": {unseen: []workload.Unseen{{Path: "daemon.containerd_images", Reason: "the engine does not say"}}},
+	} {
+		f := &facts.Facts{Daemon: c.daemon, Unseen: c.unseen, Containers: []workload.Spec{{Image: workload.Image{Name: "docker.io/library/web", Digests: []string{"docker.io/library/web@sha256:00"}}}}}
+		if err := (&around{}).finish(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		if got := cameFrom(&f.Containers[0].Image); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 
