@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/gate"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/systemd"
 	"github.com/plimsoll/plimsoll/internal/term"
 )
@@ -93,6 +95,11 @@ func report(err error) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "plimsoll-gate:", term.Escape(err.Error()))
+	if wrong := new(strict.Error); errors.As(err, &wrong) {
+		for line := range strings.Lines(wrong.Excerpt()) {
+			fmt.Fprintln(os.Stderr, " ", term.Escape(strings.TrimRight(line, "\n")))
+		}
+	}
 	f := new(gate.Failure)
 	if !errors.As(err, &f) {
 		return exitUnable

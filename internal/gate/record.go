@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync/atomic"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
@@ -80,12 +81,15 @@ const (
 	numCounts
 )
 
-// countEvent is the type of the event that tells, when a gate ends, what it counted.
+// countEvent is the type of the event that tells what was counted since the one before.
 const countEvent = "count"
 
-// recordCounts records what was counted since the gate began.
+// countEvery is how often that is, and once more when the gate ends.
+const countEvery = time.Hour
+
+// recordCounts records what was counted since the last time.
 func (g *Gate) recordCounts(ctx context.Context) {
-	detail := map[string]any{"looked": g.counts[looked].Load(), "no_request": g.counts[refusedSyntax].Load()}
+	detail := map[string]any{"looked": g.counts[looked].Swap(0), "no_request": g.counts[refusedSyntax].Swap(0)}
 	if _, err := g.trail.Append(ctx, trail.Event{Type: countEvent, Subject: trail.Subject{Kind: "engine"}, Detail: detail}); err != nil {
 		g.log("recording what was counted: %v", err)
 	}

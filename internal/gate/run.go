@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/rule"
@@ -80,8 +81,12 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
+		hourly := time.NewTicker(countEvery)
+		defer hourly.Stop()
 		for {
 			select {
+			case <-hourly.C:
+				g.recordCounts(ctx)
 			case <-c.Reload:
 				policy, digest, err := c.policy()
 				if err == nil {
