@@ -66,7 +66,7 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.begin(ctx)
+	x.begin()
 	if err := x.p.required(x, &f.Containers[0]); err != nil {
 		return err
 	}

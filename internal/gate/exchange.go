@@ -44,8 +44,8 @@ type exchange struct {
 	subject  trail.Subject
 	declared *trail.Declared
 	seq      int64 // of the event that it was asked, or -1
-	// begun is where that number comes from, once it began to be recorded.
-	begun chan recorded
+	// begun waits for that number, once it began to be recorded.
+	begun func(context.Context) (int64, error)
 
 	decision decision
 	spec     *workload.Spec // of a container that is there, once it was judged
@@ -287,33 +287,20 @@ func (x *exchange) fail(err error) (again bool, _ error) {
 	return x.refuse(http.StatusServiceUnavailable, "plimsoll can't decide on this: "+err.Error())
 }
 
-// recorded is the event that a request was made, on its way to the trail.
-type recorded struct {
-	seq int64
-	err error
-}
-
 // begin begins to record that the request was made, which takes as long as judging it.
-func (x *exchange) begin(ctx context.Context) {
-	event := x.phase(phaseAsked, nil)
-	x.begun = make(chan recorded, 1)
-	go func() {
-		seq, err := x.g.trail.Append(context.WithoutCancel(ctx), event)
-		x.begun <- recorded{seq, err}
-	}()
-}
+func (x *exchange) begin() { x.begun = x.g.trail.Begin(x.phase(phaseAsked, nil)) }
 
 // settled waits for the event that the request was made, where it was begun.
-func (x *exchange) settled() error {
+func (x *exchange) settled(ctx context.Context) error {
 	if x.begun == nil {
 		return nil
 	}
-	a := <-x.begun
+	seq, err := x.begun(context.WithoutCancel(ctx)) // or nobody would know that it was
 	x.begun = nil
-	if a.err == nil {
-		x.seq = a.seq
+	if err == nil {
+		x.seq = seq
 	}
-	return a.err
+	return err
 }
 
 // ask records that the request was made. Nothing is changed that is not recorded, but
@@ -321,9 +308,9 @@ func (x *exchange) settled() error {
 func (x *exchange) ask(ctx context.Context) error {
 	early := x.begun != nil
 	if !early {
-		x.begin(ctx)
+		x.begin()
 	}
-	err := x.settled()
+	err := x.settled(ctx)
 	if err == nil && early && x.decision.Grants != nil { // which came of judging
 		_, err = x.g.trail.Append(ctx, x.phase(phaseGranted, nil))
 	}
@@ -369,18 +356,16 @@ func (x *exchange) told(ctx context.Context, phase string, more map[string]any) 
 // telling begins to record what came of it, and gives what waits for that: a client need
 // not.
 func (x *exchange) telling(ctx context.Context, phase string, more map[string]any) (wait func()) {
-	if err := x.settled(); err != nil {
+	if err := x.settled(ctx); err != nil {
 		x.g.log("recording %s %s: %v", x.req.Method, x.path, err)
 	}
 	if x.seq < 0 {
 		return func() {}
 	}
-	event, done := x.phase(phase, more), make(chan struct{})
-	go func() {
-		defer close(done)
-		if _, err := x.g.trail.Append(ctx, event); err != nil {
+	recorded := x.g.trail.Begin(x.phase(phase, more))
+	return func() {
+		if _, err := recorded(ctx); err != nil {
 			x.g.log("recording what came of %s %s: %v", x.req.Method, x.path, err)
 		}
-	}()
-	return func() { <-done }
+	}
 }

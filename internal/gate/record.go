@@ -10,9 +10,11 @@ import (
 )
 
 // Recorder is the trail. Append returns when the event is durable; a *trail.FullError
-// says that there is no room but for what must always be recorded.
+// says that there is no room but for what must always be recorded. Begin gives what waits
+// for that.
 type Recorder interface {
 	Append(context.Context, trail.Event) (int64, error)
+	Begin(trail.Event) (wait func(context.Context) (int64, error))
 }
 
 // Each request that changes something is two events of the same type: one before it is
@@ -60,7 +62,7 @@ func (x *exchange) phase(phase string, more map[string]any) trail.Event {
 // recordRefusal records that a request was refused, or would have been.
 func (g *Gate) recordRefusal(ctx context.Context, x *exchange, only string) error {
 	detail := map[string]any{"gate": only, "method": x.req.Method, "path": x.path, "class": x.class(), "objections": x.decision.Objections}
-	if err := x.settled(); err != nil {
+	if err := x.settled(ctx); err != nil {
 		return err
 	}
 	if x.seq >= 0 {

@@ -272,25 +272,35 @@ func (l *Log) takeReserve() {
 //
 // The error is a *TooLargeError, a *FullError, one that is ErrBroken, fs.ErrClosed after
 // Close, or ctx's; after the last the event may have been recorded.
-func (l *Log) Append(ctx context.Context, e Event) (int64, error) {
+func (l *Log) Append(ctx context.Context, e Event) (int64, error) { return l.Begin(e)(ctx) }
+
+// Begin begins to record an event, and gives what waits until it is durable: all as Append
+// has it, which is for who has nothing to do meanwhile. It may be waited for once.
+func (l *Log) Begin(e Event) (wait func(context.Context) (int64, error)) {
 	part, err := rest(e)
 	if err != nil {
-		return 0, err
+		return func(context.Context) (int64, error) { return 0, err }
 	}
 	a := &appending{always: alwaysRecorded[e.Type], rest: part, done: make(chan struct{})}
 	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return 0, fmt.Errorf("the trail in %s: %w", l.c.Dir, fs.ErrClosed)
+	closed := l.closed
+	if !closed {
+		l.waiting = append(l.waiting, a)
 	}
-	l.waiting = append(l.waiting, a)
 	l.mu.Unlock()
+	if closed {
+		return func(context.Context) (int64, error) {
+			return 0, fmt.Errorf("the trail in %s: %w", l.c.Dir, fs.ErrClosed)
+		}
+	}
 	l.poke()
-	select {
-	case <-a.done:
-		return a.seq, a.err
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	return func(ctx context.Context) (int64, error) {
+		select {
+		case <-a.done:
+			return a.seq, a.err
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
 }
 
