@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -164,10 +163,10 @@ func (x *exchange) readBody() error {
 	if x.req.Framing.Empty() && x.match.Endpoint.Body.Kind != api.JSON {
 		return nil
 	}
-	if err := x.invite(); err != nil {
-		return err
+	if err := x.s.Invite(x.req); err != nil {
+		return errHangUp
 	}
-	data, err := http1.ReadBody(x.s.in, x.req.Framing, maxBody)
+	data, err := http1.ReadBody(x.s.In, x.req.Framing, maxBody)
 	if errors.Is(err, http1.ErrTooLarge) && x.req.Framing.Kind == http1.Length { // and nothing of it was read
 		x.malformed = &api.Refusal{Status: http.StatusRequestEntityTooLarge, Message: fmt.Sprintf("the body has more than the %d MiB that a request of this kind may have", maxBody>>20)}
 		return nil
@@ -187,18 +186,6 @@ func (x *exchange) readBody() error {
 	return nil
 }
 
-// invite asks for a body that the client keeps back (RFC 9110, section 10.1.1).
-func (x *exchange) invite() error {
-	if !x.req.ExpectContinue || x.req.Framing.Empty() {
-		return nil
-	}
-	x.req.ExpectContinue = false
-	if _, err := io.WriteString(x.s.client, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
-		return errHangUp
-	}
-	return nil
-}
-
 // unreadable answers a body that is none.
 func (x *exchange) unreadable(err error) error {
 	x.s.badRequest(err)
@@ -212,9 +199,9 @@ func (x *exchange) judgeFor(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	client := x.s.attend(nil, nil, func() { cancel(errHangUp) })
+	client := x.s.Attend(func() { cancel(errHangUp) })
 	err := x.judge(ctx)
-	client.stop()
+	client.Stop()
 	if context.Cause(ctx) == errHangUp {
 		return errHangUp
 	}
@@ -271,7 +258,7 @@ func (x *exchange) refuse(status int, message string) (again bool, err error) {
 		return false, errHangUp
 	}
 	if to == nil {
-		x.s.linger()
+		x.s.Linger()
 		return false, nil
 	}
 	return to.KeepAlive, nil

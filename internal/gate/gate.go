@@ -1,18 +1,17 @@
 package gate
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/caller"
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/http1"
+	"github.com/plimsoll/plimsoll/internal/relay"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
@@ -84,59 +83,19 @@ func (g *Gate) log(format string, args ...any) {
 	}
 }
 
-// restAccept is how long a listener rests that can't accept, as for want of descriptors.
-const restAccept = 50 * time.Millisecond
-
 // Serve serves the connections of a listener until ctx ends or the listener fails; the
 // error is that one's. Connections that are served then are closed.
 func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var sessions sync.WaitGroup
-	open := &openConns{list: map[net.Conn]bool{}}
-	defer func() {
-		cancel()
-		open.close()
-		sessions.Wait()
-	}()
-	go func() {
-		<-ctx.Done()
-		l.Close()
-	}()
-	for {
-		c, err := l.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				c.Close()
-			}
-			return nil
-		case err != nil && !errors.Is(err, net.ErrClosed):
-			g.log("accepting a connection: %v", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(restAccept):
-			}
-			continue
-		case err != nil:
-			return err
-		}
-		unix, ok := c.(*net.UnixConn)
-		if !ok || !open.add(c) {
+	return relay.Serve(ctx, l, func(err error) { g.log("accepting a connection: %v", err) }, func(ctx context.Context, c *net.UnixConn) {
+		who, err := g.identify(c)
+		if err != nil {
+			g.log("telling who calls: %v", err)
 			c.Close()
-			continue
+			return
 		}
-		sessions.Go(func() {
-			defer open.drop(c)
-			who, err := g.identify(unix)
-			if err != nil {
-				g.log("telling who calls: %v", err)
-				c.Close()
-				return
-			}
-			s := &session{g: g, who: who, client: unix, in: bufio.NewReaderSize(unix, readerSize)}
-			s.serve(ctx)
-		})
-	}
+		s := &session{Session: relay.New(c, g.dial, g.now), g: g, who: who}
+		s.serve(ctx)
+	})
 }
 
 func (g *Gate) identify(c *net.UnixConn) (*identity, error) {
@@ -151,39 +110,8 @@ func (g *Gate) identify(c *net.UnixConn) (*identity, error) {
 	return &identity{Caller: who, unknown: who.Unmapped, groups: groups}, nil
 }
 
-// openConns are the clients' connections that are served.
-type openConns struct {
-	mu   sync.Mutex
-	list map[net.Conn]bool // nil once closed
-}
-
-func (o *openConns) add(c net.Conn) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.list == nil {
-		return false
-	}
-	o.list[c] = true
-	return true
-}
-
-func (o *openConns) drop(c net.Conn) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.list, c)
-}
-
-func (o *openConns) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for c := range o.list {
-		c.Close()
-	}
-	o.list = nil
-}
-
 // dial connects to the engine.
-func (g *Gate) dial(ctx context.Context) (conn, error) {
+func (g *Gate) dial(ctx context.Context) (relay.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", g.c.Engine)
 	if err != nil {
