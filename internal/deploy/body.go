@@ -56,9 +56,9 @@ func makes(method, escaped string) making {
 }
 
 // onto puts a declaration into the body of a request, and gives the body as it was where it
-// says all that already. Current is the service as it is, of an update, or nil. An error
-// names what the engine could read in two ways, or cannot.
-func onto(what making, data []byte, say declare.Saying, current *strict.Value) ([]byte, error) {
+// says all that already. Now is for an update. An error names what the engine could read in
+// two ways, or cannot.
+func onto(what making, data []byte, say declare.Saying, now engineNow) ([]byte, error) {
 	root, err := strict.Tree("", data)
 	if err != nil {
 		return nil, err
@@ -92,8 +92,8 @@ func onto(what making, data []byte, say declare.Saying, current *strict.Value) (
 		return nil, err
 	}
 	set, drop = say.Onto(textsOf(labels))
-	if now := current.Get("Spec").Get("TaskTemplate"); now != nil && sameTask(task, now) {
-		set, drop = kept(textsOf(now.Get("ContainerSpec").Get("Labels")))
+	if now.sameTask(task) {
+		set, drop = kept(textsOf(now.service.Get("Spec").Get("TaskTemplate").Get("ContainerSpec").Get("Labels")))
 	}
 	e.labels(spec, labels, set, drop)
 	return e.apply(), nil

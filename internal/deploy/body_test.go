@@ -56,7 +56,7 @@ func TestOnto(t *testing.T) {
 		"plugin":              {service, `{"TaskTemplate":{"PluginSpec":{},"ContainerSpec":null}}`, `{"Labels":{` + opsLabels + `},"TaskTemplate":{"PluginSpec":{},"ContainerSpec":null}}`},
 		"no task":             {serviceUpdate, `{"Name":"web"}`, `{"Labels":{` + opsLabels + `},"Name":"web"}`},
 	} {
-		got, err := onto(c.what, []byte(c.body), ops, nil)
+		got, err := onto(c.what, []byte(c.body), ops, engineNow{})
 		if c.want == "" {
 			c.want = c.body
 		}
@@ -69,9 +69,9 @@ func TestOnto(t *testing.T) {
 		`{"Labels":{"a":"b","a":"c"}}`: "twice", `[]`: "no object", `null`: "no object", `{"Image":"web:1"}{}`: "something follows", `{"Image":`: "ends early", "\x1f\x8b\x08": "a value",
 		`{"TaskTemplate":{},"taskTemplate":{}}`: "", `{"Image":"a` + "\xff" + `"}`: "not UTF-8",
 	} {
-		_, err := onto(container, []byte(body), ops, nil)
+		_, err := onto(container, []byte(body), ops, engineNow{})
 		if want == "" {
-			_, err = onto(service, []byte(body), ops, nil)
+			_, err = onto(service, []byte(body), ops, engineNow{})
 			want = "TaskTemplate is given twice"
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -82,15 +82,17 @@ func TestOnto(t *testing.T) {
 
 // TestUpdate: an update that leaves the containers as they are leaves them their labels.
 func TestUpdate(t *testing.T) {
-	const now = `{"Spec":{"TaskTemplate":{"ContainerSpec":{"Image":"web:1@sha256:ab","Labels":{"a":"b","plimsoll.owner":"ana","plimsoll.deploy":"owner"},"Isolation":"default","DNSConfig":{},"Init":false},"Resources":{"Limits":{"MemoryBytes":67108864}},"ForceUpdate":0,"Runtime":"container"}}}`
+	const now = `{"Spec":{"TaskTemplate":{"ContainerSpec":{"Image":"web:1@sha256:ab","Labels":{"a":"b","plimsoll.owner":"ana","plimsoll.deploy":"owner"},"Isolation":"default","DNSConfig":{},"Init":false},"Resources":{"Limits":{"MemoryBytes":67108864}},"Networks":[{"Target":"id-1","Aliases":["web"]}],"ForceUpdate":0,"Runtime":"container"}}}`
 	current, err := strict.Tree("", []byte(now))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const same = `{"TaskTemplate":{"Resources":{"Limits":{"MemoryBytes":67108864},"Reservations":null},"ContainerSpec":{"Labels":{"a":"b"},"Image":"web:1@sha256:ab","Env":[]}}}`
+	const same = `{"TaskTemplate":{"Resources":{"Limits":{"MemoryBytes":67108864},"Reservations":null},"ContainerSpec":{"Labels":{"a":"b"},"Image":"web:1@sha256:ab","Env":[]},"Networks":[{"Target":"front","Aliases":["web"]}]}}`
 	for name, c := range map[string]struct{ body, want string }{
 		"same":             {same, `"plimsoll.owner":"ana"`},
 		"carried over":     {strings.Replace(same, `"a":"b"`, `"a":"b","plimsoll.owner":"ana","plimsoll.run":"https://g/1","plimsoll.deploy":"owner run"`, 1), `"plimsoll.owner":"ana"`},
+		"by id":            {strings.Replace(same, "front", "id-1", 1), `"plimsoll.owner":"ana"`},
+		"another network":  {strings.Replace(same, "front", "back", 1), `"plimsoll.owner":"ops"`},
 		"another image":    {strings.Replace(same, "web:1@sha256:ab", "web:2", 1), `"plimsoll.owner":"ops"`},
 		"another label":    {strings.Replace(same, `"a":"b"`, `"a":"c"`, 1), `"plimsoll.owner":"ops"`},
 		"an empty label":   {strings.Replace(same, `"a":"b"`, `"a":"b","c":""`, 1), `"plimsoll.owner":"ops"`},
@@ -98,7 +100,7 @@ func TestUpdate(t *testing.T) {
 		"another limit":    {strings.Replace(same, "67108864", "67108865", 1), `"plimsoll.owner":"ops"`},
 		"text as a number": {strings.Replace(same, "67108864", `"67108864"`, 1), `"plimsoll.owner":"ops"`},
 	} {
-		got, err := onto(serviceUpdate, []byte(c.body), ops, current)
+		got, err := onto(serviceUpdate, []byte(c.body), ops, engineNow{service: current, network: func(name string) string { return map[string]string{"front": "id-1"}[name] }})
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -133,7 +135,7 @@ func FuzzOnto(f *testing.F) {
 		if isService {
 			what = service
 		}
-		got, err := onto(what, bytes.Clone(body), ops, nil)
+		got, err := onto(what, bytes.Clone(body), ops, engineNow{})
 		if err != nil {
 			return
 		}
@@ -157,7 +159,7 @@ func FuzzOnto(f *testing.F) {
 		if diff := cmp.Diff(bare(t, body, what), bare(t, got, what)); diff != "" {
 			t.Errorf("something else has changed: %s", diff)
 		}
-		if again, err := onto(what, got, ops, nil); err != nil || !bytes.Equal(again, got) {
+		if again, err := onto(what, got, ops, engineNow{}); err != nil || !bytes.Equal(again, got) {
 			t.Errorf("a second time it becomes %s, %v", again, err)
 		}
 	})

@@ -1,12 +1,14 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -129,11 +131,11 @@ func (p *proxy) body(ctx context.Context, s *relay.Session, req *http1.Request, 
 	if len(data) == 0 {
 		return []byte{}, false, true // the engine says what it wants
 	}
-	var current *strict.Value
+	var now engineNow
 	if what == serviceUpdate {
-		current = p.current(ctx, req)
+		now = p.now(ctx, req)
 	}
-	if body, err = onto(what, data, p.c.Saying, current); err != nil {
+	if body, err = onto(what, data, p.c.Saying, now); err != nil {
 		return nil, p.refuse(s, req, true, http.StatusBadRequest, fmt.Sprintf("the declaration can't be put into %s %s: %v", req.Method, req.Path, err)), false
 	}
 	return body, false, true
@@ -155,30 +157,33 @@ func (p *proxy) refuse(s *relay.Session, req *http1.Request, read bool, status i
 	return req.KeepAlive
 }
 
-// current is the service that an update is of, as it is; nil where that cannot be told, and
-// then its containers are taken for new ones.
-func (p *proxy) current(ctx context.Context, update *http1.Request) *strict.Value {
+// now is what an update is compared with. Where the service cannot be looked at, its
+// containers are taken for new ones.
+func (p *proxy) now(ctx context.Context, update *http1.Request) engineNow {
 	at, found := strings.CutSuffix(update.Path, "/update")
 	if !found {
-		return nil
+		return engineNow{}
 	}
-	host := p.c.Dialer.Host
-	if host == "" {
-		host = "plimsoll"
-	}
-	var service *strict.Value
+	return engineNow{service: p.look(ctx, at), network: func(name string) string {
+		return p.look(ctx, "/networks/"+url.PathEscape(name)).Get("Id").Text()
+	}}
+}
+
+// look asks the engine what it has at a path; nil is that it does not say.
+func (p *proxy) look(ctx context.Context, at string) (tree *strict.Value) {
+	host := cmp.Or(p.c.Dialer.Host, "plimsoll")
 	err := relay.Ask(ctx, p.dial, http.MethodGet, host, p.c.Dialer.Prefix+at, func(status int, body io.Reader) error {
 		if status != http.StatusOK {
 			return nil
 		}
 		data, err := io.ReadAll(io.LimitReader(body, maxAnswer))
 		if err == nil {
-			service, err = strict.Tree("", data)
+			tree, err = strict.Tree("", data)
 		}
 		return err
 	})
 	if err != nil {
 		return nil
 	}
-	return service
+	return tree
 }

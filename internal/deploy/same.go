@@ -8,10 +8,44 @@ import (
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
-// sameTask says whether two templates of tasks differ in nothing but what plimsoll declares,
-// so that the engine would keep the containers there are (swarmkit, orchestrator/task.go). In
-// doubt they differ.
-func sameTask(a, b *strict.Value) bool { return reflect.DeepEqual(plain(a), plain(b)) }
+// engineNow is what an update is compared with: the service as it is, nil where that is not
+// known, and the ids of networks by their names, "" for what has none.
+type engineNow struct {
+	service *strict.Value
+	network func(name string) (id string)
+}
+
+// sameTask says whether a template of tasks differs from the one that there is in nothing but
+// what plimsoll declares, so that the engine would keep the containers that there are
+// (swarmkit, orchestrator/task.go). In doubt they differ.
+func (e engineNow) sameTask(task *strict.Value) bool {
+	now := e.service.Get("Spec").Get("TaskTemplate")
+	if now == nil {
+		return false
+	}
+	is, asked := plain(now), plain(task)
+	known := targets(is)
+	for _, network := range targets(asked) {
+		name, _ := network["Target"].(string)
+		// The engine keeps the id of what a client may name.
+		if !slices.ContainsFunc(known, func(k map[string]any) bool { return k["Target"] == name }) {
+			network["Target"] = e.network(name)
+		}
+	}
+	return reflect.DeepEqual(is, asked)
+}
+
+// targets are the networks in a plain template of tasks.
+func targets(task any) (list []map[string]any) {
+	fields, _ := task.(map[string]any)
+	networks, _ := fields["Networks"].([]any)
+	for _, n := range networks {
+		if network, ok := n.(map[string]any); ok {
+			list = append(list, network)
+		}
+	}
+	return list
+}
 
 // implied are values that the engine's own description has where a client may say nothing
 // (moby, daemon/cluster/convert).
