@@ -46,10 +46,10 @@ func newGround(t *testing.T) *ground {
 	return groundAt(t, e, engine.Endpoint{Address: e.Host(), Source: "the lab"})
 }
 
-// groundAt deploys to the engine by an address of it.
-func groundAt(t *testing.T, e *lab.Engine, at engine.Endpoint) *ground {
+// groundAt deploys to the engine by an address of it, which ssh may carry to.
+func groundAt(t *testing.T, e *lab.Engine, at engine.Endpoint, ssh ...string) *ground {
 	t.Helper()
-	d, err := engine.NewDialer(engine.Config{Endpoint: at})
+	d, err := engine.NewDialer(engine.Config{Endpoint: at, SSH: strings.Join(ssh, "")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,9 +140,9 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// TestOverTLS: the engine may be behind TLS, which asks for a certificate, or plain TCP; what
-// is attached there ends as it does on a socket.
-func TestOverTLS(t *testing.T) {
+// TestElsewhere: the engine may be behind TLS, which asks for a certificate, behind plain TCP
+// or ssh; what is attached there ends as it does on a socket.
+func TestElsewhere(t *testing.T) {
 	e := lab.Private(t, nil)
 	if err := e.Busybox(t.Context(), "web:1"); err != nil {
 		t.Fatal(err)
@@ -150,11 +150,14 @@ func TestOverTLS(t *testing.T) {
 	dir := t.TempDir()
 	secure := &engine.TLS{CAFile: dir + "/ca.pem", CertFile: dir + "/cert.pem", KeyFile: dir + "/key.pem"}
 	conf := certificates(t, dir)
+	ssh := filepath.Join(dir, "ssh")
+	write(t, ssh, "#!/bin/sh\nfor last; do :; done\nexec env DOCKER_HOST="+e.Host()+" PATH="+lab.Path+" sh -c \"$last\"\n")
 	for name, at := range map[string]engine.Endpoint{
+		"ssh":   {Address: "ssh://harbour-1", Source: "the lab"},
 		"tls":   {Address: "tcp://" + before(t, e.Socket(), conf), Source: "the lab", TLS: secure},
 		"plain": {Address: "tcp://" + before(t, e.Socket(), nil), Source: "the lab"},
 	} {
-		g := groundAt(t, e, at)
+		g := groundAt(t, e, at, ssh)
 		g.must("docker", "run", "-d", "--name", name, "web:1", "sleep", "86400")
 		g.has(name, ops)
 		// Many requests, of which each may use the connection of the one before.
