@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,7 +106,20 @@ func (a *app) deployed(r deploy.Result, command string) {
 	case r.Requests == 0 && r.Code == 0:
 		a.note(fmt.Sprintf("plimsoll: %s asked this engine nothing, so nothing was declared. Does it name an engine itself, or set DOCKER_HOST anew (sudo does)?", command))
 	case a.verbose:
-		a.note(fmt.Sprintf("declared of: %d new containers, %d new services, %d updates of services", r.Containers, r.Services, r.Updates))
+		var what []string
+		for _, kind := range []struct {
+			n         int64
+			one, many string
+		}{{r.Containers, "container", "containers"}, {r.Services, "service", "services"}, {r.Updates, "update of a service", "updates of services"}} {
+			switch kind.n {
+			case 0:
+			case 1:
+				what = append(what, "1 "+kind.one)
+			default:
+				what = append(what, fmt.Sprintf("%d %s", kind.n, kind.many))
+			}
+		}
+		a.note("declared: " + cmp.Or(strings.Join(what, ", "), "nothing"))
 	}
 }
 
