@@ -85,6 +85,9 @@ func (a *app) deploy(ctx context.Context, said declare.Said, command []string) e
 		defer stop()
 		cfg.Signals = signals
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	// Signals are the command's from here on.
 	r, err := deploy.Run(context.WithoutCancel(ctx), cfg)
 	switch {
