@@ -27,7 +27,8 @@ func deploying(program, host, runtime string, change func(*exec.Cmd), command ..
 }
 
 // TestDeploy: what a user deploys through a gate is told of by the gate, by serve and by the
-// inventory: who, whose, why, until when, and from which commit and run.
+// inventory: who, whose, why, until when, and from which commit and run. It is what a gate
+// takes that requires an owner and a reason.
 func TestDeploy(t *testing.T) {
 	t.Parallel()
 	e := lab.Private(t, nil)
@@ -35,8 +36,12 @@ func TestDeploy(t *testing.T) {
 		t.Fatal(err)
 	}
 	program, state, socket := build(t), filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "gate.sock")
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(policy, []byte("schema: plimsoll/policy/1\nrequire: {owner: true, why: true}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	var said bytes.Buffer
-	for _, args := range [][]string{{"gate", "--mode", "enforce", "--upstream", e.Host(), "--listen", "unix://" + socket}, {"serve", "--host", e.Host()}} {
+	for _, args := range [][]string{{"gate", "--mode", "enforce", "--policy", policy, "--upstream", e.Host(), "--listen", "unix://" + socket}, {"serve", "--host", e.Host()}} {
 		cmd := exec.Command(filepath.Join(program, "plimsoll"), append(args, "--state", state)...)
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
@@ -101,6 +106,12 @@ func TestDeploy(t *testing.T) {
 	}
 	if text := d.plimsoll(t, 0, "inventory", "-v"); !strings.Contains(text, "deployed from https://git.example/shop at 9f2c1aa") || !strings.Contains(text, "run           https://git.example/shop/-/jobs/7") {
 		t.Errorf("it shows %s", text)
+	}
+	// Without it, the gate misses what it is to require.
+	beside := exec.Command("/usr/bin/docker", "create", "shop/api:1")
+	beside.Env = []string{"DOCKER_HOST=unix://" + socket, "HOME=/nonexistent"}
+	if out, err := beside.CombinedOutput(); err == nil || !strings.Contains(string(out), "plimsoll.owner") {
+		t.Errorf("without a declaration: %v: %s", err, out)
 	}
 	// What the gate refuses is refused, in its own words.
 	out, err = deploying(program, "unix://"+socket, runtime, nil, "docker", "run", "--rm", "--privileged", "shop/api:1", "true").CombinedOutput()

@@ -46,9 +46,9 @@ it; 2 wrong usage, 3 it could not be run.`,
 			return a.deploy(c.Context(), say, args)
 		},
 	}
-	c.Flags().StringVar(&say.Owner, "owner", "", "`NAME` of who owns it")
-	c.Flags().StringVar(&say.Why, "why", "", "`TEXT`: why it is deployed")
-	c.Flags().StringVar(&say.Intent, "intent", "", "`TEXT`: what it is for")
+	c.Flags().StringVar(&say.Owner, "owner", "", "the `NAME` of who owns it")
+	c.Flags().StringVar(&say.Why, "why", "", "why it is deployed, as `TEXT`")
+	c.Flags().StringVar(&say.Intent, "intent", "", "what it is for, as `TEXT`")
 	c.Flags().StringVar(&say.RetireAfter, "retire-after", "", "when it should be gone, as `TIME`: a date, 12h, 30d or 6w")
 	return c
 }

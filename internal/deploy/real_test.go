@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll/plimsoll/internal/declare"
 )
@@ -131,6 +134,13 @@ func TestDocker(t *testing.T) {
 			t.Errorf("left %v", left)
 		}
 	})
+	const newer = "/usr/local/bin/docker"
+	if _, err := os.Stat(newer); err == nil {
+		if r := g.run(strings.NewReader("in\n"), nil, newer, "run", "-i", "--name", "newer", "web:1", "cat"); r.Code != 0 || r.out != "in\n" {
+			t.Errorf("a newer client: %+v", r)
+		}
+		g.has("newer", ops)
+	}
 	t.Run("no engine", func(t *testing.T) {
 		g := g.in(t)
 		g.docker("pause", "plain")
@@ -244,5 +254,46 @@ func TestCompose(t *testing.T) {
 	}
 	if r := up(declare.Saying{Said: declare.Said{Owner: "ana", Why: "again"}}); r.Containers != 0 || ids() != before {
 		t.Errorf("the second up has made %+v:\n%s\n%s", r.Result, before, ids())
+	}
+}
+
+// TestSDK: what docker-py does in a long script comes to the same as without us, but for the
+// labels.
+func TestSDK(t *testing.T) {
+	program, environ := compose(t)
+	g := newGround(t)
+	script, err := filepath.Abs("../gate/testdata/sdk.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := regexp.MustCompile(`[0-9a-f]{10,64}`)
+	lines := func(r ended) []string {
+		t.Helper()
+		if r.Code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		return strings.Split(ids.ReplaceAllString(r.out, "ID"), "\n")
+	}
+	with := func(c *Config) { c.Environ = slices.Concat(c.Environ, environ) }
+	bare := lines(g.run(nil, func(c *Config) {
+		with(c)
+		c.Environ = append(c.Environ, "ENGINE="+g.engine.Host())
+	}, "sh", "-c", `DOCKER_HOST=$ENGINE exec "$@"`, "sh", program[0], script))
+	g.docker("rm", "-f", "py-bad") // which the script leaves
+	r := g.run(nil, with, program[0], script)
+	got := lines(r)
+	if len(got) != len(bare) || r.Containers < 3 {
+		t.Fatalf("counted %+v\n%s", r.Result, cmp.Diff(bare, got))
+	}
+	labelled := 0
+	for i, line := range got {
+		if strings.Contains(line, "'plimsoll.owner': 'ops'") && strings.Contains(line, "'x': ''") {
+			labelled++
+		} else if line != bare[i] {
+			t.Errorf("%s instead of %s", line, bare[i])
+		}
+	}
+	if labelled != 1 {
+		t.Errorf("%d lines tell of labels: %q", labelled, got)
 	}
 }
