@@ -273,15 +273,24 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 // client is one of the engine that the flags and the environment name. Nothing is asked
 // of it yet.
 func (a *app) client(ctx context.Context) (*engine.Client, engine.Endpoint, error) {
+	endpoint, err := a.endpoint(ctx)
+	if err != nil {
+		return nil, endpoint, err
+	}
+	client, err := await(ctx, func() (*engine.Client, error) { return engine.New(engine.Config{Endpoint: endpoint}) })
+	return client, endpoint, err
+}
+
+// endpoint finds the engine that is meant.
+func (a *app) endpoint(ctx context.Context) (engine.Endpoint, error) {
 	// Docker's configuration and its certificates are files of any kind.
 	endpoint, err := await(ctx, func() (engine.Endpoint, error) {
 		return engine.Resolve(engine.Settings{Host: a.host, Getenv: a.world.Getenv, HomeDir: a.world.HomeDir})
 	})
 	if err != nil {
-		return nil, endpoint, &failure{code: exitUsage, message: "the engine to look at isn't named rightly", err: err}
+		return endpoint, &failure{code: exitUsage, message: "the engine to look at isn't named rightly", err: err}
 	}
-	client, err := await(ctx, func() (*engine.Client, error) { return engine.New(engine.Config{Endpoint: endpoint}) })
-	return client, endpoint, err
+	return endpoint, nil
 }
 
 // lookInside makes facts of the one container that plimsoll runs in.

@@ -9,6 +9,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -25,6 +26,8 @@ import (
 type World struct {
 	Args   []string // without the program's name
 	Getenv func(string) string
+	// Environ is the whole environment, for a program that is run.
+	Environ func() []string
 	// LookupEnv tells an unset variable from an empty one.
 	LookupEnv func(string) (string, bool)
 	Stdin     io.Reader
@@ -36,6 +39,9 @@ type World struct {
 	// Hangups has SIGHUP reported from then on, instead of ending the program. Nil: it
 	// is not.
 	Hangups func() <-chan struct{}
+	// Signals has those that would end the program reported from then on until stop. Nil:
+	// none is.
+	Signals func() (signals <-chan os.Signal, stop func())
 }
 
 func (w *World) hangups() <-chan struct{} {
@@ -59,8 +65,13 @@ func Main() {
 	// The first signal ends the work in order, a second one the process.
 	context.AfterFunc(ctx, stop)
 	ctx, hangups := endedByHangup(ctx)
-	code := Run(ctx, World{Args: os.Args[1:], Getenv: os.Getenv, LookupEnv: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Now: time.Now, HomeDir: home, Dir: dir, Hangups: hangups})
+	code := Run(ctx, World{Args: os.Args[1:], Getenv: os.Getenv, Environ: os.Environ, LookupEnv: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Now: time.Now, HomeDir: home, Dir: dir, Hangups: hangups, Signals: func() (<-chan os.Signal, func()) {
+			hangups()
+			signals := make(chan os.Signal, 8)
+			signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
+			return signals, func() { signal.Stop(signals) }
+		}})
 	stop()
 	os.Exit(code)
 }
@@ -94,7 +105,7 @@ func endedByHangup(ctx context.Context) (context.Context, func() <-chan struct{}
 
 // Run runs one command line and gives its exit code: 0 fine, 1 findings at or
 // above --fail-on, 2 wrong usage or input, 3 it could not be done, 130 ended by
-// a signal.
+// a signal; of a program that was run, that one's.
 func Run(ctx context.Context, w World) int {
 	a := &app{world: w}
 	root := a.root()
@@ -109,6 +120,9 @@ func Run(ctx context.Context, w World) int {
 	}
 	if err == nil && help.err != nil {
 		err = unwritten(help.err)
+	}
+	if code := endedWith(0); errors.As(err, &code) {
+		return int(code)
 	}
 	// A report that is out already stands, with its own code.
 	if ctx.Err() != nil && err != nil && !errors.Is(err, errFindings) {
@@ -169,7 +183,7 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
 	root.SetFlagErrorFunc(a.flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.auditCommand(), a.checkCommand(), a.factsCommand(), a.gateCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.auditCommand(), a.checkCommand(), a.deployCommand(), a.factsCommand(), a.gateCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 
@@ -204,6 +218,11 @@ func (f *failure) Error() string {
 }
 
 func (f *failure) Unwrap() error { return f.err }
+
+// endedWith ends a command that has run another program: its exit code is that one's.
+type endedWith int
+
+func (e endedWith) Error() string { return fmt.Sprintf("the program ended with exit code %d", int(e)) }
 
 // errFindings ends a command whose report is printed and asks for exit code 1.
 var errFindings = errors.New("findings")

@@ -2,6 +2,9 @@
 // there, what it is for and how long it stays. It is said in labels of the container, so
 // that compose files and run lines can have it; [Of] reads them.
 //
+// Who deploys by plimsoll deploy says it once for all: a [Saying] is what is [Said] and what
+// else is known, such as by [FromCI], and [Saying.Onto] tells which labels come of it.
+//
 // The package does not believe or check what is said: whoever made the container said it.
 // The labels of others that it reads are those of OCI images (image-spec, annotations.md),
 // of compose and of swarm.
@@ -9,6 +12,7 @@ package declare
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +29,17 @@ const (
 	LabelRetireAfter = "plimsoll.retire-after" // a date, a time, or hours, days or weeks: "90d"
 )
 
+// Where a declaration comes from: somebody wrote labels, or ran plimsoll deploy, which wrote
+// the owner or why.
+const (
+	SourceLabels = "labels"
+	SourceDeploy = "deploy"
+)
+
 // MaxText bounds each text, in bytes.
 const MaxText = 1 << 10
 
-// told are the labels of others that a deployment is described by.
+// told are the labels that a deployment is described by otherwise.
 var told = [][2]string{
 	{"source", "org.opencontainers.image.source"},
 	{"revision", "org.opencontainers.image.revision"},
@@ -37,6 +48,9 @@ var told = [][2]string{
 	{"compose_service", "com.docker.compose.service"},
 	{"swarm_service", "com.docker.swarm.service.name"},
 	{"swarm_task", "com.docker.swarm.task.name"},
+	{"run", LabelRun},
+	{"commit", LabelCommit},
+	{"repository", LabelRepository},
 }
 
 // Of is what labels say of a container that was created at that time; nil is nothing. What
@@ -58,22 +72,25 @@ func Of(labels map[string]string, created time.Time) (*trail.Declared, map[strin
 	}
 	say := &trail.Declared{Owner: trail.Clip(ours[LabelOwner], MaxText), Why: trail.Clip(ours[LabelWhy], MaxText), Intent: trail.Clip(ours[LabelIntent], MaxText)}
 	if asked := ours[LabelRetireAfter]; asked != "" {
-		if say.RetireAfter = retireAfter(asked, created); say.RetireAfter == "" {
+		if say.RetireAfter = RetireAfter(asked, created); say.RetireAfter == "" {
 			more["retire_after_unreadable"] = trail.Clip(asked, MaxText)
 		}
 	}
 	if *say == (trail.Declared{}) {
 		return nil, more
 	}
-	say.Source = "labels"
+	say.Source = SourceLabels
+	if names := strings.Fields(labels[LabelDeploy]); slices.Contains(names, "owner") || slices.Contains(names, "why") {
+		say.Source = SourceDeploy
+	}
 	return say, more
 }
 
 var duration = regexp.MustCompile(`^([0-9]{1,6}) ?([hdw])$`)
 
-// retireAfter reads a date, a time, or hours, days or weeks from then on; "" is what
+// RetireAfter reads a date, a time, or hours, days or weeks from then on; "" is what
 // cannot be read. A date stays one: it counts to its end.
-func retireAfter(asked string, from time.Time) string {
+func RetireAfter(asked string, from time.Time) string {
 	if day, err := time.Parse(time.DateOnly, asked); err == nil {
 		return day.Format(time.DateOnly)
 	}

@@ -16,11 +16,11 @@ func TestRetireAfter(t *testing.T) {
 		"2027-01-31": "2027-01-31", "2027-01-31T12:00:00+02:00": "2027-01-31T10:00:00Z", "90d": "2027-02-25T12:00:00Z", "12h": "2026-11-28T00:00:00Z", "6w": "2027-01-08T12:00:00Z", "6 w": "2027-01-08T12:00:00Z",
 		"": "", "soon": "", "2027-02-30": "", "-1d": "", "1.5d": "", "90": "", "90m": "", "9999999d": "", "999999w": "", "31.01.2027": "",
 	} {
-		if got := retireAfter(asked, noon); got != want {
+		if got := RetireAfter(asked, noon); got != want {
 			t.Errorf("%q is %q, want %q", asked, got, want)
 		}
 	}
-	if got := retireAfter("90d", time.Time{}); got != "" {
+	if got := RetireAfter("90d", time.Time{}); got != "" {
 		t.Errorf("from no time on: %q", got)
 	}
 }
@@ -44,7 +44,7 @@ func FuzzRetireAfter(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, asked string) {
-		got := retireAfter(asked, noon)
+		got := RetireAfter(asked, noon)
 		_, day := time.Parse(time.DateOnly, got)
 		if _, moment := time.Parse(time.RFC3339, got); got != "" && day != nil && moment != nil {
 			t.Errorf("%q is %q", asked, got)

@@ -5,6 +5,8 @@
 // In order of use: [Settings] says where to look for an address, [Resolve]
 // turns it into an [Endpoint] the way docker's own client does, [New] makes a
 // [Client] from a [Config], and the Client's methods each make one call.
+// For what carries the requests of others, [NewDialer] makes plain connections to the same
+// engine.
 // What goes wrong comes back as an [*Error], which says what happened, what to
 // do next, and whether the engine answered at all.
 //

@@ -105,6 +105,19 @@ func (c *sshConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// CloseWrite tells the engine that no more comes: ssh passes the end of its input on, and
+// so does dial-stdio.
+func (c *sshConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
+// NetConn is the socket that ssh has the other end of, to be looked at only.
+func (c *sshConn) NetConn() net.Conn { return c.Conn }
+
 // Close ends the process and waits for it.
 func (c *sshConn) Close() error {
 	var err error

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/plimsoll/plimsoll/internal/http1"
+	"github.com/plimsoll/plimsoll/internal/relay"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -20,22 +19,7 @@ import (
 
 // own makes a request without a body, on a connection of its own, and has the answer read.
 func (g *Gate) own(ctx context.Context, method, target string, read func(status int, body io.Reader) error) error {
-	c, err := g.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.Close() })
-	defer stop()
-	if _, err := fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: plimsoll\r\nConnection: close\r\n\r\n", method, target); err != nil {
-		return err
-	}
-	r := bufio.NewReader(c)
-	answer, err := http1.ReadResponse(r, method)
-	if err != nil {
-		return err
-	}
-	return read(answer.Status, http1.BodyReader(r, answer.Framing))
+	return relay.Ask(ctx, g.dial, method, "plimsoll", target, read)
 }
 
 // done is for what only has to be done; also says what else is as good.

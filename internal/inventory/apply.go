@@ -151,7 +151,8 @@ func told(seq int64, e *trail.Event) factsRow {
 	f := factsRow{dep: seq, container: e.Subject.ID, name: e.Subject.Name, image: e.Subject.Image, digest: e.Subject.Digest, who: whoever(e.Actor), via: d.text("via"),
 		begin: recorded, foundLater: d.flag("found_later"), replaces: d.text("replaces"), privileged: d.flag("privileged"),
 		project: d.text("project"), service: cmp.Or(d.text("compose_service"), d.text("swarm_service")),
-		source: d.text("source"), revision: d.text("revision"), versionOf: d.text("version")}
+		source: d.text("source"), revision: d.text("revision"), versionOf: d.text("version"),
+		commit: d.text("commit"), repository: d.text("repository"), run: d.text("run")}
 	if at, ok := d.time("created", recorded); ok {
 		f.begin = at
 	}

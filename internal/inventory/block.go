@@ -101,9 +101,11 @@ func (t *table) more(d *Deployment) {
 	if d.Service != "" {
 		part = strings.TrimPrefix(part+", service "+d.Service, ", ")
 	}
-	source := d.Source
-	if d.Revision != "" {
-		source = strings.TrimPrefix(source+" at "+d.Revision, " at ")
+	at := func(repository, commit string) string {
+		if commit == "" {
+			return repository
+		}
+		return strings.TrimPrefix(repository+" at "+commit, " at ")
 	}
 	limits := ""
 	if len(d.Limits) > 0 {
@@ -113,7 +115,7 @@ func (t *table) more(d *Deployment) {
 	if d.Privileged {
 		privileged = "every privilege of the host"
 	}
-	for _, f := range [][2]string{{"part of", part}, {"made from", source}, {"version", d.Version}, {"limits", limits}, {"privileged", privileged},
+	for _, f := range [][2]string{{"part of", part}, {"made from", at(d.Source, d.Revision)}, {"deployed from", at(d.Repository, d.Commit)}, {"run", d.Run}, {"version", d.Version}, {"limits", limits}, {"privileged", privileged},
 		{"replaces", d.Replaces[:min(len(d.Replaces), 12)]}, {"container", d.Container}} {
 		if f[1] != "" {
 			t.field(f[0], plain(f[1]))

@@ -25,7 +25,7 @@ func Carried(d Deployment) trail.Event {
 		e.Declared = &declared
 	}
 	for name, s := range map[string]string{"who": d.Who, "via": d.Via, "replaces": d.Replaces, "project": d.Project, "compose_service": d.Service,
-		"source": d.Source, "revision": d.Revision, "version": d.Version, "state": d.State, "health": d.Health, "worst": string(d.Worst), "scan_worst": string(d.ScanWorst)} {
+		"source": d.Source, "revision": d.Revision, "version": d.Version, "commit": d.Commit, "repository": d.Repository, "run": d.Run, "state": d.State, "health": d.Health, "worst": string(d.Worst), "scan_worst": string(d.ScanWorst)} {
 		if s != "" {
 			e.Detail[name] = s
 		}

@@ -14,7 +14,7 @@ import (
 // csvHead has the names that the JSON has.
 var csvHead = []string{"name", "worst", "failing", "waived", "image", "digest", "who", "deployed", "why", "owner", "intent", "retire_after", "last_scanned",
 	"scan_worst", "scan_findings", "state", "since", "exit_code", "oom", "health", "healthy_after_s", "restarts", "removed", "judged", "project", "service",
-	"source", "revision", "version", "replaces", "privileged", "found_later", "via", "declared_in", "container"}
+	"source", "revision", "version", "commit", "repository", "run", "replaces", "privileged", "found_later", "via", "declared_in", "container"}
 
 // WriteCSV writes a listing for spreadsheets (RFC 4180, with a head). A text that a
 // spreadsheet would take for a formula has a quote before it, and invisible characters
@@ -38,7 +38,7 @@ func (l *Listing) WriteCSV(w io.Writer) error {
 			inert(d.Why), inert(d.Owner), inert(d.Intent), inert(d.RetireAfter), stamp(d.Scanned),
 			inert(string(d.ScanWorst)), number(d.ScanFindings), inert(d.State), stamp(d.Since), exit, strconv.FormatBool(d.OOM), inert(d.Health), healthy, number(d.Restarts),
 			stamp(d.Removed), stamp(d.Judged), inert(d.Project), inert(d.Service),
-			inert(d.Source), inert(d.Revision), inert(d.Version), inert(d.Replaces), strconv.FormatBool(d.Privileged), strconv.FormatBool(d.FoundLater),
+			inert(d.Source), inert(d.Revision), inert(d.Version), inert(d.Commit), inert(d.Repository), inert(d.Run), inert(d.Replaces), strconv.FormatBool(d.Privileged), strconv.FormatBool(d.FoundLater),
 			inert(d.Via), inert(d.Declared), inert(d.Container)})
 	}
 	c.Flush()

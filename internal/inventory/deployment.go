@@ -50,6 +50,13 @@ type Deployment struct {
 	Revision string `json:"revision,omitempty"`
 	Version  string `json:"version,omitempty"`
 
+	// What plimsoll deploy knew of the deployment: what was checked out where it ran, with
+	// -dirty behind it where it was changed, where that came from, and the run of continuous
+	// integration.
+	Commit     string `json:"commit,omitempty"`
+	Repository string `json:"repository,omitempty"`
+	Run        string `json:"run,omitempty"`
+
 	State    string    `json:"state"`
 	Since    time.Time `json:"since,omitzero"`
 	ExitCode *int64    `json:"exit_code,omitempty"` // of the last end, until it runs again

@@ -27,8 +27,8 @@
 // # What is read of an event
 //
 // Events of containers make and change deployments: deploy (declared, actor; created,
-// found_later, source, revision, version, project, compose_service, swarm_service,
-// replaces, privileged, via, limits), start (at, by), healthy (at, seconds), sick, die
+// found_later, source, revision, version, commit, repository, run, project,
+// compose_service, swarm_service, replaces, privileged, via, limits), start (at, by), healthy (at, seconds), sick, die
 // (at, exit_code, oom), pause, resume, rename (to), update (limits), judge (failing,
 // waived, worst) and remove. A scan event (findings, worst) is about all containers of
 // its subject's digest. All others are passed over. A container that some event is about

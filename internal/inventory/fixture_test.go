@@ -68,7 +68,7 @@ func harbour() *story {
 	scan(runner, "2026-11-24T03:10:00Z", 0, "")
 	s.on(search, until("2026-11-24T05:00:00Z"), trail.Die, details{"exit_code": 137, "oom": true})
 	s.on(search, time.Second, trail.Start, details{"by": "engine"}).on(search, time.Hour, trail.Die, details{"exit_code": 137, "oom": true})
-	s.deploy(adminer, until("2026-11-24T09:11:40Z"), "tom", nil, details{"source": "https://git.example/adminer", "revision": "41d0b6f", "version": "5.3"}).on(adminer, time.Second, trail.Start, nil)
+	s.deploy(adminer, until("2026-11-24T09:11:40Z"), "tom", nil, details{"source": "https://git.example/adminer", "revision": "41d0b6f", "version": "5.3", "commit": "9f2c1aa-dirty", "repository": "https://git.example/ops", "run": "https://ci.example/77"}).on(adminer, time.Second, trail.Start, nil)
 	judged(adminer, 4, "medium")
 	scan(adminer, "2026-11-24T09:11:52Z", 1, "low")
 	s.deploy(job, until("2026-11-24T12:00:00Z"), "mei", &trail.Declared{Owner: "team-core", Why: "once", RetireAfter: "2026-11-24T23:00:00Z"}, nil).on(job, time.Second, trail.Start, nil)

@@ -168,6 +168,7 @@ func read(rows *sql.Rows, at int64) (Deployment, error) {
 	d := Deployment{Name: f.name, Container: f.container, Image: f.image, Digest: f.digest, Who: f.who, Via: f.via, Deployed: moment(f.deployed), FoundLater: f.foundLater,
 		Replaces: f.replaces, Privileged: f.privileged, Owner: f.owner, Why: f.why, Intent: f.intent, RetireAfter: f.retire, Declared: f.declared,
 		Project: f.project, Service: f.service, Source: f.source, Revision: f.revision, Version: f.versionOf,
+		Commit: f.commit, Repository: f.repository, Run: f.run,
 		State: Unseen, seq: f.dep}
 	if s.dep.Valid {
 		d.State, d.OOM, d.Health, d.Restarts = s.state.String, s.oom.Bool, s.health.String, s.restarts.Int64

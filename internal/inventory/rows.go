@@ -14,23 +14,24 @@ type factsRow struct {
 	privileged                                    bool
 	owner, why, intent, retire, declared          string
 	project, service, source, revision, versionOf string
+	commit, repository, run                       string
 }
 
 // fields are where a row is scanned into.
 func (r *factsRow) fields() []any {
 	return []any{&r.dep, &r.container, &r.name, &r.image, &r.digest, &r.who, &r.via, &r.deployed, &r.begin, &r.removed, &r.foundLater, &r.replaces, &r.privileged,
-		&r.owner, &r.why, &r.intent, &r.retire, &r.declared, &r.project, &r.service, &r.source, &r.revision, &r.versionOf}
+		&r.owner, &r.why, &r.intent, &r.retire, &r.declared, &r.project, &r.service, &r.source, &r.revision, &r.versionOf, &r.commit, &r.repository, &r.run}
 }
 
 func (r *factsRow) values() []any {
 	return []any{r.dep, r.container, r.name, r.image, r.digest, r.who, r.via, r.deployed, r.begin, r.removed, r.foundLater, r.replaces, r.privileged,
-		r.owner, r.why, r.intent, r.retire, r.declared, r.project, r.service, r.source, r.revision, r.versionOf}
+		r.owner, r.why, r.intent, r.retire, r.declared, r.project, r.service, r.source, r.revision, r.versionOf, r.commit, r.repository, r.run}
 }
 
 // texts are those that a later deploy event may add to.
 func (r *factsRow) texts() []*string {
 	return []*string{&r.name, &r.image, &r.digest, &r.who, &r.via, &r.replaces, &r.owner, &r.why, &r.intent, &r.retire, &r.declared,
-		&r.project, &r.service, &r.source, &r.revision, &r.versionOf}
+		&r.project, &r.service, &r.source, &r.revision, &r.versionOf, &r.commit, &r.repository, &r.run}
 }
 
 // firstState and firstTrait are what is known of a deployment before any event says more.

@@ -8,7 +8,7 @@ import (
 
 // version is of the tables and of what is written into them. It changes with either, so
 // that a database of another version is made anew.
-const version = 1
+const version = 2
 
 // schema has times in nanoseconds since 1970. Rows of states and traits are whole: each
 // says all that held from its time on, so that one look tells how a deployment was.
@@ -43,7 +43,10 @@ CREATE TABLE deployments (
 	service     TEXT NOT NULL,
 	source      TEXT NOT NULL,
 	revision    TEXT NOT NULL,
-	version     TEXT NOT NULL
+	version     TEXT NOT NULL,
+	from_commit TEXT NOT NULL,
+	repository  TEXT NOT NULL,
+	run         TEXT NOT NULL
 ) STRICT;
 CREATE INDEX by_container ON deployments(container, dep);
 CREATE INDEX present ON deployments(begin) WHERE removed IS NULL;

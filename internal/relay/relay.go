@@ -11,7 +11,7 @@
 //     nothing is passed on.
 //   - [Session.Pass] gives the client the answer, [Session.PassAs] one with another body,
 //     and [Session.Tunnel] what the connection is from then on (see [IsTunnel]).
-//   - [Session.Reply] is an answer of the proxy's own.
+//   - [Session.Reply] is an answer of the proxy's own, [Ask] a request of its own.
 //
 // An engine may be at the other end of a unix socket, of TCP, of TLS, or of a program that
 // carries bytes there. A client who goes away, or sends no more, is one for the engine too.

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -167,4 +169,25 @@ func (s *Session) Tunnel(answer *http1.Response) error {
 // of which was sent.
 func Over(req *http1.Request, answer *http1.Response, sent bool) bool {
 	return sent && req.KeepAlive && answer.KeepAlive && answer.Framing.Kind != http1.UntilClose
+}
+
+// Ask asks something of the proxy's own, without a body, on a connection of its own, and has
+// the answer read.
+func Ask(ctx context.Context, dial func(context.Context) (Conn, error), method, host, target string, read func(status int, body io.Reader) error) error {
+	c, err := dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	if _, err := fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", method, target, host); err != nil {
+		return err
+	}
+	r := bufio.NewReader(c)
+	answer, err := http1.ReadResponse(r, method)
+	if err != nil {
+		return err
+	}
+	return read(answer.Status, http1.BodyReader(r, answer.Framing))
 }

@@ -85,6 +85,15 @@ func (v *Value) Raw() json.RawMessage {
 	return v.doc.data[v.start:v.end:v.end]
 }
 
+// Span gives where the value is in the text that was read: from the byte start to before
+// end. An absent one is nowhere, 0 and 0.
+func (v *Value) Span() (start, end int) {
+	if v == nil {
+		return 0, 0
+	}
+	return v.start, v.end
+}
+
 // Position gives the line and the column, in characters, where the value
 // begins, both from 1; 0 and 0 for an absent one.
 func (v *Value) Position() (line, column int) {
