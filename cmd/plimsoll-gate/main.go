@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/gate"
-	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/systemd"
 	"github.com/plimsoll/plimsoll/internal/term"
 )
@@ -95,17 +94,12 @@ func report(err error) int {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "plimsoll-gate:", term.Escape(err.Error()))
-	if wrong := new(strict.Error); errors.As(err, &wrong) {
-		for line := range strings.Lines(wrong.Excerpt()) {
-			fmt.Fprintln(os.Stderr, " ", term.Escape(strings.TrimRight(line, "\n")))
-		}
-	}
 	f := new(gate.Failure)
 	if !errors.As(err, &f) {
 		return exitUnable
 	}
-	if f.Hint != "" {
-		fmt.Fprintln(os.Stderr, f.Hint)
+	for line := range strings.Lines(f.Hint) {
+		fmt.Fprintln(os.Stderr, term.Escape(strings.TrimRight(line, "\n")))
 	}
 	if f.Usage {
 		return exitUsage

@@ -250,7 +250,7 @@ func (c *Command) explain(err error) error {
 	f, wrong, far := &Failure{Message: "the gate can't stand", Err: err}, new(strict.Error), new(engine.Error)
 	switch {
 	case errors.As(err, &wrong):
-		f.Usage, f.Message = true, "the policy is not right"
+		f.Usage, f.Message, f.Hint = true, "the policy is not right", wrong.Excerpt()
 	case errors.As(err, &far):
 		f.Message, f.Hint = "the engine can't be asked", far.Hint()
 	case errors.Is(err, ErrListening):
