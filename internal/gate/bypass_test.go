@@ -70,7 +70,8 @@ var beyond = map[int]string{
 const leastClasses, leastInClass, allClasses = 24, 3, 30
 
 // TestBypass: each request gives power on the bare engine, and none behind the gate, where
-// the ordinary one like it passes.
+// the ordinary one like it passes. A test that is not thorough has as many of each class as
+// it needs.
 func TestBypass(t *testing.T) {
 	t.Parallel()
 	g := newGround(t)
@@ -78,6 +79,9 @@ func TestBypass(t *testing.T) {
 	for _, list := range [][]hostile{wireBypasses, jsonBypasses, mountBypasses, volumeBypasses, confinementBypasses, deviceBypasses, namespaceBypasses,
 		imageBypasses, execBypasses, fileBypasses, buildBypasses, networkBypasses, egressBypasses, aroundBypasses, clusterBypasses} {
 		for _, h := range list {
+			if !thorough && (h.power == nil || counts[h.class] == leastInClass) {
+				continue
+			}
 			g.run(t, h)
 			if h.power != nil {
 				counts[h.class]++
