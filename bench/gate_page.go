@@ -59,9 +59,9 @@ func (g *gating) figures() []figure {
 }
 
 func (f flow) figure(what string) figure {
-	rate := func(of []coming) float64 { return middle(of, sentOf) / (1 << 20) }
-	return figure{what: what + " through the gate, by those without", number: f.ratio(sentOf), bar: barFlow, least: true,
-		detail: fmt.Sprintf("%.0f MiB/s to %.0f MiB/s, %.0f MiB, %d pairs; with the time until it begins %.2f", rate(f.ours), rate(f.bare), float64(f.bytes)/(1<<20), len(f.ours), f.ratio(askedOf))}
+	rate := func(of []coming) float64 { return middle(of, askedOf) / (1 << 20) }
+	return figure{what: what + " through the gate, by those without", number: f.ratio(askedOf), bar: barFlow, least: true,
+		detail: fmt.Sprintf("%.0f MiB/s to %.0f MiB/s, %.0f MiB, %d pairs; without the time until it begins %.2f", rate(f.ours), rate(f.bare), float64(f.bytes)/(1<<20), len(f.ours), f.ratio(sentOf))}
 }
 
 // idleOf is what a stream takes of a front that is a program.
@@ -141,8 +141,9 @@ const gateMeaning = `- **Through the gate**, and the reverse proxy, and peers: o
   made, judged again by the engine's description, and recorded once more. Each
   container is removed before the next turn. The times are those of all rounds
   together, the ratio is the median of pairs.
-- **Bytes a second** count from the head of the answer on: what the engine does
-  before is the same for all, and most of it for an image.
+- **Bytes a second** count from the request to the last byte, as a client waits.
+  The time until an image begins to come is most of it; from the head of the
+  answer on, engine, gate and client want three processors, and there are two.
 - **An idle stream** is one of 200 of events, of which none comes: the growth of
   the program's resident size, just started, by their number.
 `

@@ -134,7 +134,7 @@ func (a *answer) read(c net.Conn, r *bufio.Reader, method string) bool {
 		}
 	}
 	a.status, a.header = resp.StatusCode, resp.Header
-	if resp.StatusCode == http.StatusSwitchingProtocols || strings.HasPrefix(resp.Header.Get("Content-Type"), "application/vnd.docker.raw-stream") {
+	if resp.StatusCode == http.StatusSwitchingProtocols || strings.HasPrefix(resp.Header.Get("Content-Type"), "application/vnd.docker.raw-stream") && resp.TransferEncoding == nil { // newer engines call a log so, too
 		if _, err := c.Write(a.say); err != nil {
 			return false
 		}

@@ -228,6 +228,10 @@ func again(w *wire, name string) {
 	for network := range was.NetworkSettings.Networks {
 		w.call("POST", "/networks/"+network+"/disconnect", `{"Container":"`+was.ID+`","Force":true}`)
 	}
+	if was.Config == nil {
+		w.t.Errorf("%s: there is no %s", w.name, name)
+		return
+	}
 	was.Config["HostConfig"] = was.HostConfig
 	was.Config["NetworkingConfig"] = map[string]any{"EndpointsConfig": was.NetworkSettings.Networks}
 	body, err := json.Marshal(was.Config)

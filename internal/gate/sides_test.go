@@ -77,6 +77,12 @@ type outcome struct {
 // what files has.
 func sides(t *testing.T, client string, files map[string]string, modes ...Mode) []*side {
 	t.Helper()
+	return sidesOf(t, func() *lab.Engine { return lab.Private(t, nil) }, client, files, modes...)
+}
+
+// sidesOf is sides with engines of another kind.
+func sidesOf(t *testing.T, engine func() *lab.Engine, client string, files map[string]string, modes ...Mode) []*side {
+	t.Helper()
 	all := []*side{{name: "bare"}}
 	if thorough {
 		modes = []Mode{Observe, Enforce}
@@ -87,7 +93,7 @@ func sides(t *testing.T, client string, files map[string]string, modes ...Mode) 
 	var started sync.WaitGroup
 	for _, s := range all {
 		s.t, s.client, s.ids = t, client, map[string]string{}
-		started.Go(func() { s.engine = lab.Private(t, nil) })
+		started.Go(func() { s.engine = engine() })
 	}
 	started.Wait()
 	for _, s := range all {

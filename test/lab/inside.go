@@ -80,6 +80,9 @@ func (c Config) write(dir string) error {
 		// that the lab clears away.
 		"exec-opts": []string{"native.cgroupdriver=cgroupfs"},
 	}
+	if c.Programs["dockerd"] != "" {
+		delete(settings, "deprecated-key-path") // which newer engines neither have nor write
+	}
 	maps.Copy(settings, c.Settings)
 	hosts := []any{"unix://" + filepath.Join(dir, "docker.sock"), "unix:///run/docker.sock"}
 	switch more := c.Settings["hosts"].(type) {
@@ -103,6 +106,14 @@ func (c Config) write(dir string) error {
 	// A copy, because `go run` removes the original when it is interrupted.
 	if err := copyProgram(program, filepath.Join(dir, "lab")); err != nil {
 		return err
+	}
+	for name, path := range c.Programs {
+		if err := os.Symlink(path, filepath.Join(dir, "bin", name)); err != nil {
+			return fmt.Errorf("taking the engine's own %s: %w", name, err)
+		}
+	}
+	if c.Programs["runc"] != "" { // an engine with a new one leaves out what the machine lacks
+		return nil
 	}
 	return writeRunc(dir)
 }
@@ -176,9 +187,11 @@ func inside(dir string) error {
 	if err := startContainerd(dir); err != nil {
 		return err
 	}
-	dockerd, err := lookPath("dockerd")
-	if err != nil {
-		return err
+	dockerd := filepath.Join(dir, "bin", "dockerd")
+	if _, err := os.Stat(dockerd); err != nil {
+		if dockerd, err = lookPath("dockerd"); err != nil {
+			return err
+		}
 	}
 	args := []string{"dockerd", "--config-file", filepath.Join(dir, "daemon.json")}
 	return fmt.Errorf("running dockerd: %w", unix.Exec(dockerd, args, daemonEnv(dir)))

@@ -81,6 +81,9 @@ type Config struct {
 	// then there in the engine's /etc/subuid and /etc/subgid. "hosts" are beside the
 	// lab's own sockets. The engine's folders and cgroup driver cannot be changed.
 	Settings map[string]any
+	// Programs are executables, by their names, that stand for the machine's: dockerd,
+	// docker-proxy and runc of another version.
+	Programs map[string]string
 
 	base string // instead of Base, for the lab's own tests
 }

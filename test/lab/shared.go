@@ -48,14 +48,18 @@ func Shared(t T) *Engine {
 // that can do with Debian's settings. Where there is none it does as Shared.
 func Private(t T, settings map[string]any) *Engine {
 	t.Helper()
-	program := os.Getenv(envLab)
-	if program == "" {
+	return startFor(t, Config{Settings: settings})
+}
+
+func startFor(t T, c Config) *Engine {
+	t.Helper()
+	if c.Program = os.Getenv(envLab); c.Program == "" {
 		give(t, errNoLab)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	e, err := Start(ctx, Config{Program: program, Settings: settings})
+	e, err := Start(ctx, c)
 	if err != nil {
 		t.Fatalf("a private engine: %v", err)
 		return nil

@@ -1,0 +1,33 @@
+//go:build soak
+
+package gate
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/plimsoll/plimsoll/test/lab"
+)
+
+// TestNewestFaithful: everyday commands give the same with and without the gate before the
+// newest engine, too.
+func TestNewestFaithful(t *testing.T) {
+	engine := func() *lab.Engine { return lab.Newest(t, nil) }
+	same(t, sidesOf(t, engine, debian, everydayFiles, Observe, Enforce), slices.Concat(interactive, everyday, sdks))
+}
+
+// TestNewestBypass: what gives power there gets past the gate no more than before others.
+func TestNewestBypass(t *testing.T) {
+	g := newGround(t, lab.Newest(t, groundSettings))
+	g.mended = map[string]bool{
+		// It has no versions of the API below 1.40, and reads a body to its end.
+		"version before all rules": true, "start with a body": true, "copy": true, "second document": true,
+		"privileged beside": true, "binds beside": true, "namespaces beside": true, "capabilities beside": true,
+		// It knows no fluentd-async-connect, and tells a container nothing of those that it links to.
+		"log to where its driver thinks": true, "environment by a link": true,
+		// It takes this, which the rule cgroups-writable does not call grave: a container can
+		// give itself more of what it was given.
+		"writable control groups": true,
+	}
+	bypass(g)
+}
