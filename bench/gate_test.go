@@ -62,7 +62,7 @@ func TestGateBars(t *testing.T) {
 	})
 	p := good()
 	p.gate.rows[0].fronts[gated][0].wrong = 1 // of others than 200 connections
-	p.gate.save.ours[0].asked = 1
+	p.gate.save.ours[0].sent = 1
 	if lost := p.missed(); lost != nil {
 		t.Errorf("missed %q", lost)
 	}
