@@ -6,8 +6,8 @@ FUZZTIME    ?= 30s
 LAB         := out/lab
 # What tests start beside an engine.
 TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static git openssh-client unpack:openssh-server unpack:docker-compose
-# What soak tests need too: a machine whose power can be cut.
-SOAK_PACKAGES := qemu-system-x86 unpack:linux-image-cloud-amd64
+# What soak tests need too: a machine whose power can be cut, and what the newest engine is built with.
+SOAK_PACKAGES := qemu-system-x86 unpack:linux-image-cloud-amd64 libseccomp-dev pkg-config gcc libc6-dev
 
 .PHONY: help audit build image test unit soak rules bench differences fuzz check deps clean
 
@@ -31,7 +31,7 @@ unit: ## tests that need neither root nor an engine
 	$(GO) test ./internal/cel ./internal/strict ./internal/term ./internal/finding ./internal/waiver ./internal/baseline ./internal/facts ./internal/rule/... ./internal/report ./internal/reach ./rules
 
 soak: $(LAB) ## what takes longer than make test allows; needs root
-	$(LAB) test $(TEST_PACKAGES) $(SOAK_PACKAGES) -- env CI=true $(GO) test -tags soak -timeout 60m ./...
+	$(LAB) test $(TEST_PACKAGES) $(SOAK_PACKAGES) -- env CI=true $(GO) test -tags soak -timeout 120m ./...
 
 rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test
