@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/gate"
+	"github.com/plimsoll/plimsoll/internal/systemd"
 	"github.com/plimsoll/plimsoll/internal/term"
 )
 
@@ -27,7 +28,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	var c gate.Command
 	flags := flag.NewFlagSet("plimsoll-gate", flag.ContinueOnError)
-	flags.StringVar(&c.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to")
+	flags.StringVar(&c.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to; fd:// takes it from systemd")
 	flags.StringVar(&c.Upstream, "upstream", gate.DefaultUpstream, "`URL` of the engine's own socket")
 	flags.StringVar(&c.Mode, "mode", "", "`MODE`: observe or enforce (default what the policy says, else observe)")
 	flags.StringVar(&c.Policy, "policy", "", "policy `FILE`; it is read again at SIGHUP")
@@ -76,7 +77,7 @@ Flags:
 	if err != nil {
 		host = "host"
 	}
-	return report(c.Run(ctx, gate.World{Now: time.Now, Host: host, Reload: reload,
+	return report(c.Run(ctx, gate.World{Now: time.Now, Host: host, Reload: reload, Systemd: systemd.Env{Getenv: os.Getenv, PID: os.Getpid()},
 		Log: func(format string, args ...any) { fmt.Fprintln(os.Stderr, term.Escape(fmt.Sprintf(format, args...))) }}))
 }
 

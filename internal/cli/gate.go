@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/gate"
+	"github.com/plimsoll/plimsoll/internal/systemd"
 )
 
 // gateCommand is plimsoll gate.
@@ -45,7 +47,7 @@ The program plimsoll-gate is this command alone, and small.`,
 			return a.gate(c.Context(), o)
 		},
 	}
-	c.Flags().StringVar(&o.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to")
+	c.Flags().StringVar(&o.Listen, "listen", gate.DefaultListen, "`URL` of the socket that clients connect to; fd:// takes it from systemd")
 	c.Flags().StringVar(&o.Upstream, "upstream", gate.DefaultUpstream, "`URL` of the engine's own socket")
 	c.Flags().StringVar(&o.Mode, "mode", "", "`MODE`: observe or enforce (default what the policy says, else observe)")
 	c.Flags().StringVar(&o.Policy, "policy", "", "policy `FILE`; it is read again at SIGHUP")
@@ -57,7 +59,7 @@ The program plimsoll-gate is this command alone, and small.`,
 }
 
 func (a *app) gate(ctx context.Context, o *gate.Command) error {
-	return gateFailed(o.Run(ctx, gate.World{Now: a.world.Now, Host: hostName(), Reload: a.world.hangups(),
+	return gateFailed(o.Run(ctx, gate.World{Now: a.world.Now, Host: hostName(), Reload: a.world.hangups(), Systemd: systemd.Env{Getenv: a.world.Getenv, PID: os.Getpid()},
 		Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }}))
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/systemd"
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -25,7 +26,7 @@ import (
 // the same.
 type Command struct {
 	// Listen and Upstream are unix:///PATH: of the socket that clients connect to, and of
-	// the engine's own.
+	// the engine's own. Listen may be HandedOver.
 	Listen, Upstream string
 	// Mode, Policy, Rules and Group may be empty: then the policy says the mode, there is
 	// no policy file, no folder of rules of the user's own, and no group but DefaultGroup,
@@ -40,6 +41,8 @@ const (
 	DefaultListen   = "unix:///run/plimsoll/docker.sock"
 	DefaultUpstream = "unix:///var/run/docker.sock"
 	DefaultGroup    = "docker"
+	// HandedOver is the Listen of a gate that takes its socket from systemd.
+	HandedOver = "fd://"
 	// TrailFolder is apart from the trail of plimsoll serve: each has one writer.
 	TrailFolder = "gate"
 	// VerdictFolder has what is known of images, as package verdict has it.
@@ -55,6 +58,9 @@ type World struct {
 	Reload <-chan struct{}
 	// Log is told what a person should know. Names in it may hold anything.
 	Log func(format string, args ...any)
+	// Systemd is asked for the socket where that is HandedOver, and told when clients can
+	// connect.
+	Systemd systemd.Env
 }
 
 // Failure is why a Command does not run, and what to do.
@@ -108,6 +114,12 @@ func (c *Command) Run(ctx context.Context, w World) error {
 	}
 	defer client.Close()
 	r.Around.Client = client
+	if c.Listen == HandedOver {
+		if r.Listener, err = w.Systemd.Listener(); err != nil {
+			return c.explain(err)
+		}
+		defer r.Listener.Close()
+	}
 	if err := Run(ctx, r); err != nil && ctx.Err() == nil {
 		return c.explain(err)
 	}
@@ -128,9 +140,12 @@ func (c *Command) rules() (*rule.Set, error) {
 
 // config is what the gate is run with, but for the engine's Client.
 func (c *Command) config(set *rule.Set, w World) (RunConfig, error) {
-	listen, err := socketPath("--listen", c.Listen)
-	if err != nil {
-		return RunConfig{}, err
+	var listen string
+	if c.Listen != HandedOver {
+		var err error
+		if listen, err = socketPath("--listen", c.Listen); err != nil {
+			return RunConfig{}, err
+		}
 	}
 	upstream, err := socketPath("--upstream", c.Upstream)
 	if err != nil {
@@ -156,7 +171,12 @@ func (c *Command) config(set *rule.Set, w World) (RunConfig, error) {
 			Around: collect.Config{Now: w.Now, Root: "/", Home: home}},
 	}
 	if w.Log != nil {
-		r.Ready = func() { w.Log("listening on %s", c.Listen) }
+		r.Ready = func() {
+			w.Log("listening on %s", c.Listen)
+			if err := w.Systemd.Ready(); err != nil {
+				w.Log("%v", err)
+			}
+		}
 	}
 	return r, nil
 }
@@ -195,6 +215,8 @@ func (c *Command) explain(err error) error {
 		f.Message, f.Hint = "the engine can't be asked", far.Hint()
 	case errors.Is(err, ErrListening):
 		f.Message, f.Hint = "another process listens on "+c.Listen, "End it first, or name another socket with  --listen unix:///PATH"
+	case errors.Is(err, systemd.ErrNoSocket):
+		f.Usage, f.Hint = true, "It is for a unit that a .socket unit belongs to; otherwise name a socket with  --listen unix:///PATH"
 	case errors.Is(err, trail.ErrLocked):
 		f.Message, f.Hint = "another gate records in "+c.trailDir(), "End it first, or give this one a folder of its own with  --state DIR"
 	case errors.Is(err, fs.ErrNotExist) && c.Policy != "":

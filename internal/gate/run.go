@@ -21,8 +21,10 @@ import (
 type RunConfig struct {
 	// Config is without Policy and Trail.
 	Config
-	// Listen is the path of the socket that clients connect to.
-	Listen string
+	// Listen is the path of the socket that clients connect to; where Listener is set, it
+	// is that one.
+	Listen   string
+	Listener net.Listener
 	// Group is the group that may connect, -1 for that of the process; root always may.
 	Group int
 	// Rules are those that policies may name. PolicyFile is read at the start, and again
@@ -76,9 +78,11 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 	if err := g.around.use(ctx, func(*collect.World) error { return nil }); err != nil {
 		return err
 	}
-	listener, err := listen(c.Listen, c.Group)
-	if err != nil {
-		return err
+	listener := c.Listener
+	if listener == nil {
+		if listener, err = listen(c.Listen, c.Group); err != nil {
+			return err
+		}
 	}
 	g.policyStands(ctx, c.PolicyFile, digest, nil)
 	ctx, cancel := context.WithCancel(ctx)
