@@ -34,6 +34,7 @@ The program plimsoll-gate is this command alone, and small.`,
 		Example: `  plimsoll gate
   plimsoll gate --mode enforce --policy /etc/plimsoll/policy.yaml
   DOCKER_HOST=unix:///run/plimsoll/docker.sock docker run --rm alpine true
+  plimsoll gate install
   plimsoll gate status`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -54,7 +55,7 @@ The program plimsoll-gate is this command alone, and small.`,
 	c.Flags().StringVar(&o.Rules, "rules", "", "`DIR` with rules of your own")
 	c.Flags().StringVar(&o.Group, "group", gate.DefaultGroup, "`GROUP` that may connect, beside root")
 	c.Flags().BoolVar(&check, "check", false, "only check policy and rules")
-	c.AddCommand(a.gateStatusCommand())
+	c.AddCommand(a.gateStatusCommand(), a.gateInstallCommand(), a.gateEnforceCommand(), a.gateObserveCommand(), a.gateUninstallCommand())
 	return c
 }
 
