@@ -20,19 +20,28 @@ import (
 // A Host is a machine of its own, as far as can be told from inside: a systemd of its own
 // as process 1, in namespaces and cgroups of its own, with this machine's files, of which
 // it sees no later change, and Debian's units of docker.io. What is written there is in
-// memory. It reaches no network.
+// memory, and outlives a reboot but for /run and /tmp. It reaches no network.
+//
+// Two processes share the work: the host's power, in a mount namespace that has its files,
+// and its child, which becomes systemd in the other namespaces. When that has rebooted,
+// the power starts another one.
 type Host struct {
-	// Pid is its process 1, as counted here.
-	Pid int
-
 	dir   string
+	power int // its process
+	pid   int // of the host's process 1, as counted here
 	ended chan struct{}
 	close sync.Once
 	err   error
 }
 
-// stageBoot is what the lab's program runs as before it is a Host's systemd.
-const stageBoot = "internal-boot"
+// What the lab's program runs as: a Host's power, and what becomes its systemd.
+const (
+	stagePower = "internal-power"
+	stageBoot  = "internal-boot"
+)
+
+// pidFile has the number of the host's process 1.
+const pidFile = "pid"
 
 const systemd = "/lib/systemd/systemd"
 
@@ -79,20 +88,39 @@ func boot(ctx context.Context, program, base string) (*Host, error) {
 		close(h.ended)
 		return nil, errors.Join(err, h.Close())
 	}
+	if err := h.up(ctx, 0); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// up waits until the engine runs on a systemd that is not the one before.
+func (h *Host) up(ctx context.Context, before int) error {
 	for {
-		out, err := h.Run(ctx, "systemctl", "is-active", "docker.service")
-		if err == nil {
-			return h, nil
+		pid := readState[int](h.dir, pidFile)
+		if h.pid = pid; pid > 0 && pid != before {
+			if _, err := h.Run(ctx, "systemctl", "is-active", "docker.service"); err == nil {
+				return nil
+			}
 		}
 		select {
 		case <-h.ended:
-			return nil, errors.Join(fmt.Errorf("the host's systemd ended: %s", tail(filepath.Join(dir, "boot.log"))), h.Close())
+			return fmt.Errorf("the host's systemd ended: %s", tail(filepath.Join(h.dir, "boot.log")))
 		case <-ctx.Done():
-			units, _ := h.Run(context.WithoutCancel(ctx), "systemctl", "--failed", "--no-legend")
-			return nil, errors.Join(fmt.Errorf("waiting for the host's engine: %w: %s %s", context.Cause(ctx), out, units), h.Close())
+			units, _ := h.Run(context.WithoutCancel(ctx), "systemctl", "list-jobs", "--no-legend")
+			return fmt.Errorf("waiting for the host's engine: %w: %s", context.Cause(ctx), units)
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
+}
+
+// Reboot has the host's systemd end all that runs, and returns when the engine runs again.
+func (h *Host) Reboot(ctx context.Context) error {
+	before := h.pid
+	if _, err := h.Run(ctx, "systemctl", "reboot"); err != nil {
+		return err
+	}
+	return h.up(ctx, before)
 }
 
 // launch starts the host's first process. A goroutine stays with it: the kernel ends it
@@ -119,11 +147,10 @@ func (h *Host) launch(program string, lock *os.File) error {
 		lock.Close()
 		return err
 	}
-	cmd := exec.Command(filepath.Join(h.dir, "lab"), stageBoot, h.dir)
+	cmd := exec.Command(filepath.Join(h.dir, "lab"), stagePower, h.dir)
 	cmd.Dir, cmd.Env = "/", []string{"PATH=" + Path}
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL,
-		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: unix.CLONE_NEWNS}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
@@ -139,16 +166,16 @@ func (h *Host) launch(program string, lock *os.File) error {
 	if err := <-started; err != nil {
 		return fmt.Errorf("starting the host: %w", err)
 	}
-	h.Pid = cmd.Process.Pid
+	h.power = cmd.Process.Pid
 	return nil
 }
 
 // Path is where a file of the host is found from outside, to read and to write.
-func (h *Host) Path(path string) string { return fmt.Sprintf("/proc/%d/root%s", h.Pid, path) }
+func (h *Host) Path(path string) string { return fmt.Sprintf("/proc/%d/root%s", h.pid, path) }
 
 // Command prepares a command that runs on the host, as root, with a plain environment.
 func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	in := append([]string{"-t", fmt.Sprint(h.Pid), "-m", "-p", "-u", "-i", "-n", "-C", "--", name}, args...)
+	in := append([]string{"-t", fmt.Sprint(h.pid), "-m", "-p", "-u", "-i", "-n", "-C", "--", name}, args...)
 	cmd := exec.CommandContext(ctx, "nsenter", in...)
 	cmd.Env = []string{"PATH=" + Path, "HOME=/root", "LANG=C.UTF-8"}
 	return cmd
@@ -170,8 +197,8 @@ func (h *Host) Run(ctx context.Context, name string, args ...string) (string, er
 // again.
 func (h *Host) Close() error {
 	h.close.Do(func() {
-		if h.Pid > 0 {
-			_ = unix.Kill(h.Pid, unix.SIGKILL) // it may have ended
+		if h.power > 0 {
+			_ = unix.Kill(h.power, unix.SIGKILL) // it may have ended; systemd ends with it
 		}
 		<-h.ended
 		ctx, cancel := context.WithTimeout(context.Background(), clearTime)
@@ -179,6 +206,73 @@ func (h *Host) Close() error {
 		h.err = clearDir(ctx, h.dir)
 	})
 	return h.err
+}
+
+// keepPower makes the files of a host, and then starts its systemd, again and again as
+// that reboots. It returns when that has ended otherwise.
+func keepPower(dir string) error {
+	runtime.LockOSThread() // the child ends with the thread that started it
+	root, err := hostRoot(dir)
+	if err != nil {
+		return err
+	}
+	if err := furnish(root); err != nil {
+		return fmt.Errorf("furnishing the host: %w", err)
+	}
+	for {
+		cmd := exec.Command(filepath.Join(dir, "lab"), stageBoot, dir)
+		cmd.Dir, cmd.Env = "/", []string{"PATH=" + Path}
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL,
+			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET}
+		if err := cmd.Start(); err != nil {
+			return fmt.Errorf("starting the host: %w", err)
+		}
+		if err := writeState(dir, pidFile, cmd.Process.Pid); err != nil {
+			return err
+		}
+		err := cmd.Wait()
+		// So ends what asks for a reboot within a pid namespace (reboot(2)).
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGHUP {
+			return fmt.Errorf("the host's systemd ended: %w", err)
+		}
+	}
+}
+
+// hostRoot mounts the files of a host that outlive its reboots, and gives the folder.
+func hostRoot(dir string) (string, error) {
+	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return "", err
+	}
+	in := filepath.Join(dir, "inside")
+	root := filepath.Join(in, "root")
+	err := os.Mkdir(in, 0o755)
+	if err == nil {
+		err = mount("tmpfs", in, "tmpfs", 0, "mode=755")
+	}
+	for _, sub := range []string{"upper", "work", "root"} {
+		if err == nil {
+			err = os.Mkdir(filepath.Join(in, sub), 0o755)
+		}
+	}
+	if err == nil {
+		err = mount("overlay", root, "overlay", 0, fmt.Sprintf("lowerdir=/,upperdir=%s/upper,workdir=%s/work", in, in))
+	}
+	// The engine's own overlays do not lie on another one.
+	for _, path := range []string{"/var/lib/docker", "/var/lib/containerd", "/var/log"} {
+		if err == nil {
+			err = mountAt(root, "tmpfs", path, 0, "mode=755")
+		}
+	}
+	return root, err
+}
+
+func mountAt(root, kind, path string, flags uintptr, options string) error {
+	at := filepath.Join(root, path)
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	return mount(kind, at, kind, flags, options)
 }
 
 // bootInside turns this process, the first of its pid namespace, into a host's systemd. It
@@ -198,12 +292,9 @@ func bootInside(dir string) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("making a cgroup namespace: %w", err)
 	}
-	root, err := mountHost(hs, dir)
-	if err != nil {
+	root := filepath.Join(dir, "inside", "root")
+	if err := mountHost(hs, root); err != nil {
 		return err
-	}
-	if err := furnish(root); err != nil {
-		return fmt.Errorf("furnishing the host: %w", err)
 	}
 	if err := loopbackUp(); err != nil {
 		return err
@@ -215,69 +306,45 @@ func bootInside(dir string) error {
 	return fmt.Errorf("running systemd: %w", unix.Exec(systemd, []string{systemd}, []string{"container=plimsoll-lab", "PATH=" + Path}))
 }
 
-// mountHost makes the host's files and gives the folder where they are.
-func mountHost(hs []hierarchy, dir string) (string, error) {
+// mountHost mounts what a host has anew at each boot.
+func mountHost(hs []hierarchy, root string) error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return "", err
+		return err
 	}
 	if err := remountCgroups(hs); err != nil {
-		return "", err
+		return err
 	}
-	in := filepath.Join(dir, "inside")
-	root := filepath.Join(in, "root")
-	err := os.Mkdir(in, 0o755)
-	if err == nil {
-		err = mount("tmpfs", in, "tmpfs", 0, "mode=755")
-	}
-	for _, sub := range []string{"upper", "work", "root"} {
-		if err == nil {
-			err = os.Mkdir(filepath.Join(in, sub), 0o755)
-		}
-	}
-	if err != nil {
-		return "", err
-	}
-	if err := mount("overlay", root, "overlay", 0, fmt.Sprintf("lowerdir=/,upperdir=%s/upper,workdir=%s/work", in, in)); err != nil {
-		return "", err
-	}
-	at := func(path string) string { return filepath.Join(root, path) }
 	for _, m := range []struct {
-		kind, at, options string
-		flags             uintptr
+		kind, path, options string
+		flags               uintptr
 	}{
 		{"proc", "/proc", "", 0},
 		{"sysfs", "/sys", "", unix.MS_RDONLY},
 		{"tmpfs", "/dev", "mode=755", 0},
 		{"tmpfs", "/run", "mode=755", unix.MS_NOSUID | unix.MS_NODEV},
 		{"tmpfs", "/tmp", "mode=1777", 0},
-		// No overlay lies on another one of memory.
-		{"tmpfs", "/var/lib/docker", "mode=710", 0},
-		{"tmpfs", "/var/lib/containerd", "mode=711", 0},
-		{"tmpfs", "/var/log", "mode=755", 0},
 	} {
-		if err := os.MkdirAll(at(m.at), 0o755); err != nil {
-			return "", err
-		}
-		if err := mount(m.kind, at(m.at), m.kind, m.flags, m.options); err != nil {
-			return "", err
+		if err := mountAt(root, m.kind, m.path, m.flags, m.options); err != nil {
+			return err
 		}
 	}
-	if err := mount("/sys/fs/cgroup", at("/sys/fs/cgroup"), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return "", err
+	if err := mount("/sys/fs/cgroup", filepath.Join(root, "sys/fs/cgroup"), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
 	}
 	// The kernel's settings are this machine's, but for those of the network.
 	for _, m := range []struct {
 		path  string
 		flags uintptr
-	}{{"/proc/sys", unix.MS_RDONLY}, {"/proc/sys/net", 0}} {
-		if err := mount(at(m.path), at(m.path), "", unix.MS_BIND, ""); err != nil {
-			return "", err
+	}{{"proc/sys", unix.MS_RDONLY}, {"proc/sys/net", 0}} {
+		at := filepath.Join(root, m.path)
+		if err := mount(at, at, "", unix.MS_BIND, ""); err != nil {
+			return err
 		}
-		if err := mount("", at(m.path), "", unix.MS_BIND|unix.MS_REMOUNT|m.flags, ""); err != nil {
-			return "", err
+		if err := mount("", at, "", unix.MS_BIND|unix.MS_REMOUNT|m.flags, ""); err != nil {
+			return err
 		}
 	}
-	return root, mountDevices(root)
+	return mountDevices(root)
 }
 
 // mountDevices shows the host the devices that every container has too.

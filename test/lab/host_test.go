@@ -50,6 +50,13 @@ func TestHost(t *testing.T) {
 	if _, err := h.Run(t.Context(), "sh", "-c", "cat /proc/sys/kernel/printk > /proc/sys/kernel/printk"); err == nil {
 		t.Error("a setting of this machine's kernel can be written there")
 	}
+	run("sh", "-c", "touch /run/once /tmp/once")
+	if err := h.Reboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := run("sh", "-c", "cat /etc/plimsoll-lab-there; ls /run/once /tmp/once 2>/dev/null || echo anew; docker images -q host:1 | wc -l"); got != "there\nanew\n1" {
+		t.Errorf("after a reboot there is %q", got)
+	}
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
