@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/plimsoll/plimsoll/internal/systemd"
 )
 
@@ -127,6 +129,13 @@ func TestGateInstallRefused(t *testing.T) {
 		{"another who listens", func() {
 			s.run("mv /run/docker.sock /run/engines.sock; systemd-run -q --unit=other.service /usr/local/sbin/plimsoll-gate --upstream unix:///run/engines.sock --listen unix:///run/docker.sock --state /tmp/other; until docker ps; do sleep 0.1; done")
 		}, "plimsoll gate install", []string{", not systemd, that listens on /run/docker.sock", "look first what took its place"}, "systemctl stop other.service; rm /run/engines.sock"},
+		{"an access control list", func() {
+			// For uid 4001, as acl(5) has it: version 2, then tag, permissions and id of each.
+			acl := "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x06\x00\xa1\x0f\x00\x00" + "\x04\x00\x06\x00\xff\xff\xff\xff" + "\x10\x00\x06\x00\xff\xff\xff\xff" + "\x20\x00\x00\x00\xff\xff\xff\xff"
+			if err := unix.Setxattr(s.Path("/run/docker.sock"), "system.posix_acl_access", []byte(acl), 0); err != nil {
+				t.Fatal(err)
+			}
+		}, "plimsoll gate install", []string{"/run/docker.sock has an access control list", "setfacl -b /run/docker.sock"}, "true"},
 		{"no systemd", func() { s.run("mv /run/systemd/system /run/systemd/system.away") }, "plimsoll gate install",
 			[]string{"this host is not run by systemd", "By hand"}, "mv /run/systemd/system.away /run/systemd/system"},
 	} {

@@ -65,20 +65,23 @@ WantedBy=sockets.target
 `, path, user, group, mode)
 }
 
-// systemCalls are those that the gate makes, as it was watched while clients did what they
-// do, and those that its Go runtime can come to make. All others are refused: among them
-// those that trace, that load, mount, or make namespaces, and that send signals to others.
-const systemCalls = `accept4 arch_prctl bind brk capget clone clone3 close connect dup3 epoll_create1 epoll_ctl
-epoll_pwait epoll_pwait2 epoll_wait eventfd2 execve exit exit_group faccessat faccessat2
-fadvise64 fallocate fchmod fchmodat fchown fcntl fdatasync fgetxattr flock fstat fstatfs
-fsync ftruncate futex getdents64 getegid geteuid getgid getgroups getpeername getpid getppid
-getrandom getrlimit getsockname getsockopt gettid getuid getxattr lgetxattr listen lseek
-madvise membarrier mincore mkdirat mmap mprotect mremap munmap nanosleep newfstatat open
-openat openat2 pidfd_open pidfd_send_signal pipe2 poll ppoll prctl pread64 prlimit64 pwrite64
-read readlinkat readv recvfrom recvmsg renameat renameat2 restart_syscall rseq
-rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield sendmsg sendto
-set_robust_list set_tid_address setrlimit setsockopt shutdown sigaltstack socket socketpair
-splice statfs statx symlinkat sysinfo tgkill umask uname unlinkat waitid write writev`
+// systemCalls are those that the gate makes, as it was watched (strace) while clients did
+// what they do; those of the same code that take other kernels, sizes or architectures; and
+// those by which a Go runtime, and a C library where plimsoll was built with one, starts,
+// keeps time and ends. All others are refused: among them those that trace, load, mount,
+// make namespaces or signal others.
+const systemCalls = `accept4 bind close connect fcntl flock getpeername getsockname getsockopt listen recvfrom
+recvmsg sendmsg sendto setsockopt shutdown socket splice
+access faccessat faccessat2 fallocate fchmod fchmodat fchown fdatasync fgetxattr fstat fstatfs fsync
+ftruncate getdents64 getxattr lgetxattr lseek lstat mkdirat newfstatat open openat openat2 pread64
+pwrite64 read readlink readlinkat readv renameat renameat2 stat statfs statx umask unlinkat write writev
+epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd2 pidfd_open pipe2 poll ppoll
+arch_prctl brk clock_getres clock_gettime clock_nanosleep clone clone3 dup3 execve exit exit_group futex
+getcwd getegid geteuid getgid getgroups getpgrp getpid getppid getrandom getrlimit gettid
+gettimeofday getuid madvise membarrier mincore mmap mprotect mremap munmap nanosleep prctl prlimit64
+restart_syscall rseq rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield
+set_robust_list set_tid_address setrlimit sigaltstack sysinfo tgkill time uname
+landlock_create_ruleset`
 
 // serviceText is the gate's own unit. The program and policy are words that need no
 // quoting.
@@ -125,7 +128,7 @@ NoNewPrivileges=yes
 # ProtectHome that hides; and the processes of others: not ProtectProc.
 ProtectSystem=strict
 ProtectHome=read-only
-ReadOnlyPaths=/run /tmp /var/tmp
+ReadOnlyPaths=/run
 DevicePolicy=closed
 ProtectControlGroups=yes
 ProtectKernelTunables=yes
