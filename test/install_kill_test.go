@@ -90,9 +90,8 @@ func TestGateInstallKilled(t *testing.T) {
 func TestGateInstallInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "plimsoll", "plimsoll-gate")
-	// The program takes its time to be ready.
-	s.run("mv /usr/local/sbin/plimsoll-gate /usr/local/sbin/the-gate")
-	s.write("/usr/local/sbin/plimsoll-gate", "#!/bin/sh\ncase \" $* \" in *' --check '*) ;; *) sleep 60;; esac\nexec /usr/local/sbin/the-gate \"$@\"\n", 0o755)
+	// It takes its time to be ready.
+	s.write("/etc/systemd/system/plimsoll-gate.service.d/slow.conf", "[Service]\nExecStartPre=+/bin/sleep 60\n", 0o644)
 	before := s.held()
 	out, err := s.try("plimsoll gate install & pid=$!; until systemctl is-active plimsoll-gate.socket; do sleep 0.05; done; sleep 0.5; kill -INT $pid; wait $pid")
 	if err == nil || !strings.Contains(err.Error(), "exit status 130") || !strings.Contains(out, "putting everything back") || !strings.Contains(out, "everything is as it was") {
@@ -100,6 +99,6 @@ func TestGateInstallInterrupted(t *testing.T) {
 	}
 	s.same(before, "after an install that was interrupted")
 	s.run("docker ps")
-	s.run("mv /usr/local/sbin/the-gate /usr/local/sbin/plimsoll-gate; plimsoll gate install")
+	s.run("rm -r /etc/systemd/system/plimsoll-gate.service.d; plimsoll gate install")
 	s.gateStands()
 }

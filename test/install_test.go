@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -85,7 +86,11 @@ func (s *site) read(path string) string {
 
 // try runs a shell's line on the host as root, and gives all that it wrote.
 func (s *site) try(line string) (string, error) {
-	out, err := s.Command(s.t.Context(), "sh", "-c", line).CombinedOutput()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	cmd := s.Command(ctx, "sh", "-c", line)
+	cmd.WaitDelay = time.Second // for what goes on in the background
+	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
@@ -265,6 +270,7 @@ func TestGateInstall(t *testing.T) {
 		t.Error("a second install began the gate anew")
 	}
 
+	s.anew(installed)
 	s.enforced()
 
 	// With the gate dead, and not coming back.
@@ -288,6 +294,25 @@ func TestGateInstall(t *testing.T) {
 	s.gateStands()
 	s.run("plimsoll gate uninstall")
 	s.same(before, "after the second uninstall")
+}
+
+// anew installs once more, with what can't stand: the gate that was there goes on.
+func (s *site) anew(installed map[string]string) {
+	s.t.Helper()
+	gate := s.run("systemctl show -P MainPID plimsoll-gate.service")
+	policy := s.read("/etc/plimsoll/policy.yaml")
+	s.write("/etc/plimsoll/policy.yaml", "schema: plimsoll/policy/1\nmode: maybe\n", 0o644)
+	s.fails("plimsoll gate install", "everything is as it was")
+	s.write("/etc/plimsoll/policy.yaml", policy, 0o644)
+	s.same(installed, "after another install with a wrong policy")
+	if got := s.run("systemctl show -P MainPID plimsoll-gate.service"); got != gate {
+		s.t.Error("an install that failed began the gate anew")
+	}
+	s.run("mkdir /usr/local/lib/other && cp /usr/local/sbin/plimsoll /usr/local/lib/other")
+	s.write("/usr/local/lib/other/plimsoll-gate", "#!/bin/sh\ncase \" $* \" in *' --check '*) exit 0;; esac\nexit 1\n", 0o755)
+	s.fails("/usr/local/lib/other/plimsoll gate install --policy /etc/plimsoll/other.yaml", "everything is as it was")
+	s.same(installed, "after another install with a wrong program")
+	s.gateStands()
 }
 
 // gateStands demands that those who may get to the engine by the gate, that others get to

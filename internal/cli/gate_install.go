@@ -243,13 +243,16 @@ func installFailed(err error) error {
 	return &failure{code: exitUnable, message: f.Message, hint: f.Hint, err: f.Err}
 }
 
-// interrupted says now what a signal has left, for at the end of the program all that is
-// said is that one came.
+// interrupted is what a command has failed with that a signal has stopped: it says itself
+// what is left.
 func (a *app) interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		a.report(err)
+	f := new(failure)
+	if ctx.Err() == nil || !errors.As(err, &f) {
+		return err
 	}
-	return err
+	told := *f
+	told.code = exitSignal
+	return &told
 }
 
 // standPatience is how long the gate may take to read its policy.

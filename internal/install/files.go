@@ -103,6 +103,8 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+# What root has written there, as by  plimsoll trail prune --gate.
+ExecStartPre=+/bin/chown -R --no-dereference %s:%s %s/gate
 ExecStart=%s --listen fd:// --upstream unix://%s --state %s --policy %s
 ExecReload=+/bin/kill -s HUP $MAINPID
 Restart=always
@@ -155,7 +157,7 @@ SystemCallErrorNumber=EPERM
 %s
 [Install]
 WantedBy=docker.service
-`, strings.Join(program, " "), EngineSocket, state, policy, User, User, strings.TrimPrefix(state, "/var/lib/")+"/gate", calls.String())
+`, User, User, state, strings.Join(program, " "), EngineSocket, state, policy, User, User, strings.TrimPrefix(state, "/var/lib/")+"/gate", calls.String())
 }
 
 // PolicyText is the policy that an install writes where there is none.

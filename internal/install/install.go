@@ -8,12 +8,12 @@
 // the middle either of the two goes on. [WithMode] changes the mode of a policy file.
 //
 // The engine goes on running, and so do its containers. Its socket gets a second name, a
-// hard link in a folder that only root and the gate's user may enter; a drop-in gives
-// docker.socket that name. At daemon-reload systemd keeps a socket whose old and new path
-// are the same file (its socket_address_equal, in all versions since 2010's), so it is
-// this one that the engine gets at its next start, too. Then plimsoll-gate.socket binds
-// the path that clients know; systemd takes the old name away for that. Nothing of the
-// distribution's is edited.
+// hard link in a folder that only root and the gate's user may enter, and docker.socket
+// gets that name by a drop-in. systemd keeps a socket at daemon-reload whose old and new
+// path are the same file (its socket_address_equal), so it is this one that the engine gets
+// at its next start, too. Then plimsoll-gate.socket binds the path that clients know;
+// systemd takes the engine's name there away for that. Nothing of the distribution's is
+// edited.
 //
 // It does not handle engines that make their socket themselves, rootless ones, and hosts
 // without systemd: it says what to do there.
@@ -135,7 +135,8 @@ func (h *Host) run(ctx context.Context, name string, args ...string) (string, er
 }
 
 // Install carries out a plan. If a step fails, or the gate does not pass the trial, all is
-// put back; the error, a *Failure, says why, and what could not be put back.
+// as before: where there was none, no gate, and else the one that was installed. The error,
+// a *Failure, says why, and what could not be put back.
 func (h *Host) Install(ctx context.Context, p *Plan) error {
 	for _, s := range p.steps {
 		err := ctx.Err()
@@ -149,14 +150,13 @@ func (h *Host) Install(ctx context.Context, p *Plan) error {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		f := &Failure{Message: "the gate was not installed, and everything is as it was", Hint: "What it said:  journalctl -u " + Service + " -n 20", Err: fmt.Errorf("%s: %w", s.says, err)}
+		f := &Failure{Message: "the gate was not installed, and everything is as it was", Hint: seeLog, Err: fmt.Errorf("%s: %w", s.says, err)}
 		var known *Failure
 		if errors.As(err, &known) {
 			f.Err, f.Hint = known, known.Hint
 		}
-		back := context.WithoutCancel(ctx)
 		h.say("that did not work; putting everything back")
-		if undone := h.putBack(back, p.record); undone != nil {
+		if undone := p.undo(context.WithoutCancel(ctx)); undone != nil {
 			f.Message = "the gate was not installed, and not everything could be put back"
 			f.Err, f.Hint = errors.Join(f.Err, undone), "Mend that, then  plimsoll gate uninstall"
 		}
@@ -164,6 +164,8 @@ func (h *Host) Install(ctx context.Context, p *Plan) error {
 	}
 	return nil
 }
+
+const seeLog = "What it said:  journalctl -u " + Service + " -n 20"
 
 // Uninstall puts everything back that an install has changed, whether the gate runs or
 // not, and however far the install had come. The error is a *Failure.

@@ -26,6 +26,7 @@ type Plan struct {
 	record *Record
 	files  []file
 	steps  []step
+	undo   func(context.Context) error
 }
 
 // step is one thing to do. It may be done again.
@@ -71,13 +72,25 @@ func (h *Host) Look(ctx context.Context) (*Plan, error) {
 		}
 	} else if earlier.Done {
 		p.Notes = append(p.Notes, "the gate is installed already: what is there is checked, and made good")
+		if earlier.Policy != h.Policy {
+			p.Notes = append(p.Notes, earlier.Policy+" does not count any more, and stays")
+			earlier.PolicyMade = ""
+		}
 	}
 	if earlier.Mode&0o006 != 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("%s has the mode %04o: everybody on this host may use the engine, and still may", now, earlier.Mode))
 	}
 	earlier.Policy, earlier.Time = h.Policy, h.Now().UTC()
 	p.record = earlier
-	return p, h.plan(p)
+	if err := h.plan(p); err != nil {
+		return nil, err
+	}
+	if !earlier.Done {
+		p.undo = func(ctx context.Context) error { return h.putBack(ctx, earlier) }
+		return p, nil
+	}
+	p.undo, err = h.asInstalled(p, *earlier)
+	return p, err
 }
 
 // atFirst is the record of a host that has no gate.

@@ -149,10 +149,10 @@ func (h *Host) SetMode(ctx context.Context, mode string) error {
 	if err == nil {
 		return nil
 	}
-	f := &Failure{Message: "the gate does not take the mode " + mode + ", and the policy is as it was", Hint: "What it said:  journalctl -u " + Service + " -n 20", Err: err}
+	f := &Failure{Message: "the gate does not take the mode " + mode + ", and the policy is as it was", Hint: seeLog, Err: err}
 	ctx = context.WithoutCancel(ctx)
 	if back := put(old); back != nil {
-		f.Hint = "The gate has not read that either. What it said:  journalctl -u " + Service + " -n 20"
+		f.Hint = "The gate has not read that either. " + seeLog
 		f.Err = errors.Join(err, back)
 	}
 	return f

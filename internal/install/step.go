@@ -16,7 +16,6 @@ import (
 
 // begin writes the record, before anything else is changed.
 func (h *Host) begin(r *Record) error {
-	r.Done = false
 	if err := h.makeFolder(r, h.State); err != nil {
 		return fmt.Errorf("making %s: %w", h.State, err)
 	}
@@ -151,6 +150,50 @@ func (h *Host) putBack(ctx context.Context, r *Record) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// asInstalled puts the files of an earlier install back, as they are now, and has its gate
+// stand again.
+func (h *Host) asInstalled(p *Plan, before Record) (func(context.Context) error, error) {
+	type had struct {
+		path string
+		data []byte
+	}
+	var files []had
+	for _, f := range p.files {
+		if f.target != "" {
+			continue
+		}
+		data, err := os.ReadFile(h.at(f.path))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, &Failure{Message: "what is installed can't be read", Err: err}
+		}
+		files = append(files, had{f.path, data})
+	}
+	// The policy that counts then is the one in the unit; the record is to name it.
+	if kept, err := h.ReadRecord(); err == nil {
+		before.Policy, before.PolicyMade = kept.Policy, kept.PolicyMade
+	}
+	return func(ctx context.Context) error {
+		var errs []error
+		for _, f := range files {
+			var err error
+			if f.data == nil {
+				if err = os.Remove(h.at(f.path)); errors.Is(err, fs.ErrNotExist) {
+					err = nil
+				}
+			} else if now, unread := os.ReadFile(h.at(f.path)); unread != nil || !bytes.Equal(now, f.data) {
+				err = h.write(f.path, f.data, 0o644)
+			}
+			errs = append(errs, err)
+		}
+		before.Folders = p.record.Folders
+		errs = append(errs, h.keep(&before), h.reload(ctx, &before))
+		if h.changed {
+			errs = append(errs, h.start(ctx))
+		}
+		return errors.Join(errs...)
+	}, nil
 }
 
 // stop ends the gate and its socket; units that are not loaded are stopped.
