@@ -247,11 +247,20 @@ func TestGateInstall(t *testing.T) {
 	if got := s.running("keep"); got != container {
 		t.Errorf("the gate was killed, and the container is %s", got)
 	}
+	// An engine that begins more than three times in a minute is one that systemd gives up.
+	const patient = "systemctl reset-failed docker.service && "
 	s.run("systemctl daemon-reload && systemctl daemon-reexec && systemctl restart docker.service")
 	s.gateStands()
-	s.run("systemctl restart docker.socket docker.service")
+	s.run(patient + "systemctl restart docker.socket docker.service")
 	s.gateStands()
 	s.run("systemctl stop docker.service 2>/dev/null; docker ps -q") // docker.socket starts it
+	s.gateStands()
+	s.run(patient + "systemctl stop docker.service plimsoll-gate.service 2>/dev/null; docker ps -q") // and both sockets both
+	s.gateStands()
+	// Without an engine clients are told so, at once, also by a gate that begins then.
+	s.run("systemctl stop docker.socket docker.service && systemctl restart plimsoll-gate.service")
+	s.fails("timeout 10 docker ps", "Error response from daemon")
+	s.run(patient + "systemctl start docker.service")
 	s.gateStands()
 	if err := s.Reboot(t.Context()); err != nil {
 		t.Fatal(err)

@@ -74,9 +74,13 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 		return err
 	}
 	defer g.Close()
-	// An engine that can't be asked now is better told of now.
+	// An engine that can't be asked now is better told of now; but where systemd has clients
+	// wait for this gate, they are to be told.
 	if err := g.around.use(ctx, func(*collect.World) error { return nil }); err != nil {
-		return err
+		if c.Listener == nil || ctx.Err() != nil {
+			return err
+		}
+		g.log("%v", err)
 	}
 	listener := c.Listener
 	if listener == nil {
