@@ -287,7 +287,9 @@ func TestGateInstall(t *testing.T) {
 	s.fails("timeout 2 docker ps", "")
 	s.run(direct + " ps") // root gets past it
 	container = s.run(direct + " inspect -f '{{.State.Pid}}' keep")
-	s.run("plimsoll gate uninstall")
+	if out := s.run("plimsoll gate uninstall"); strings.Contains(out, "note:") {
+		t.Errorf("uninstall: %s", out)
+	}
 	s.same(before, "after the uninstall")
 	if got := s.run("docker inspect -f '{{.State.Pid}}' keep"); got != container {
 		t.Errorf("the container was %s, and is %s", container, got)

@@ -201,6 +201,16 @@ func TestGateUnit(t *testing.T) {
 	s.gateStands()
 	s.run("test $(stat -c %U /root) = root && rm /var/lib/plimsoll/gate/link")
 	s.byHand()
+	// Where somebody has taken the drop-in away, systemd has let go of the engine's socket;
+	// the engine is not cut off all the same.
+	s.run("rm /etc/systemd/system/docker.socket.d/plimsoll-gate.conf && systemctl daemon-reload")
+	s.gateStands()
+	if out := s.run("plimsoll gate uninstall"); !strings.Contains(out, "note: systemd does not hold the engine's socket any more") {
+		t.Errorf("uninstall: %s", out)
+	}
+	s.run("docker ps")
+	s.run("systemctl restart docker.socket docker.service && docker ps")
+	s.run("plimsoll gate install && plimsoll gate uninstall")
 }
 
 // byHand takes the gate away as docs/gate.md says for where the record is lost.

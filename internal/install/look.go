@@ -230,7 +230,7 @@ func (h *Host) trusted() error {
 	if len(h.Program) == 0 {
 		return errors.New("looking at the gate's program: none is given")
 	}
-	hint := "Put it where only root writes:  install -o root -m 755 " + h.Program[0] + " /usr/local/sbin/  and run it from there"
+	hint := "Put it where only root writes, such as:  install -o root -m 755 " + h.Program[0] + " /usr/local/sbin/  and run it from there"
 	path, err := filepath.EvalSymlinks(h.Program[0])
 	if err != nil {
 		return &Failure{Message: "the gate's program can't be found", Err: err}
@@ -244,7 +244,7 @@ func (h *Host) trusted() error {
 			return &Failure{Message: "the gate's program can't be looked at", Err: err}
 		}
 		if st.Uid != 0 || st.Mode&0o022 != 0 {
-			return &Failure{Message: p + " can be changed by others than root, and with it the gate's program", Hint: hint}
+			return &Failure{Message: p + " can be changed by others than root, and with it the gate's program", Hint: "chown root " + p + " && chmod go-w " + p + "\n" + hint}
 		}
 		if p == path && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0) {
 			return &Failure{Message: p + " is no program"}

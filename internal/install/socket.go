@@ -64,6 +64,17 @@ func (h *Host) moved(ctx context.Context) (bool, error) {
 	return first(unit["ActiveState"]) == "active" && first(unit["Listen"]) == EngineSocket+" (Stream)", nil
 }
 
+// listens says whether a running engine listens at its own path. One that does not run is
+// not asked: that would start it.
+func (h *Host) listens(ctx context.Context) (bool, error) {
+	unit, err := h.properties(ctx, dockerService, "ActiveState")
+	if err != nil || first(unit["ActiveState"]) != "active" {
+		return false, err
+	}
+	_, err = listener(h.at(EngineSocket))
+	return err == nil, nil
+}
+
 // linkEngine gives the engine's socket its second name.
 func (h *Host) linkEngine(ctx context.Context, r *Record) error {
 	p, err := h.places(r)
@@ -134,14 +145,18 @@ func (h *Host) giveEngine(r *Record) error {
 }
 
 // engineBack gives the engine's socket back what it had, and the path that clients know:
-// at no time is there none, or is it another's. Where docker.socket is stopped, or listens
-// elsewhere, what is there is not the engine's: it makes its socket anew.
+// at no time is there none, or is it another's. Where what is there is the engine's no
+// more, it is left: the engine makes its socket anew.
 func (h *Host) engineBack(ctx context.Context, r *Record) error {
 	p, err := h.places(r)
 	if err != nil || !p.engine {
 		return err
 	}
-	if moved, err := h.moved(ctx); err != nil || !moved {
+	live, err := h.moved(ctx)
+	if err == nil && !live { // somebody else may have moved docker.socket back
+		live, err = h.listens(ctx)
+	}
+	if err != nil || !live {
 		return err
 	}
 	// First closed, then another's: a mode may be wider than the gate's.

@@ -125,6 +125,11 @@ func (h *Host) putBack(ctx context.Context, r *Record) error {
 		try("removing "+path, os.Remove(h.at(path)))
 	}
 	try("having systemd read it", h.reload(ctx, r))
+	if p, err := h.places(r); err == nil && p.same {
+		if held, err := h.held(r); err == nil && len(held) == 0 {
+			h.say("note: systemd does not hold the engine's socket any more. When containers may stop:  systemctl restart docker.socket docker")
+		}
+	}
 	h.say("remove %s", EngineFolder)
 	try("removing the engine's other name", os.Remove(h.at(EngineSocket)))
 	try("removing the engine's folder", os.Remove(h.at(EngineFolder)))
