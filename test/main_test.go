@@ -9,7 +9,7 @@ import (
 )
 
 // TestMain makes the test binary the real program where a script, or another
-// test, runs it by the name plimsoll, which is in PATH.
+// test, runs it by the name plimsoll, which is in PATH; and a wrong one by another.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"plimsoll": cli.Main})
+	testscript.Main(m, map[string]func(){"plimsoll": cli.Main, "wrong-gate": wrongGate})
 }

@@ -35,6 +35,7 @@ The program plimsoll-gate is this command alone, and small.`,
   plimsoll gate --mode enforce --policy /etc/plimsoll/policy.yaml
   plimsoll gate --listen tcp://0.0.0.0:2376 --tlscert cert.pem --tlskey key.pem --tlscacert ca.pem
   DOCKER_HOST=unix:///run/plimsoll/docker.sock docker run --rm alpine true
+  plimsoll gate install
   plimsoll gate status`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -58,7 +59,7 @@ The program plimsoll-gate is this command alone, and small.`,
 	c.Flags().StringVar(&o.Rules, "rules", "", "`DIR` with rules of your own")
 	c.Flags().StringVar(&o.Group, "group", gate.DefaultGroup, "`GROUP` that may connect, beside root")
 	c.Flags().BoolVar(&check, "check", false, "only check policy and rules")
-	c.AddCommand(a.gateStatusCommand())
+	c.AddCommand(a.gateStatusCommand(), a.gateInstallCommand(), a.gateEnforceCommand(), a.gateObserveCommand(), a.gateUninstallCommand())
 	return c
 }
 

@@ -124,8 +124,10 @@ func Run(ctx context.Context, w World) int {
 	if code := endedWith(0); errors.As(err, &code) {
 		return int(code)
 	}
-	// A report that is out already stands, with its own code.
-	if ctx.Err() != nil && err != nil && !errors.Is(err, errFindings) {
+	// A report that is out already stands, with its own code; and some commands know what
+	// a signal has left.
+	told := new(failure)
+	if ctx.Err() != nil && err != nil && !errors.Is(err, errFindings) && !(errors.As(err, &told) && told.code == exitSignal) {
 		err = &failure{code: exitSignal, message: "ended by a signal; nothing was changed"}
 	}
 	return a.report(err)

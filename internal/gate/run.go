@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
@@ -69,9 +70,13 @@ func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error 
 		return err
 	}
 	defer g.Close()
-	// An engine that can't be asked now is better told of now.
+	// An engine that can't be asked now is better told of now; but where systemd has clients
+	// wait for this gate, they are to be told.
 	if err := g.around.use(ctx, func(*collect.World) error { return nil }); err != nil {
-		return err
+		if !slices.ContainsFunc(c.Listen, func(a Address) bool { return a.Handed != nil }) || ctx.Err() != nil {
+			return err
+		}
+		g.log("%v", err)
 	}
 	listeners, err := c.listen()
 	if err != nil {

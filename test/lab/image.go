@@ -17,6 +17,26 @@ import (
 // image has every applet in /bin and the users root and nobody; it does
 // nothing by default, for as long as it may.
 func (e *Engine) Busybox(ctx context.Context, name string, changes ...string) error {
+	return importBusybox(ctx, name, changes, func(layer []byte, args []string) error {
+		_, err := e.docker(ctx, bytes.NewReader(layer), args...)
+		return err
+	})
+}
+
+// Busybox makes the same image in the host's engine.
+func (h *Host) Busybox(ctx context.Context, name string, changes ...string) error {
+	return importBusybox(ctx, name, changes, func(layer []byte, args []string) error {
+		cmd := h.Command(ctx, "docker", args...)
+		cmd.Stdin = bytes.NewReader(layer)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("docker import: %w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+func importBusybox(ctx context.Context, name string, changes []string, docker func(layer []byte, args []string) error) error {
 	layer, err := busyboxLayer(ctx)
 	if err != nil {
 		return err
@@ -25,7 +45,7 @@ func (e *Engine) Busybox(ctx context.Context, name string, changes ...string) er
 	for _, c := range changes {
 		args = append(args, "--change", c)
 	}
-	if _, err := e.docker(ctx, bytes.NewReader(layer), append(args, "-", name)...); err != nil {
+	if err := docker(layer, append(args, "-", name)); err != nil {
 		return fmt.Errorf("making the image %s: %w", name, err)
 	}
 	return nil

@@ -37,12 +37,17 @@ func Internal(args []string) (bool, error) {
 		return false, nil
 	}
 	switch args[0] {
-	case stageKeep, stageInside:
+	case stageKeep, stageInside, stagePower, stageBoot:
 		if !isEngineDir(args[1]) {
 			return true, fmt.Errorf("%s is not an engine's folder", args[1])
 		}
-		if args[0] == stageKeep {
+		switch args[0] {
+		case stageKeep:
 			return true, keep(args[1], os.Stdin, os.Stdout)
+		case stagePower:
+			return true, keepPower(args[1])
+		case stageBoot:
+			return true, bootInside(args[1])
 		}
 		return true, inside(args[1])
 	case stageRunc:

@@ -4,7 +4,8 @@
 // Start makes an Engine: Debian's dockerd and a containerd of its own, in
 // their own network, mount and cgroup namespaces, with all their data in
 // memory. Shared gives a test the engine that `lab run -- go test ./...`
-// started for the whole run; Private gives it one of its own. Demo fills an
+// started for the whole run; Private gives it one of its own, and Boot a Host, on which
+// systemd runs. Demo fills an
 // engine with eight sample containers. Install and Remove bring Debian's
 // packages and take them away. Run, Test, RunDemo and Audit are what the lab
 // command does; Internal must be called first by any program that calls Start with
