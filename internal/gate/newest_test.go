@@ -4,6 +4,7 @@ package gate
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/plimsoll/plimsoll/test/lab"
@@ -13,7 +14,13 @@ import (
 // newest engine, too.
 func TestNewestFaithful(t *testing.T) {
 	engine := func() *lab.Engine { return lab.Newest(t, nil) }
-	same(t, sidesOf(t, engine, debian, everydayFiles, Observe, Enforce), slices.Concat(interactive, everyday, sdks))
+	steps := slices.Concat(interactive, everyday)
+	for i := range steps {
+		// It takes addresses by chance, names itself by a UUID, says how long things
+		// ran, and its local registries in any order.
+		steps[i].blur = strings.TrimPrefix(steps[i].blur+`|(?:[0-9a-f]{1,2}:){5}[0-9a-f]{1,2}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9A-Za-z]+|(?:"execDuration":|execDuration=)"?\d+|127\.0\.0\.0/8|::1/128`, "|")
+	}
+	same(t, sidesOf(t, engine, debian, everydayFiles, Observe, Enforce), steps)
 }
 
 // TestNewestBypass: what gives power there gets past the gate no more than before others.
