@@ -123,19 +123,25 @@ func readFile(files fs.FS, name string) ([]byte, error) {
 	return data, nil
 }
 
+// worthSharing is how many pieces of work are worth another processor: of fewer, waking it
+// takes longer.
+const worthSharing = 32
+
 // forAll does it for 0 to n-1 with all processors, and gives the error of the
 // lowest that has one.
 func forAll(n int, do func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				errs[i] = do(i)
-			}
-		})
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			errs[i] = do(i)
+		}
 	}
+	var wg sync.WaitGroup
+	for range min(n/worthSharing, runtime.GOMAXPROCS(0)-1) {
+		wg.Go(work)
+	}
+	work()
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {
