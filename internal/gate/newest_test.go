@@ -38,3 +38,21 @@ func TestNewestBypass(t *testing.T) {
 	}
 	bypass(g)
 }
+
+// TestNewestStore: where containerd has the images, each name has a digest, and a policy does
+// not take it for where the image came from.
+func TestNewestStore(t *testing.T) {
+	e := lab.Newest(t, map[string]any{"features": map[string]any{"containerd-snapshotter": true}})
+	if err := e.Busybox(t.Context(), "web:1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Docker("tag", "web:1", "registry.example.org/good:1"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := e.Docker("image", "inspect", "-f", "{{.RepoDigests}}", "registry.example.org/good:1"); err != nil || !strings.Contains(out, "registry.example.org/good@sha256:") {
+		t.Fatalf("this engine keeps apart what came from where: %v %s", err, out)
+	}
+	s := stand(t, e, Enforce, "schema: plimsoll/policy/1\nrequire: {images: [registry.example.org/*]}\n")
+	s.refused(t, "came from", "run", "--rm", "registry.example.org/good:1", "true")
+	stand(t, e, Enforce, "").must(t, "run", "--rm", "registry.example.org/good:1", "true")
+}
