@@ -1,63 +1,23 @@
 package caller
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"io"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // authority issues certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	self := a.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "an authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	a.cert, a.key = self.Leaf, self.PrivateKey.(*ecdsa.PrivateKey)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-// issue signs a certificate with the authority, or with its own key if that has none.
-func (a *authority) issue(t *testing.T, template *x509.Certificate) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-}
+type authority struct{ *lab.Authority }
 
 // client issues a client's certificate for a subject.
-func (a *authority) client(t *testing.T, subject pkix.RDNSequence) *tls.Certificate {
+func (a authority) client(t *testing.T, subject pkix.RDNSequence) *tls.Certificate {
 	t.Helper()
 	raw, err := asn1.Marshal(subject)
 	if err != nil {
@@ -67,13 +27,13 @@ func (a *authority) client(t *testing.T, subject pkix.RDNSequence) *tls.Certific
 	if len(subject) == 0 {
 		template.DNSNames = []string{"a.client"}
 	}
-	c := a.issue(t, template)
+	c := a.Issue("client", template)
 	return &c
 }
 
 // server accepts connections, and says who made each.
 type server struct {
-	*authority
+	authority
 	listener net.Listener
 	of       chan answered
 }
@@ -88,15 +48,15 @@ type answered struct {
 
 func serveTLS(t *testing.T, auth tls.ClientAuthType) *server {
 	t.Helper()
-	s := &server{authority: newAuthority(t), of: make(chan answered, 1)}
-	cert := s.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	s := &server{authority: authority{lab.NewAuthority(t, t.TempDir())}, of: make(chan answered, 1)}
+	cert := s.Issue("server", &x509.Certificate{Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	// When this is called the chain was verified, but not yet that the client has the key.
 	var early error
 	verify := func(state tls.ConnectionState) error {
 		_, early = OfTLS(state, nil)
 		return nil
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: auth, ClientCAs: s.pool, VerifyConnection: verify})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: auth, ClientCAs: s.Pool, VerifyConnection: verify})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +87,7 @@ func serveTLS(t *testing.T, auth tls.ClientAuthType) *server {
 
 func (s *server) connect(t *testing.T, cert *tls.Certificate, cache tls.ClientSessionCache) answered {
 	t.Helper()
-	config := &tls.Config{RootCAs: s.pool, ServerName: "localhost", ClientSessionCache: cache}
+	config := &tls.Config{RootCAs: s.Pool, ServerName: "localhost", ClientSessionCache: cache}
 	if cert != nil { // and sent whatever authorities the server names
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
@@ -192,7 +152,7 @@ func TestOfTLS(t *testing.T) {
 }
 
 func TestOfTLSRefuses(t *testing.T) {
-	other := newAuthority(t)
+	other := authority{lab.NewAuthority(t, t.TempDir())}
 	anna := pkix.RDNSequence{rdn("CN=anna")}
 	for name, tc := range map[string]struct {
 		auth tls.ClientAuthType

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -131,23 +130,6 @@ func (g *ground) has(name string, s declare.Saying, others ...string) {
 	if diff := cmp.Diff(want, g.labels(name)); diff != "" {
 		g.t.Errorf("%s: %s", name, diff)
 	}
-}
-
-// compose is docker-compose 1.29, and what it needs.
-func compose(t *testing.T) (program, environ []string) {
-	t.Helper()
-	script, environ, err := lab.Program("docker-compose", "/usr/bin/docker-compose")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip(err)
-	}
-	python, _, err := lab.Program("docker-compose", "/usr/bin/python3")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree := strings.TrimSuffix(script, "/usr/bin/docker-compose")
-	return []string{python, script}, append(environ, "PYTHONPATH="+filepath.Join(tree, "/usr/lib/python3/dist-packages"))
 }
 
 // shell is a line for sh, in which $SOCKET is the path of the socket that the program has.

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll/plimsoll/internal/declare"
+	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // TestDocker: what docker's own client makes has the labels, and everything else is as it is
@@ -227,7 +228,7 @@ func swarmed(t *testing.T, g *ground) {
 // TestCompose: docker-compose's containers have the labels, and its second up makes none
 // anew, though another run deploys it.
 func TestCompose(t *testing.T) {
-	program, environ := compose(t)
+	program, environ := lab.Compose(t)
 	g := newGround(t)
 	write(t, filepath.Join(g.home, "docker-compose.yml"), "version: '3.8'\nservices:\n  one: {image: 'web:1', command: sleep 86400, stop_grace_period: 0s}\n"+
 		"  two: {image: 'web:1', command: sleep 86400, stop_grace_period: 0s, labels: {plimsoll.why: written, a: b}}\n")
@@ -260,7 +261,7 @@ func TestCompose(t *testing.T) {
 // TestSDK: what docker-py does in a long script comes to the same as without us, but for the
 // labels.
 func TestSDK(t *testing.T) {
-	program, environ := compose(t)
+	program, environ := lab.Compose(t)
 	g := newGround(t)
 	script, err := filepath.Abs("../gate/testdata/sdk.py")
 	if err != nil {

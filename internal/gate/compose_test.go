@@ -2,7 +2,6 @@ package gate
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -114,27 +113,9 @@ func there(s *side) outcome {
 	return outcome{Out: strings.Join(names, "\n")}
 }
 
-// compose gives the program, and the module path of its libraries, of Debian's package
-// docker-compose, installed or unpacked.
-func compose(t *testing.T) (program []string, environ []string) {
-	t.Helper()
-	script, environ, err := lab.Program("docker-compose", "/usr/bin/docker-compose")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip(err)
-	}
-	python, _, err := lab.Program("docker-compose", "/usr/bin/python3")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree := strings.TrimSuffix(script, "/usr/bin/docker-compose")
-	return []string{python, script}, append(environ, "PYTHONPATH="+filepath.Join(tree, "/usr/lib/python3/dist-packages"))
-}
-
 // TestFaithfulCompose: so do docker-compose's, and its second up recreates nothing.
 func TestFaithfulCompose(t *testing.T) {
-	program, environ := compose(t)
+	program, environ := lab.Compose(t)
 	t.Parallel()
 	script, err := os.ReadFile("testdata/sdk.py")
 	if err != nil {

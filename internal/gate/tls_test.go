@@ -2,14 +2,9 @@ package gate
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -25,58 +20,19 @@ import (
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
-// authority issues certificates as files.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t, dir: t.TempDir()}
-	a.issue("ca", &x509.Certificate{Subject: pkix.Name{CommonName: "harbour"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	return a
-}
-
-func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
-
-// issue makes NAME.pem and NAME-key.pem.
-func (a *authority) issue(name string, c *x509.Certificate) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	if a.cert == nil {
-		a.cert, a.key = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + "-key.pem": {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(a.file(file), pem.EncodeToMemory(block), 0o600); err != nil {
-			a.t.Fatal(err)
-		}
-	}
-}
+// authority is one whose clients run docker.
+type authority struct{ *lab.Authority }
 
 // docker runs docker's client over TLS as somebody.
-func (a *authority) docker(address, who string, stdin string, args ...string) (string, error) {
+func (a authority) docker(address, who string, stdin string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	all := []string{"-H", "tcp://" + address, "--tlsverify", "--tlscacert", a.file("ca.pem")}
+	all := []string{"-H", "tcp://" + address, "--tlsverify", "--tlscacert", a.File("ca.pem")}
 	if who != "" {
-		all = append(all, "--tlscert", a.file(who+".pem"), "--tlskey", a.file(who+"-key.pem"))
+		all = append(all, "--tlscert", a.File(who+".pem"), "--tlskey", a.File(who+"-key.pem"))
 	}
 	cmd := exec.CommandContext(ctx, "/usr/bin/docker", append(all, args...)...)
-	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+a.dir)
+	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+filepath.Dir(a.File("ca.pem")))
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSpace(string(out)), err
@@ -90,13 +46,13 @@ func TestOverTLS(t *testing.T) {
 	if err := e.Busybox(context.Background(), "web:1"); err != nil {
 		t.Fatal(err)
 	}
-	known, theirs := newAuthority(t), newAuthority(t)
+	known, theirs := authority{lab.NewAuthority(t, t.TempDir())}, lab.NewAuthority(t, t.TempDir())
 	client := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	known.issue("gate", &x509.Certificate{Subject: pkix.Name{CommonName: "gate"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	known.Issue("gate", &x509.Certificate{Subject: pkix.Name{CommonName: "gate"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	for _, who := range []string{"ana", "ben"} {
-		known.issue(who, &x509.Certificate{Subject: pkix.Name{CommonName: who, Organization: []string{"shop"}}, ExtKeyUsage: client})
+		known.Issue(who, &x509.Certificate{Subject: pkix.Name{CommonName: who, Organization: []string{"shop"}}, ExtKeyUsage: client})
 	}
-	theirs.issue("eve", &x509.Certificate{Subject: pkix.Name{CommonName: "ana", Organization: []string{"shop"}}, ExtKeyUsage: client})
+	theirs.Issue("eve", &x509.Certificate{Subject: pkix.Name{CommonName: "ana", Organization: []string{"shop"}}, ExtKeyUsage: client})
 
 	dir := t.TempDir()
 	policy := filepath.Join(dir, "policy.yaml")
@@ -116,7 +72,7 @@ func TestOverTLS(t *testing.T) {
 	free.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, reload, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	certificates := &Certificates{Cert: known.file("gate.pem"), Key: known.file("gate-key.pem"), Authorities: known.file("ca.pem")}
+	certificates := &Certificates{Cert: known.File("gate.pem"), Key: known.File("gate-key.pem"), Authorities: known.File("ca.pem")}
 	socket := filepath.Join(dir, "gate.sock")
 	logged := make(chan string, 100)
 	go func() {
@@ -161,11 +117,11 @@ func TestOverTLS(t *testing.T) {
 	}
 	// Who calls herself ana by an authority of her own.
 	for _, file := range []string{"eve.pem", "eve-key.pem"} {
-		data, err := os.ReadFile(theirs.file(file))
+		data, err := os.ReadFile(theirs.File(file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(known.file(file), data, 0o600); err != nil {
+		if err := os.WriteFile(known.File(file), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,15 +147,15 @@ func TestOverTLS(t *testing.T) {
 		reload <- struct{}{}
 		reload <- struct{}{} // is taken once the first was done
 	}
-	good, err := os.ReadFile(known.file("ca.pem"))
+	good, err := os.ReadFile(known.File("ca.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := os.ReadFile(theirs.file("ca.pem"))
+	other, err := os.ReadFile(theirs.File("ca.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificates.Authorities = known.file("clients.pem")
+	certificates.Authorities = known.File("clients.pem")
 	replace([]byte("none"))
 	if out, err := known.docker(address, "ana", "", "ps"); err != nil {
 		t.Errorf("after a file without certificates: %v, %s", err, out)
