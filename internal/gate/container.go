@@ -363,10 +363,10 @@ func judgeExecStart(ctx context.Context, x *exchange) error {
 func (p *Policy) required(x *exchange, s *workload.Spec) error {
 	said := cmp.Or(x.declared, &trail.Declared{})
 	if p.Require.Owner && said.Owner == "" {
-		x.decision.object("nobody is said to own it", "add --label "+declare.LabelOwner+"=NAME")
+		x.decision.object("nobody is said to own it", "add --label "+declare.LabelOwner+"=NAME, or deploy by  plimsoll deploy --owner NAME --why REASON -- COMMAND")
 	}
 	if p.Require.Why && said.Why == "" {
-		x.decision.object("it is not said why it is deployed", "add --label "+declare.LabelWhy+"=REASON")
+		x.decision.object("it is not said why it is deployed", "add --label "+declare.LabelWhy+"=REASON, or deploy by  plimsoll deploy --owner NAME --why REASON -- COMMAND")
 	}
 	if p.Require.Digest && s.Image.Digest == "" {
 		x.decision.object("the image is not named by its digest", "write "+s.Image.Ref+"@sha256:…")
