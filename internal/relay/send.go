@@ -130,7 +130,7 @@ func (s *Session) Pass(answer *http1.Response) error {
 	if _, err := s.Client.Write(answer.Head); err != nil {
 		return err
 	}
-	_, err := http1.CopyBody(s.Client, s.answer, answer.Framing, nil)
+	_, err := http1.CopyBody(&paced{to: s.Client, now: s.now}, s.answer, answer.Framing, nil)
 	return err
 }
 
