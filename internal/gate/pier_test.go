@@ -217,11 +217,11 @@ func stream(ctx context.Context, t *testing.T, c *http.Client, target string) *l
 	return linesOf(answer.Body)
 }
 
-// memory is how much of the test's memory is in use, and the most that was since the last
+// memory is how much memory of a process is in use, and the most that was since the last
 // call (proc(5), clear_refs).
-func memory(t *testing.T) (now, most int64) {
+func memory(t *testing.T, pid int) (now, most int64) {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func memory(t *testing.T) (now, most int64) {
 		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &now)
 		_, _ = fmt.Sscanf(line, "VmHWM: %d kB", &most)
 	}
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		t.Fatal(err)
 	}
 	return now << 10, most << 10

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 
@@ -61,13 +62,15 @@ func (a *Attention) pass(coming *http1.Framing) error {
 func (a *Attention) look(gone func()) {
 	defer close(a.ended)
 	// Bytes are the next request, or the input of what is attached.
-	if _, err := a.s.In.Peek(1); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	_, err := a.s.In.Peek(1)
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return
 	}
 	if a.engine != nil {
 		_ = a.engine.CloseWrite()
 	}
-	if http1.Gone(a.s.Client) {
+	// The proxy itself closes its clients' connections when it ends.
+	if errors.Is(err, net.ErrClosed) || http1.Gone(a.s.Client) {
 		gone()
 	}
 }
