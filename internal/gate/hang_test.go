@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,7 +15,7 @@ import (
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
-// hang stops an engine's process, and gives what has it go on.
+// hang stops an engine's process, with all its threads, and gives what has it go on.
 func hang(t *testing.T, e *lab.Engine) (goOn func()) {
 	t.Helper()
 	if err := syscall.Kill(e.Pid, syscall.SIGSTOP); err != nil {
@@ -21,6 +23,20 @@ func hang(t *testing.T, e *lab.Engine) (goOn func()) {
 	}
 	on := func() { _ = syscall.Kill(e.Pid, syscall.SIGCONT) }
 	t.Cleanup(on)
+	eventually(t, func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", e.Pid))
+		if err != nil || len(threads) == 0 {
+			return false
+		}
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread) // proc(5): behind the name comes the state
+			_, rest, _ := strings.Cut(string(stat), ") ")
+			if err != nil || !strings.HasPrefix(rest, "T") {
+				return false
+			}
+		}
+		return true
+	}, func() string { return "the engine is stopped" })
 	return on
 }
 

@@ -79,7 +79,7 @@ func prepare(t *testing.T, engine string, args ...string) *program {
 // as has it run as a user who may not do everything, and who may use the engine.
 func (p *program) as(uid uint32) {
 	p.t.Helper()
-	p.uid = uid
+	p.uid, p.args = uid, append(p.args, "--group", "") // it may give the socket to none
 	err := errors.Join(os.Chown(p.dir, int(uid), int(uid)), os.MkdirAll(p.state, 0o700), os.Chown(p.state, int(uid), int(uid)), os.Chmod(p.engine, 0o666))
 	for path := filepath.Dir(p.dir); path != "/" && path != os.TempDir(); path = filepath.Dir(path) {
 		err = errors.Join(err, os.Chmod(path, 0o755))
