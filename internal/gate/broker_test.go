@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -73,3 +74,11 @@ func (b *broker) on(before, after func(*http.Request)) {
 
 // die is the end of a connection without an answer.
 func die() { panic(http.ErrAbortHandler) }
+
+// holdCreate holds the answer to a create request back for as long as its client is there.
+func holdCreate(r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/containers/create") {
+		<-r.Context().Done()
+		die()
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // dockerAs runs docker's client against the gate as a user, who may connect.
@@ -39,7 +41,7 @@ func (p *program) dockerAs(uid uint32, args ...string) (string, error) {
 func (p *program) refusesSoon(reason string) {
 	p.t.Helper()
 	for range 200 {
-		status, text, err := ask(p.t.Context(), over(p.socket), "POST", "/volumes/create", strings.NewReader(`{"Name":"more"}`))
+		status, text, err := p.ask("POST", "/volumes/create", `{"Name":"more"}`)
 		if status == 503 && strings.Contains(text, reason) {
 			return
 		}
@@ -61,11 +63,21 @@ func (p *program) worksAgain(args ...string) {
 	}, func() string { return fmt.Sprintf("docker %s: %s", strings.Join(args, " "), out) })
 }
 
-// TestFullDisk: on a full disk nothing new is done, but root can end and remove, and that is
-// recorded; when there is room all goes on by itself.
+// TestFullDisk: a trail whose disk is full, in both modes.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	e := yard(t)
+	for mode, f := range map[string]func(*testing.T, *lab.Engine){"enforce": fullDisk, "observe": fullDiskObserved} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			f(t, e)
+		})
+	}
+}
+
+// fullDisk: on a full disk nothing new is done, but root can end and remove, and that is
+// recorded; when there is room all goes on by itself.
+func fullDisk(t *testing.T, e *lab.Engine) {
 	p := prepare(t, e.Socket(), "--mode", "enforce")
 	disk := smallDisk(t, "2m") // no room for a whole segment
 	p.state = filepath.Join(disk, "state")
@@ -112,11 +124,9 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestFullDiskObserved: a gate that observes lets everything pass on a full disk, and says
+// fullDiskObserved: a gate that observes lets everything pass on a full disk, and says
 // that it is not recorded.
-func TestFullDiskObserved(t *testing.T) {
-	t.Parallel()
-	e := yard(t)
+func fullDiskObserved(t *testing.T, e *lab.Engine) {
 	p := prepare(t, e.Socket(), "--mode", "observe")
 	disk := smallDisk(t, "2m")
 	p.state = filepath.Join(disk, "state")
@@ -148,11 +158,9 @@ func TestFullDiskObserved(t *testing.T) {
 	p.verified()
 }
 
-// TestBrokenTrail: where the trail can't be written nothing new is done, but root can end
+// brokenTrail: where the trail can't be written nothing new is done, but root can end
 // and remove; when it can be written again, all goes on by itself.
-func TestBrokenTrail(t *testing.T) {
-	t.Parallel()
-	e := yard(t)
+func brokenTrail(t *testing.T, e *lab.Engine) {
 	for _, c := range []struct {
 		name string
 		uid  uint32
@@ -161,8 +169,8 @@ func TestBrokenTrail(t *testing.T) {
 		says string
 	}{
 		{"read-only", 4242, func(t *testing.T, p *program) func() {
-			mode(t, p.trail(), 0o500)
-			return func() { mode(t, p.trail(), 0o700) }
+			writable(t, p.trail(), false)
+			return func() { writable(t, p.trail(), true) }
 		}, "permission denied"},
 		{"a folder in the way", 0, func(t *testing.T, p *program) func() {
 			// It is replaced each second where something was recorded.
@@ -187,6 +195,7 @@ func TestBrokenTrail(t *testing.T) {
 			name := strings.ReplaceAll(c.name, " ", "-")
 			p.must("run", "-d", "--name", name+"-1", "web:1", "sleep", "100000")
 			p.must("run", "-d", "--name", name+"-2", "web:1", "sleep", "100000")
+			eventually(t, func() bool { _, err := os.Stat(filepath.Join(p.trail(), "checkpoint")); return err == nil }, func() string { return "there is a checkpoint" })
 			mend := c.harm(t, p)
 			p.must("volume", "create", name)
 			eventually(t, func() bool { _, err := p.docker("volume", "create", name); return err != nil }, func() string { return "it notices" })
@@ -214,9 +223,24 @@ func TestBrokenTrail(t *testing.T) {
 	}
 }
 
-func mode(t *testing.T, path string, mode os.FileMode) {
+// writable has a folder and all in it be so for who owns it, or not.
+func writable(t *testing.T, dir string, is bool) {
 	t.Helper()
-	if err := os.Chmod(path, mode); err != nil {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm() &^ 0o200
+		if is {
+			mode |= 0o200
+		}
+		return os.Chmod(path, mode)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -161,6 +162,18 @@ func (p *program) exits() int {
 
 func (p *program) trail() string { return filepath.Join(p.state, TrailFolder) }
 
+// ask makes one request, and leaves no connection.
+func (p *program) ask(method, target, body string) (int, string, error) {
+	p.t.Helper()
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	c := over(p.socket)
+	defer c.CloseIdleConnections()
+	return ask(p.t.Context(), c, method, target, r)
+}
+
 func (p *program) docker(args ...string) (string, error) {
 	return dockerAt("unix://"+p.socket, args...)
 }
@@ -204,8 +217,9 @@ func (p *program) settles(had int, after string) {
 // lookedAround has the gate keep what it keeps, so that descriptors can be counted.
 func (p *program) lookedAround() int {
 	p.t.Helper()
-	p.must("create", "--name", "around", "web:1")
-	p.must("rm", "around")
+	name := "around-" + filepath.Base(filepath.Dir(p.dir))
+	p.must("create", "--name", name, "web:1")
+	p.must("rm", name)
 	had := 0
 	eventually(p.t, func() bool {
 		before := had
@@ -220,6 +234,7 @@ func (p *program) lookedAround() int {
 func (p *program) goroutines() {
 	p.t.Helper()
 	p.end(syscall.SIGQUIT)
+	defer func() { p.said = nil }() // it is long
 	said := p.said.String()
 	if !strings.Contains(said, "goroutine ") || !strings.Contains(said, "relay.Serve") {
 		p.t.Errorf("it says nothing of its goroutines: %s", said)
@@ -337,4 +352,25 @@ func yard(t *testing.T) *lab.Engine {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// policy has it begin with a policy of a text from now on.
+func (p *program) policy(text string) {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "policy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+	p.args = []string{"--policy", file}
+}
+
+// eventsOf are those about a subject so far.
+func (p *program) eventsOf(name string) (list []*trail.Event) {
+	p.t.Helper()
+	for _, e := range eventsIn(p.t, p.trail()) {
+		if e.Subject.Name == name {
+			list = append(list, e)
+		}
+	}
+	return list
 }
