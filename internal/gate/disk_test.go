@@ -197,7 +197,6 @@ func brokenTrail(t *testing.T, e *lab.Engine) {
 			p.must("run", "-d", "--name", name+"-2", "web:1", "sleep", "100000")
 			eventually(t, func() bool { _, err := os.Stat(filepath.Join(p.trail(), "checkpoint")); return err == nil }, func() string { return "there is a checkpoint" })
 			mend := c.harm(t, p)
-			p.must("volume", "create", name)
 			eventually(t, func() bool { _, err := p.docker("volume", "create", name); return err != nil }, func() string { return "it notices" })
 			p.refuses("the trail in "+p.trail()+" can't be written", "create", "--name", name+"-none", "web:1")
 			p.refuses(c.says, "exec", name+"-1", "true")

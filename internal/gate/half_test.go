@@ -17,9 +17,9 @@ import (
 func halfRequests(t *testing.T, e *lab.Engine) {
 	p := run(t, e.Socket(), "--mode", "enforce")
 	had := p.lookedAround()
-	many := 1000
+	many, cuts, step := 1000, 20, 4
 	if thorough {
-		many = 10_000
+		many, cuts, step = 10_000, 200, 1
 	}
 	p.must("create", "--name", "half", "web:1")
 	body := `{"Image":"web:1","Labels":{"x":"` + strings.Repeat("a", 20_000) + `"}}`
@@ -29,11 +29,11 @@ func halfRequests(t *testing.T, e *lab.Engine) {
 	long := head(fmt.Sprintf("Content-Length: %d\r\n", len(body))) + body
 	chunked := head("Transfer-Encoding: chunked\r\n") + inChunks([]byte(body), 700)
 	for name, whole := range map[string]string{"with a length": long, "in chunks": chunked} {
-		for i := range 60 {
-			// Everywhere in the head, and then here and there in the body, but not at its end.
-			cut := 1 + i*3
-			if i > 30 {
-				cut = len(whole) * i / 61
+		for i := range cuts {
+			// Half of them in the head, and half in the body, but not at its end.
+			cut := 1 + i*300/cuts
+			if i > cuts/2 {
+				cut = len(whole) * i / (cuts + 1)
 			}
 			c := connect(t, p.socket)
 			if _, err := io.WriteString(c, whole[:cut]); err != nil {
@@ -57,16 +57,21 @@ func halfRequests(t *testing.T, e *lab.Engine) {
 		"an archive with a length": put + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(files)) + string(files), "an archive in chunks": put + "Transfer-Encoding: chunked\r\n\r\n" + inChunks(files, 1000),
 		"an image": load + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(files)) + string(files), "an image in chunks": load + "Transfer-Encoding: chunked\r\n\r\n" + inChunks(files, 1000),
 	} {
-		for i := 1; i < 10; i++ {
+		for i := 1; i < 10; i += step {
 			half := whole[:len(whole)*i/10]
 			bare, through := halfClosed(t, e.Socket(), half), halfClosed(t, p.socket, half)
 			if strings.Contains(through, " 200 OK") && !strings.Contains(bare, " 200 OK") {
 				t.Errorf("%s, %d tenths: the engine takes it for whole: %s\nwithout the gate: %s", name, i, through, bare)
+			} else if !strings.Contains(through, "the request was not sent whole") && !strings.Contains(through, " 200 OK") {
+				t.Errorf("%s, %d tenths: the client is told %s", name, i, through)
 			}
 		}
 		if all := halfClosed(t, p.socket, whole); !strings.HasPrefix(all, "HTTP/1.1 ") {
 			t.Errorf("%s, whole: %q", name, all)
 		}
+	}
+	if got := halfClosed(t, p.socket, put+"Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n"); !strings.Contains(got, " 400 ") || !strings.Contains(got, "extension") {
+		t.Errorf("of a chunk that is not passed on the client is told %s", got)
 	}
 	// Who half-closes behind a whole request is answered.
 	for _, r := range []string{"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n", "GET /_ping HTTP/1.1\r\nHost: x\r\n\r\nGET /version HTTP/1.1\r\nHost: x\r\n\r\nGET /containers/half/json HTTP/1.1\r\nHost: x\r\n\r\nGET /_ping HTTP/1.1\r\nHo"} {
