@@ -186,8 +186,7 @@ func largeBodies(t *testing.T, e *lab.Engine) {
 	if out, err := e.Docker("ps", "-aq", "--filter", "name=large"); err != nil || out != "" {
 		t.Errorf("the engine has %q, %v", out, err)
 	}
-	p.settles(had, "large bodies")
-	p.goroutines()
+	p.goroutines(had, "large bodies")
 }
 
 // listed is a body of so many bytes that is one list of what is as short as can be.

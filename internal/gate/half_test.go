@@ -95,8 +95,7 @@ func halfRequests(t *testing.T, e *lab.Engine) {
 		t.Errorf("the whole request is answered by %d %s, %v", status, text, err)
 	}
 	p.must("rm", "halved", "half")
-	p.settles(had, "requests that did not end")
-	p.goroutines()
+	p.goroutines(had, "requests that did not end")
 }
 
 // halfClosed is all that comes of a text behind which the client sends no more.

@@ -112,7 +112,7 @@ func TestHangs(t *testing.T) {
 	for name, r := range asks {
 		stay[name] = begin(t, p.socket, r[0], r[1], r[2])
 	}
-	for i := range 10 {
+	for i := range 20 {
 		for name, r := range asks {
 			if name != "what is judged" && r[2] == "" {
 				leave[fmt.Sprint(name, i)] = begin(t, p.socket, r[0], r[1], r[2])
@@ -134,7 +134,7 @@ func TestHangs(t *testing.T) {
 		<-b.ended
 	}
 	// Two a client that stays, and two more where the gate asks on its own account.
-	p.settles(had+4*len(stay), "clients that left an engine that hangs")
+	p.settles(had+4*len(stay)+keptIdle, "clients that left an engine that hangs")
 	goOn()
 	bare.wait(t, "the bare engine")
 	for name, b := range stay {
@@ -143,7 +143,7 @@ func TestHangs(t *testing.T) {
 		}
 	}
 	p.must("rm", "two")
-	p.settles(had, "an engine that hung")
+	p.settles(had+keptIdle, "an engine that hung")
 
 	// The other end: the gate is stopped while it hangs.
 	hang(t, e)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -195,6 +196,10 @@ func (p *program) refuses(reason string, args ...string) {
 	}
 }
 
+// keptIdle is how many connections a gate keeps at the most for its own questions, for a
+// while (package engine).
+const keptIdle = 32
+
 // descriptors is how many files and connections a process has open.
 func descriptors(t *testing.T, pid int) int {
 	t.Helper()
@@ -205,12 +210,24 @@ func descriptors(t *testing.T, pid int) int {
 	return len(list)
 }
 
+// openIn is what a process has open, for messages.
+func openIn(pid int) string {
+	var all []string
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, link := range links {
+		to, _ := os.Readlink(link)
+		all = append(all, to)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
 // settles waits until the gate has no more descriptors than it had.
 func (p *program) settles(had int, after string) {
 	p.t.Helper()
 	now := 0
 	eventually(p.t, func() bool { now = descriptors(p.t, p.cmd.Process.Pid); return now <= had }, func() string {
-		return fmt.Sprintf("no descriptor is left after %s: %d instead of %d", after, now, had)
+		return fmt.Sprintf("no descriptor is left after %s: %d instead of %d: %s", after, now, had, openIn(p.cmd.Process.Pid))
 	})
 }
 
@@ -230,9 +247,11 @@ func (p *program) lookedAround() int {
 }
 
 // goroutines ends the gate by SIGQUIT, of which a Go program tells all its goroutines, and
-// checks that none of a session's is among them.
-func (p *program) goroutines() {
+// checks that none of a session's is among them, and no descriptor is left.
+func (p *program) goroutines(had int, after string) {
 	p.t.Helper()
+	p.settles(had, after)
+	pause() // a goroutine ends a moment after its connections
 	p.end(syscall.SIGQUIT)
 	defer func() { p.said = nil }() // it is long
 	said := p.said.String()

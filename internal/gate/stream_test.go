@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -275,66 +274,4 @@ func TestStreamDeath(t *testing.T) {
 	cancel()
 	eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return "nobody asks for statistics any more" })
 	<-stats.ended
-}
-
-// TestStreamMany: many long streams at once, among them many short requests, and no error
-// in any.
-func TestStreamMany(t *testing.T) {
-	t.Parallel()
-	each, askers, rounds := 40, 20, 15
-	if thorough {
-		each, askers, rounds = 70, 200, 30
-	}
-	g := grounds(t, Enforce)
-	g.must(t, "run", "-di", "--name", "many", "web:1", "sh", "-c", "while read line; do echo $line; done")
-	c := over(g.socket)
-	defer c.CloseIdleConnections()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var logs, events []*lines
-	var attached []*wire
-	for range each {
-		logs = append(logs, stream(ctx, t, c, "/containers/many/logs?follow=1&stdout=1"))
-		events = append(events, stream(ctx, t, c, "/events?filters=%7B%22type%22%3A%5B%22volume%22%5D%7D"))
-		w := wireTo(t, "attach", g.socket, "Host: x", "Connection: Upgrade", "Upgrade: tcp")
-		defer w.close()
-		w.text("POST", "POST /containers/many/attach?stdin=1&stdout=1&stream=1 HTTP/1.1\r\n"+w.fields+"\r\n")
-		attached = append(attached, w)
-	}
-	var asking sync.WaitGroup
-	for i := range askers {
-		asking.Go(func() {
-			own := over(g.socket)
-			defer own.CloseIdleConnections()
-			for k := range rounds {
-				for _, r := range [][2]string{{"GET", "/_ping"}, {"GET", "/containers/json"}, {"GET", "/containers/many/json"}, {"GET", "/images/web:1/json"},
-					{"POST", fmt.Sprintf("/volumes/create %d-%d", i, k)}, {"DELETE", fmt.Sprintf("/volumes/v%d-%d", i, k)}} {
-					target, name, isCreate := strings.Cut(r[1], " ")
-					var body io.Reader
-					if isCreate {
-						body = strings.NewReader(`{"Name":"v` + name + `"}`)
-					}
-					if _, _, err := ask(ctx, own, r[0], target, body); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
-	}
-	asking.Wait()
-	if _, err := io.WriteString(attached[0].c, "to all\n"); err != nil {
-		t.Error(err)
-	}
-	for i := range each {
-		logs[i].expect(t, "to all\n")
-		events[i].expect(t, `"Action":"destroy"`)
-		if line, err := attached[i].r.ReadString('\n'); !strings.HasSuffix(line, "to all\n") {
-			t.Errorf("attached client %d got %q, %v", i, line, err)
-		}
-	}
-	cancel()
-	for i := range each {
-		<-logs[i].ended
-		<-events[i].ended
-	}
 }
