@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -215,48 +216,60 @@ func TestStreamSilent(t *testing.T) {
 
 // TestStreamDeath: when one side of a stream is gone, so is the other.
 func TestStreamDeath(t *testing.T) {
-	if !thorough {
-		t.Skip("in soak: what it waits for takes long on a busy machine")
-	}
 	t.Parallel()
 	g := grounds(t, Enforce)
 	g.must(t, "run", "-di", "--name", "alive", "web:1", "cat")
-	kinds := map[string][]string{
-		"events": {"events"},
-		"logs":   {"logs", "-f", "alive"},
-		"attach": {"attach", "alive"},
-		"exec":   {"exec", "-i", "alive", "cat"},
-		"wait":   {"wait", "alive"},
-	}
-	for name, args := range kinds {
+	for _, kind := range []struct {
+		asks string // what docker's client asks for
+		args []string
+	}{
+		{"/events ", []string{"events"}},
+		{"/logs?", []string{"logs", "-f", "alive"}},
+		{"/attach?", []string{"attach", "alive"}},
+		{"/start ", []string{"exec", "-i", "alive", "cat"}},
+		{"/wait", []string{"wait", "alive"}},
+	} {
 		for _, killed := range []bool{true, false} {
+			name := kind.args[0]
+			g.cutAt.forget()
 			// Its input is open, so that it does not end by itself.
-			stdin, hold := io.Pipe()
-			cmd := exec.CommandContext(t.Context(), debian, append([]string{"-H", "unix://" + g.socket}, args...)...)
+			stdin, hold, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), debian, append([]string{"-H", "unix://" + g.socket}, kind.args...)...)
 			cmd.Stdin = stdin
-			cmd.WaitDelay = time.Second
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() bool { return g.cutAt.count() > 0 }, func() string { return name + " asks the engine" })
-			time.Sleep(200 * time.Millisecond) // that the stream has begun: nothing tells
-			if killed {
-				_ = cmd.Process.Kill()
-				eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return "the engine is left alone after " + name + " was killed" })
-			} else {
-				g.cutAt.cut()
-			}
-			hold.Close()
+			stdin.Close()
+			eventually(t, func() bool { return g.cutAt.asked(kind.asks) }, func() string { return name + " asks the engine" })
 			ended := make(chan error, 1)
 			go func() { ended <- cmd.Wait() }()
-			select {
-			case <-ended:
-			case <-time.After(patient):
+			if killed {
 				_ = cmd.Process.Kill()
-				t.Errorf("%s does not notice that the engine is gone", name)
-				<-ended
 			}
-			eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return "no connection is left of " + name })
+			// What is cut before the answer begins is asked once more, where that does no harm;
+			// so it is cut until the client has ended.
+			cut := time.NewTicker(quiet / 4)
+			for end, over := time.After(patient), false; !over; {
+				select {
+				case <-ended:
+					over = true
+				case <-cut.C:
+					if !killed {
+						g.cutAt.cut()
+					}
+				case <-end:
+					_ = cmd.Process.Kill()
+					t.Errorf("%s does not notice that the engine is gone", name)
+					<-ended
+					over = true
+				}
+			}
+			cut.Stop()
+			hold.Close()
+			eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return fmt.Sprintf("no connection is left of %s; killed: %v", name, killed) })
 		}
 	}
 	// Docker's client asks again and again for statistics.
