@@ -33,20 +33,7 @@ type proxy struct {
 
 // serve passes the requests of one connection on until either side ends it.
 func (p *proxy) serve(ctx context.Context, c relay.Conn) {
-	var stops []func() bool
-	defer func() {
-		for _, stop := range stops {
-			stop()
-		}
-	}()
-	s := relay.New(c, func(ctx context.Context) (relay.Conn, error) {
-		engine, err := p.dial(ctx)
-		if err == nil {
-			// An engine that says nothing must not keep a program from ending.
-			stops = append(stops, context.AfterFunc(ctx, func() { engine.Close() }))
-		}
-		return engine, err
-	}, p.c.Now)
+	s := relay.New(c, p.dial, p.c.Now)
 	defer s.Close()
 	for {
 		req, err := http1.ReadRequest(s.In)

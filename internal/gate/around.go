@@ -24,39 +24,84 @@ const fresh = 30 * time.Second
 type around struct {
 	cfg collect.Config
 
-	mu sync.RWMutex // read while world is used
-	// world is nil before the engine was met; at is when it was looked at. Both are owned
-	// by mu.
-	world *collect.World
-	at    time.Time
-	turn  sync.Mutex // of whoever looks
+	mu sync.Mutex // held for moments: nobody waits for the engine with it
+	// seen is nil before the engine was met; at is when it was looked at. Both are owned by
+	// mu.
+	seen *sight
+	at   time.Time
+	turn chan struct{} // holds one element while somebody looks
 
 	images images
 }
 
+// sight is the world as it was at one time, for as long as it is used: whoever asks the
+// engine a question that it does not answer must not keep others from looking anew.
+type sight struct {
+	*collect.World
+	users int // owned by the mutex of around, which is one itself until it has a newer one
+}
+
+func newAround(c collect.Config) *around { return &around{cfg: c, turn: make(chan struct{}, 1)} }
+
 // use calls f with the world as it was at most fresh ago, or at its last change.
 func (a *around) use(ctx context.Context, f func(*collect.World) error) error {
 	for {
-		a.mu.RLock()
-		if a.world != nil && a.cfg.Now().Sub(a.at) < fresh {
-			defer a.mu.RUnlock()
-			return f(a.world)
+		if s := a.known(); s != nil {
+			defer a.letGo(s)
+			return f(s.World)
 		}
-		a.mu.RUnlock()
 		if err := a.look(ctx); err != nil {
 			return err
 		}
 	}
 }
 
+// known gives what is known, for as long as it is not let go; nil where it is too old.
+func (a *around) known() *sight {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.seen == nil || a.cfg.Now().Sub(a.at) >= fresh {
+		return nil
+	}
+	a.seen.users++
+	return a.seen
+}
+
+// letGo closes what nobody uses any more.
+func (a *around) letGo(s *sight) {
+	a.mu.Lock()
+	s.users--
+	unused := s.users == 0
+	a.mu.Unlock()
+	if unused {
+		s.Close()
+	}
+}
+
+// replace has another world be used from now on, nil for none.
+func (a *around) replace(w *collect.World, at time.Time) {
+	a.mu.Lock()
+	old := a.seen
+	a.seen, a.at = nil, at
+	if w != nil {
+		a.seen = &sight{World: w, users: 1}
+	}
+	a.mu.Unlock()
+	if old != nil {
+		a.letGo(old)
+	}
+}
+
 // look looks at the engine and its host again, unless another has just done so.
 func (a *around) look(ctx context.Context) error {
-	a.turn.Lock()
-	defer a.turn.Unlock()
-	a.mu.RLock()
-	done := a.world != nil && a.cfg.Now().Sub(a.at) < fresh
-	a.mu.RUnlock()
-	if done {
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s := a.known(); s != nil {
+		a.letGo(s)
 		return nil
 	}
 	at := a.cfg.Now()
@@ -64,13 +109,7 @@ func (a *around) look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking at the engine: %w", err)
 	}
-	a.mu.Lock()
-	old := a.world
-	a.world, a.at = world, at
-	a.mu.Unlock()
-	if old != nil {
-		old.Close()
-	}
+	a.replace(world, at)
 	return nil
 }
 
@@ -262,11 +301,4 @@ func (m *images) forget() {
 	m.forgotten++
 }
 
-func (a *around) close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.world != nil {
-		a.world.Close()
-		a.world = nil
-	}
-}
+func (a *around) close() { a.replace(nil, time.Time{}) }

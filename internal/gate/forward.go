@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/plimsoll/plimsoll/internal/gate/api"
@@ -15,6 +16,10 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	answer, client, err := x.s.Send(ctx, relay.Request{Request: *x.req, Body: x.body, Once: x.mutates(), Await: x.seq >= 0})
 	if x.mutates() && x.subject.Kind == "image" {
 		x.g.around.images.forget()
+	}
+	if half := new(relay.BodyError); errors.As(err, &half) {
+		x.told(ctx, phaseFailed, map[string]any{"error": err.Error()})
+		return x.refuse(http.StatusBadRequest, err.Error())
 	}
 	if err != nil {
 		x.g.around.stale()

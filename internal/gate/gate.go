@@ -58,7 +58,7 @@ func New(c Config) (*Gate, error) {
 	if c.Mode != "" && c.Mode != Observe && c.Mode != Enforce {
 		return nil, fmt.Errorf("making a gate: the mode %q is neither observe nor enforce", string(c.Mode))
 	}
-	g := &Gate{c: c, client: c.Around.Client, trail: c.Trail, around: &around{cfg: c.Around}}
+	g := &Gate{c: c, client: c.Around.Client, trail: c.Trail, around: newAround(c.Around)}
 	g.policy.Store(c.Policy)
 	return g, nil
 }

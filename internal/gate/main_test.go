@@ -23,7 +23,14 @@ import (
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if programFolder != "" {
+			_ = os.RemoveAll(programFolder)
+		}
+		os.Exit(code)
+	}))
+}
 
 // ours are the project's rules.
 func ours(t testing.TB) *rule.Set {

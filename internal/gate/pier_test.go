@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,13 +38,37 @@ func grounds(t *testing.T, mode Mode) *pier {
 	return g
 }
 
-// cutter is a proxy for bytes that remembers none, and whose connections can be cut.
+// cutter is a proxy for bytes whose connections can be cut. It knows nothing of HTTP.
 type cutter struct {
 	socket string
 
 	mu    sync.Mutex
 	conns []net.Conn
-	open  int // pairs
+	open  int          // pairs
+	sent  bytes.Buffer // by all clients
+}
+
+// Write notes what a client sent.
+func (c *cutter) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sent.Len() < most {
+		c.sent.Write(p)
+	}
+	return len(p), nil
+}
+
+// asked says whether a client sent something since that was forgotten.
+func (c *cutter) asked(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Contains(c.sent.Bytes(), []byte(text))
+}
+
+func (c *cutter) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent.Reset()
 }
 
 func cutBefore(t *testing.T, socket, behind string) *cutter {
@@ -83,7 +108,7 @@ func cutBefore(t *testing.T, socket, behind string) *cutter {
 func (c *cutter) pass(client, server net.Conn) {
 	var up sync.WaitGroup
 	up.Go(func() {
-		_, _ = io.Copy(server, client)
+		_, _ = io.Copy(io.MultiWriter(server, c), client)
 		_ = server.(*net.UnixConn).CloseWrite()
 	})
 	_, _ = io.Copy(client, server)
@@ -217,11 +242,11 @@ func stream(ctx context.Context, t *testing.T, c *http.Client, target string) *l
 	return linesOf(answer.Body)
 }
 
-// memory is how much of the test's memory is in use, and the most that was since the last
+// memory is how much memory of a process is in use, and the most that was since the last
 // call (proc(5), clear_refs).
-func memory(t *testing.T) (now, most int64) {
+func memory(t *testing.T, pid int) (now, most int64) {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +254,7 @@ func memory(t *testing.T) (now, most int64) {
 		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &now)
 		_, _ = fmt.Sscanf(line, "VmHWM: %d kB", &most)
 	}
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		t.Fatal(err)
 	}
 	return now << 10, most << 10

@@ -49,7 +49,11 @@ func Run(ctx context.Context, c RunConfig) error {
 	if err != nil {
 		return err
 	}
-	l, err := trail.Open(c.Trail)
+	log := c.Log
+	if log == nil {
+		log = func(string, ...any) {}
+	}
+	l, err := openLasting(c.Trail, log)
 	if err != nil {
 		return err
 	}
@@ -61,10 +65,10 @@ func Run(ctx context.Context, c RunConfig) error {
 	if c.PolicyFile != "" {
 		c.Own = append(c.Own, c.PolicyFile)
 	}
-	return errors.Join(c.run(ctx, l, digest), l.Close())
+	return errors.Join(c.run(ctx, digest), l.Close())
 }
 
-func (c *RunConfig) run(ctx context.Context, l *trail.Log, digest string) error {
+func (c *RunConfig) run(ctx context.Context, digest string) error {
 	g, err := New(c.Config)
 	if err != nil {
 		return err

@@ -10,10 +10,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
-	"runtime/debug"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -42,18 +41,19 @@ func archiveOf(size int64) (io.Reader, hash.Hash) {
 }
 
 // TestStreamLarge: archives go through by PUT, GET and save as they are, and the gate holds
-// no more of them than it did of the first bytes. It runs alone, for it measures memory.
+// no more of them than it did of the first bytes.
 func TestStreamLarge(t *testing.T) {
-	size, most := int64(256<<20), int64(48<<20)
+	t.Parallel()
+	size, most := int64(64<<20), int64(16<<20)
 	if thorough {
 		size = 1 << 30
 	}
-	g := grounds(t, Enforce)
-	g.must(t, "create", "--name", "large", "web:1")
-	c := over(g.socket)
+	e := yard(t)
+	p := run(t, e.Socket(), "--mode", "enforce")
+	p.must("create", "--name", "large", "web:1")
+	c := over(p.socket)
 	defer c.CloseIdleConnections()
-	debug.FreeOSMemory()
-	before, _ := memory(t)
+	before, _ := memory(t, p.cmd.Process.Pid)
 
 	up, digest := archiveOf(size)
 	if _, _, err := ask(t.Context(), c, "PUT", "/containers/large/archive?path=/", up); err != nil {
@@ -63,20 +63,52 @@ func TestStreamLarge(t *testing.T) {
 	if got := fileIn(t, c, "/containers/large/archive?path=/large", "large"); string(got) != string(want) {
 		t.Errorf("GET gives another file: %x, not %x", got, want)
 	}
-	g.must(t, "commit", "large", "large:1")
-	answer, err := c.Get("http://docker/images/large:1/get")
+	p.must("commit", "large", "large:1")
+	if got := savedFile(t, c, "large:1", "large"); string(got) != string(want) {
+		t.Errorf("save gives another file: %x, not %x", got, want)
+	}
+	_, peak := memory(t, p.cmd.Process.Pid)
+	t.Logf("memory grew by %d KiB with three times %d MiB that went through", (peak-before)>>10, size>>20)
+	if peak-before > most {
+		t.Error("that is too much")
+	}
+}
+
+// savedFile is the digest of a file in a layer of an image, as it is saved.
+func savedFile(t *testing.T, c *http.Client, image, name string) []byte {
+	t.Helper()
+	answer, err := c.Get("http://docker/images/" + image + "/get")
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved, err := io.Copy(io.Discard, answer.Body)
-	answer.Body.Close()
-	if err != nil || saved < size {
-		t.Errorf("save gives %d bytes, %v", saved, err)
-	}
-	_, peak := memory(t)
-	t.Logf("memory grew by %d MiB with three times %d MiB that went through", (peak-before)>>20, size>>20)
-	if peak-before > most {
-		t.Error("that is too much")
+	defer answer.Body.Close()
+	var found []byte
+	files := tar.NewReader(answer.Body)
+	for {
+		h, err := files.Next()
+		if err == io.EOF {
+			return found
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(h.Name, ".tar") && !strings.HasPrefix(h.Name, "blobs/") {
+			continue
+		}
+		layer := tar.NewReader(files)
+		for {
+			h, err := layer.Next()
+			if err != nil { // its end, or it is no layer
+				break
+			}
+			if h.Name == name {
+				digest := sha256.New()
+				if _, err := io.Copy(digest, layer); err != nil {
+					t.Fatal(err)
+				}
+				found = digest.Sum(nil)
+			}
+		}
 	}
 }
 
@@ -184,48 +216,60 @@ func TestStreamSilent(t *testing.T) {
 
 // TestStreamDeath: when one side of a stream is gone, so is the other.
 func TestStreamDeath(t *testing.T) {
-	if !thorough {
-		t.Skip("in soak: what it waits for takes long on a busy machine")
-	}
 	t.Parallel()
 	g := grounds(t, Enforce)
 	g.must(t, "run", "-di", "--name", "alive", "web:1", "cat")
-	kinds := map[string][]string{
-		"events": {"events"},
-		"logs":   {"logs", "-f", "alive"},
-		"attach": {"attach", "alive"},
-		"exec":   {"exec", "-i", "alive", "cat"},
-		"wait":   {"wait", "alive"},
-	}
-	for name, args := range kinds {
+	for _, kind := range []struct {
+		asks string // what docker's client asks for
+		args []string
+	}{
+		{"/events ", []string{"events"}},
+		{"/logs?", []string{"logs", "-f", "alive"}},
+		{"/attach?", []string{"attach", "alive"}},
+		{"/start ", []string{"exec", "-i", "alive", "cat"}},
+		{"/wait", []string{"wait", "alive"}},
+	} {
 		for _, killed := range []bool{true, false} {
+			name := kind.args[0]
+			g.cutAt.forget()
 			// Its input is open, so that it does not end by itself.
-			stdin, hold := io.Pipe()
-			cmd := exec.CommandContext(t.Context(), debian, append([]string{"-H", "unix://" + g.socket}, args...)...)
+			stdin, hold, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), debian, append([]string{"-H", "unix://" + g.socket}, kind.args...)...)
 			cmd.Stdin = stdin
-			cmd.WaitDelay = time.Second
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() bool { return g.cutAt.count() > 0 }, func() string { return name + " asks the engine" })
-			time.Sleep(200 * time.Millisecond) // that the stream has begun: nothing tells
-			if killed {
-				_ = cmd.Process.Kill()
-				eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return "the engine is left alone after " + name + " was killed" })
-			} else {
-				g.cutAt.cut()
-			}
-			hold.Close()
+			stdin.Close()
+			eventually(t, func() bool { return g.cutAt.asked(kind.asks) }, func() string { return name + " asks the engine" })
 			ended := make(chan error, 1)
 			go func() { ended <- cmd.Wait() }()
-			select {
-			case <-ended:
-			case <-time.After(patient):
+			if killed {
 				_ = cmd.Process.Kill()
-				t.Errorf("%s does not notice that the engine is gone", name)
-				<-ended
 			}
-			eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return "no connection is left of " + name })
+			// What is cut before the answer begins is asked once more, where that does no harm;
+			// so it is cut until the client has ended.
+			cut := time.NewTicker(quiet / 4)
+			for end, over := time.After(patient), false; !over; {
+				select {
+				case <-ended:
+					over = true
+				case <-cut.C:
+					if !killed {
+						g.cutAt.cut()
+					}
+				case <-end:
+					_ = cmd.Process.Kill()
+					t.Errorf("%s does not notice that the engine is gone", name)
+					<-ended
+					over = true
+				}
+			}
+			cut.Stop()
+			hold.Close()
+			eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return fmt.Sprintf("no connection is left of %s; killed: %v", name, killed) })
 		}
 	}
 	// Docker's client asks again and again for statistics.
@@ -243,66 +287,4 @@ func TestStreamDeath(t *testing.T) {
 	cancel()
 	eventually(t, func() bool { return g.cutAt.count() == 0 }, func() string { return "nobody asks for statistics any more" })
 	<-stats.ended
-}
-
-// TestStreamMany: many long streams at once, among them many short requests, and no error
-// in any.
-func TestStreamMany(t *testing.T) {
-	t.Parallel()
-	each, askers, rounds := 40, 20, 15
-	if thorough {
-		each, askers, rounds = 70, 200, 30
-	}
-	g := grounds(t, Enforce)
-	g.must(t, "run", "-di", "--name", "many", "web:1", "sh", "-c", "while read line; do echo $line; done")
-	c := over(g.socket)
-	defer c.CloseIdleConnections()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var logs, events []*lines
-	var attached []*wire
-	for range each {
-		logs = append(logs, stream(ctx, t, c, "/containers/many/logs?follow=1&stdout=1"))
-		events = append(events, stream(ctx, t, c, "/events?filters=%7B%22type%22%3A%5B%22volume%22%5D%7D"))
-		w := wireTo(t, "attach", g.socket, "Host: x", "Connection: Upgrade", "Upgrade: tcp")
-		defer w.close()
-		w.text("POST", "POST /containers/many/attach?stdin=1&stdout=1&stream=1 HTTP/1.1\r\n"+w.fields+"\r\n")
-		attached = append(attached, w)
-	}
-	var asking sync.WaitGroup
-	for i := range askers {
-		asking.Go(func() {
-			own := over(g.socket)
-			defer own.CloseIdleConnections()
-			for k := range rounds {
-				for _, r := range [][2]string{{"GET", "/_ping"}, {"GET", "/containers/json"}, {"GET", "/containers/many/json"}, {"GET", "/images/web:1/json"},
-					{"POST", fmt.Sprintf("/volumes/create %d-%d", i, k)}, {"DELETE", fmt.Sprintf("/volumes/v%d-%d", i, k)}} {
-					target, name, isCreate := strings.Cut(r[1], " ")
-					var body io.Reader
-					if isCreate {
-						body = strings.NewReader(`{"Name":"v` + name + `"}`)
-					}
-					if _, _, err := ask(ctx, own, r[0], target, body); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
-	}
-	asking.Wait()
-	if _, err := io.WriteString(attached[0].c, "to all\n"); err != nil {
-		t.Error(err)
-	}
-	for i := range each {
-		logs[i].expect(t, "to all\n")
-		events[i].expect(t, `"Action":"destroy"`)
-		if line, err := attached[i].r.ReadString('\n'); !strings.HasSuffix(line, "to all\n") {
-			t.Errorf("attached client %d got %q, %v", i, line, err)
-		}
-	}
-	cancel()
-	for i := range each {
-		<-logs[i].ended
-		<-events[i].ended
-	}
 }

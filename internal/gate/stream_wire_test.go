@@ -4,13 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // TestStreamConnections: what HTTP lets a client do with one connection is done for it as
@@ -152,52 +148,4 @@ func (n *noise) Read(b []byte) (int, error) {
 	}
 	n.left -= len(b)
 	return len(b), nil
-}
-
-// TestStreamRestart: an engine that begins anew under the gate is found again by it, on the
-// connections that clients have open; in between they are told.
-func TestStreamRestart(t *testing.T) {
-	t.Parallel()
-	e := lab.Private(t, nil)
-	second := lab.Beside(t, e, "again", "")
-	s := standAt(t, second.Host(), second.Socket(), Enforce, "")
-	if out, err := dockerAt("unix://"+s.socket, "volume", "create", "before"); err != nil {
-		t.Fatal(out)
-	}
-	kept := wireTo(t, "kept", s.socket, "Host: x")
-	defer kept.close()
-	_ = kept.c.SetDeadline(time.Now().Add(2 * patient))
-	kept.call("GET", "/_ping", "")
-	c := over(s.socket)
-	defer c.CloseIdleConnections()
-	events := stream(t.Context(), t, c, "/events")
-
-	second.End(os.Interrupt)
-	if err := events.wait(t); err != nil {
-		t.Logf("the stream of events ended with %v", err)
-	}
-	if answer := string(kept.call("GET", "/containers/json", "")); !strings.Contains(answer, "plimsoll can't reach the engine") {
-		t.Errorf("without an engine a client is told %q", answer)
-	}
-	for _, r := range [][3]string{{"GET", "/info"}, {"POST", "/containers/create?name=none", `{"Image":"web:1"}`}, {"POST", "/containers/none/start"}, {"PUT", "/containers/none/archive?path=/", `{}`}} {
-		var body io.Reader
-		if r[2] != "" {
-			body = strings.NewReader(r[2])
-		}
-		status, _, err := ask(t.Context(), c, r[0], r[1], body)
-		if status != http.StatusBadGateway || !strings.Contains(err.Error(), "plimsoll can't reach the engine") {
-			t.Errorf("%s %s without an engine: %d, %v", r[0], r[1], status, err)
-		}
-	}
-	second.Start(t)
-	if answer := string(kept.call("GET", "/volumes", "")); !strings.Contains(answer, `"before"`) {
-		t.Errorf("after it the engine says %q", answer)
-	}
-	second.Restart(t)
-	if answer := string(kept.call("POST", "/volumes/create", `{"Name":"after"}`)); !strings.Contains(answer, `"Name":"after"`) {
-		t.Errorf("on a connection that was open meanwhile the engine says %q", answer)
-	}
-	if out, err := dockerAt("unix://"+s.socket, "volume", "create", "-o", "type=none", "-o", "o=bind", "-o", "device=/", "root"); err == nil || !strings.Contains(out, "plimsoll refuses") {
-		t.Errorf("after it the gate refuses nothing: %s, %v", out, err)
-	}
 }

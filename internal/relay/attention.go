@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 
@@ -15,9 +16,19 @@ type Attention struct {
 	// passed is closed once the body was passed on, or can't be; sent says which.
 	passed, ended chan struct{}
 	sent          bool
+	broken        error       // a *BodyError, where the client did not send it whole
 	timer         *time.Timer // nil where it looks at once
 	stopped       bool
 }
+
+// BodyError says that an engine has no answer to a request because the client did not send
+// its body whole, or not as HTTP would have it.
+type BodyError struct{ Err error }
+
+func (e *BodyError) Error() string { return "the request was not sent whole: " + e.Err.Error() }
+
+// Unwrap is what came instead: an [*http1.Error], or the end.
+func (e *BodyError) Unwrap() error { return e.Err }
 
 // Attend looks at a client who waits for the proxy itself: gone is called when nobody is
 // there any more. The look goes on until it is stopped.
@@ -53,6 +64,7 @@ func (a *Attention) pass(coming *http1.Framing) error {
 	refused := new(http1.WriteError)
 	if err != nil && !errors.As(err, &refused) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		// The engine must not take for all what it has.
+		a.broken = &BodyError{err}
 		a.engine.Close()
 	}
 	return err
@@ -61,13 +73,15 @@ func (a *Attention) pass(coming *http1.Framing) error {
 func (a *Attention) look(gone func()) {
 	defer close(a.ended)
 	// Bytes are the next request, or the input of what is attached.
-	if _, err := a.s.In.Peek(1); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	_, err := a.s.In.Peek(1)
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		return
 	}
 	if a.engine != nil {
 		_ = a.engine.CloseWrite()
 	}
-	if http1.Gone(a.s.Client) {
+	// The proxy itself closes its clients' connections when it ends.
+	if errors.Is(err, net.ErrClosed) || http1.Gone(a.s.Client) {
 		gone()
 	}
 }

@@ -60,6 +60,7 @@ type Session struct {
 	dial   func(context.Context) (Conn, error)
 	now    func() time.Time
 	engine Conn          // nil before it is needed, and after it broke
+	leave  func() bool   // keeps engine open when the context ends
 	answer *bufio.Reader // of engine
 	out    []byte        // room for what is written
 }
@@ -72,9 +73,7 @@ func New(client Conn, dial func(context.Context) (Conn, error), now func() time.
 // Close ends both connections.
 func (s *Session) Close() {
 	s.Client.Close()
-	if s.engine != nil {
-		s.engine.Close()
-	}
+	s.hangUp()
 }
 
 // Reply answers in the engine's own form of an error. To is the request, nil where it was
@@ -129,6 +128,7 @@ func (s *Session) Linger() {
 }
 
 // connect connects to the engine where that is not done, and says whether it has just been.
+// The connection ends with ctx, whatever waits for the engine.
 func (s *Session) connect(ctx context.Context) (fresh bool, err error) {
 	if s.engine != nil && s.answer.Buffered() == 0 && isOpen(s.engine) {
 		return false, nil
@@ -139,12 +139,14 @@ func (s *Session) connect(ctx context.Context) (fresh bool, err error) {
 		return false, err
 	}
 	s.engine, s.answer = c, bufio.NewReaderSize(c, readerSize)
+	s.leave = context.AfterFunc(ctx, func() { c.Close() })
 	return true, nil
 }
 
 // hangUp ends the connection to the engine.
 func (s *Session) hangUp() {
 	if s.engine != nil {
+		s.leave()
 		s.engine.Close()
 		s.engine, s.answer = nil, nil
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ type Request struct {
 }
 
 // Send passes a request on and reads the head of the answer. The client is attended to
-// until the Attention is stopped, which is the caller's to do.
+// until the Attention is stopped, which is the caller's to do. The error is a *BodyError
+// where the client is to blame, else that of the engine.
 func (s *Session) Send(ctx context.Context, req Request) (answer *http1.Response, client *Attention, err error) {
 	if req.Body != nil {
 		req.Framing = http1.Framing{Kind: http1.Length, Length: int64(len(req.Body))}
@@ -54,6 +56,7 @@ func (s *Session) Send(ctx context.Context, req Request) (answer *http1.Response
 				return answer, client, nil
 			}
 			client.Stop()
+			err = cmp.Or(client.broken, err)
 		}
 		s.hangUp()
 		// An engine that has begun anew has closed what was open. Only what changes
@@ -83,6 +86,7 @@ func (s *Session) expect(req *Request, gone func()) (answer *http1.Response, cli
 			return answer, client, nil
 		}
 		client.Stop()
+		err = cmp.Or(client.broken, err)
 	}
 	s.hangUp()
 	return nil, nil, err

@@ -8,20 +8,30 @@ import (
 	"time"
 )
 
+// leaving is how long those who are served may take to end when the listener does: an
+// engine that is asked for something may yet answer, and one that hangs never does.
+const leaving = 2 * time.Second
+
 // restAccept is how long a listener rests that can't accept, as for want of descriptors.
 const restAccept = 50 * time.Millisecond
 
 // Serve has the connections of a listener served until ctx ends or the listener fails;
-// the error is that one's. Connections that are served then are closed, and waited for.
-// They must be a Conn. Failed is told what keeps one from being accepted, for now.
+// the error is that one's. Connections that are served then are closed, and waited for:
+// their context ends only a little later, so that what an engine was asked for can be
+// heard of. They must be a Conn. Failed is told what keeps one from being accepted, for
+// now.
 func Serve(ctx context.Context, l net.Listener, failed func(error), serve func(context.Context, Conn)) error {
 	ctx, cancel := context.WithCancel(ctx)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var sessions sync.WaitGroup
 	open := &openConns{list: map[net.Conn]bool{}}
 	defer func() {
 		cancel()
 		open.close()
+		last := time.AfterFunc(leaving, stop)
 		sessions.Wait()
+		last.Stop()
+		stop()
 	}()
 	go func() {
 		<-ctx.Done()
@@ -52,7 +62,7 @@ func Serve(ctx context.Context, l net.Listener, failed func(error), serve func(c
 		}
 		sessions.Go(func() {
 			defer open.drop(c)
-			serve(ctx, conn)
+			serve(serving, conn)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -35,6 +36,9 @@ func Decode(e *Endpoint, v Version, data []byte) (tree *strict.Value, body any, 
 	if len(data) == 0 {
 		return nil, into.Interface(), nil
 	}
+	if values(data) > maxValues {
+		return nil, nil, refuse(413, e.String()+": the body has more than the "+strconv.Itoa(maxValues)+" values that one may have; send less")
+	}
 	tree, err := strict.Tree("", data)
 	if err != nil {
 		return nil, nil, e.badJSON(err)
@@ -55,12 +59,35 @@ func Decode(e *Endpoint, v Version, data []byte) (tree *strict.Value, body any, 
 	return tree, into.Interface(), nil
 }
 
+// maxValues is how many values a body may have: what is read of one takes fifty times the
+// bytes of the shortest. A large stack has some thousand.
+const maxValues = 100_000
+
+// values counts the values and keys in a JSON text, about, and no fewer than there are.
+func values(data []byte) int {
+	n, inText := 1, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			inText = !inText
+		case c == '\\' && inText:
+			i++
+		case !inText && (c == ',' || c == ':' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
+}
+
 // decodeNone looks at a body where none belongs. Some clients, dockerode for one,
 // send an empty object, or the parameters of the query once more; the engine reads
 // nothing of it, and neither is it forwarded.
 func (e *Endpoint) decodeNone(data []byte) *Refusal {
 	if len(data) == 0 {
 		return nil
+	}
+	if values(data) > maxValues {
+		return refuse(413, e.String()+" takes no body; send none")
 	}
 	tree, err := strict.Tree("", data)
 	if err != nil {

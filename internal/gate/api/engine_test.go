@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"net/http"
 	"net/url"
 	"path"
 	"regexp"
@@ -292,4 +293,43 @@ func FuzzFind(f *testing.F) {
 	}
 	all := readEngineRoutes()
 	f.Fuzz(func(t *testing.T, method, target string) { agree(t, all, method, target) })
+}
+
+// FuzzForm: the parameters of a request that is accepted are to the engine those of its
+// query, whatever its body is said to be: its handlers read the two as one.
+func FuzzForm(f *testing.F) {
+	for i := range table {
+		path, _ := example(&table[i], "some", "some/name")
+		for _, media := range []string{"", "application/json", "application/x-tar", "application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=utf-8",
+			"application/x-www-form-urlencoded\t;", "multipart/form-data; boundary=a", "application/x-www-form-urlencoded,application/json", "text/plain"} {
+			f.Add(table[i].Method, path, media, "fromImage=a&t=1&repo=x")
+		}
+	}
+	f.Fuzz(func(t *testing.T, method, target, media, body string) {
+		m, refusal := Find(method, target)
+		if refusal != nil || m.Endpoint.Takes(media, body == "") != nil {
+			return
+		}
+		r, err := http.NewRequest(method, "http://docker", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.URL, err = url.ParseRequestURI(target); err != nil {
+			t.Fatal(err)
+		}
+		if media != "" {
+			r.Header.Set("Content-Type", media)
+		}
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// As moby's httputils.ParseForm: that a body has no known type is no error.
+		if err := r.ParseForm(); err != nil && !strings.HasPrefix(err.Error(), "mime:") {
+			return // the engine refuses it
+		}
+		if !maps.EqualFunc(query, r.Form, slices.Equal) {
+			t.Errorf("%s %q of type %q: the engine reads %q, and the query is %q", method, target, media, r.Form, query)
+		}
+	})
 }

@@ -104,8 +104,23 @@ func likeOlderEngines(t *testing.T, data, forwarded []byte) {
 	}
 }
 
-// sameValue lists where our value and the official one differ, in what both have and
-// neither keeps in another form (addresses, ports).
+// sameText says whether our text is what the official type, such as an address or a port,
+// was read from.
+func sameText(ours, theirs reflect.Value) bool {
+	if ours.Kind() != reflect.String {
+		return true // kept as it is, and not judged
+	}
+	if ours.String() == "" && theirs.IsZero() {
+		return true
+	}
+	read := reflect.New(theirs.Type())
+	if err := read.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(ours.String())); err != nil {
+		return false
+	}
+	return reflect.DeepEqual(read.Elem().Interface(), theirs.Interface())
+}
+
+// sameValue lists where our value and the official one differ, in what both have.
 func sameValue(at string, ours, theirs reflect.Value) (complaints []string) {
 	differ := func() []string { return []string{fmt.Sprintf("%s: %v here, %v to the engine", at, ours, theirs)} }
 	for _, v := range []*reflect.Value{&ours, &theirs} {
@@ -124,7 +139,10 @@ func sameValue(at string, ours, theirs reflect.Value) (complaints []string) {
 		}
 		return differ()
 	case reflect.PointerTo(theirs.Type()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
-		return nil
+		if sameText(ours, theirs) {
+			return nil
+		}
+		return differ()
 	}
 	switch ours.Kind() {
 	case reflect.Struct:
@@ -146,14 +164,25 @@ func sameValue(at string, ours, theirs reflect.Value) (complaints []string) {
 		}
 		return complaints
 	case reflect.Map:
-		if theirs.Type().Key().Kind() != reflect.String {
-			return nil
-		}
-		if ours.Len() != theirs.Len() {
+		isText := reflect.PointerTo(theirs.Type().Key()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+		// Two spellings of one key, as 80 and 80/tcp, are one to the engine: the last. Both
+		// are judged.
+		if ours.Len() != theirs.Len() && !(isText && ours.Len() > theirs.Len()) {
 			return differ()
 		}
 		for _, key := range ours.MapKeys() {
-			other := theirs.MapIndex(key.Convert(theirs.Type().Key()))
+			name := reflect.New(theirs.Type().Key()).Elem()
+			if isText {
+				if err := name.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(key.String())); err != nil {
+					return differ()
+				}
+			} else {
+				name.Set(key.Convert(name.Type()))
+			}
+			other := theirs.MapIndex(name)
+			if ours.Len() != theirs.Len() && other.IsValid() {
+				continue
+			}
 			if !other.IsValid() {
 				return differ()
 			}
