@@ -8,6 +8,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/relay"
+	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // forward passes the request on and brings back the answer.
@@ -49,9 +50,12 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	if !long {
 		defer x.telling(ctx, phase, more)()
 	}
-	if x.pinned != "" && answer.Status >= 400 {
+	switch {
+	case x.pinned != "" && answer.Status >= 400:
 		err = x.passNamed(answer)
-	} else {
+	case x.negotiates() && api.TooNew(answer.Fields.Get(versionField)):
+		err = x.passVersion(answer)
+	default:
 		err = x.s.Pass(answer)
 	}
 	if err == nil && relay.Over(x.req, answer, true) {
@@ -77,7 +81,7 @@ func (g *Gate) learn(answer *http1.Response) {
 		return
 	}
 	var fields http1.Fields
-	for _, name := range []string{"Api-Version", "Content-Type", "Docker-Experimental", "Ostype", "Server"} {
+	for _, name := range []string{versionField, "Content-Type", "Docker-Experimental", "Ostype", "Server"} {
 		value := answer.Fields.Get(name)
 		if name == "Content-Type" { // of an error
 			value = "application/json"
@@ -87,6 +91,36 @@ func (g *Gate) learn(answer *http1.Response) {
 		}
 	}
 	g.says.Store(&fields)
+}
+
+// versionField is the version of the API that an engine says that it speaks.
+const versionField = "Api-Version"
+
+// negotiates says whether clients learn from the answer which version they can speak.
+func (x *exchange) negotiates() bool {
+	return x.enforces() && x.match.Endpoint != nil && (x.match.Endpoint.Pattern == "/_ping" || x.match.Endpoint.Pattern == "/version")
+}
+
+// passVersion has clients of an engine that is newer than this gate speak the version that
+// both know. What they would ask for in another one is refused.
+func (x *exchange) passVersion(answer *http1.Response) error {
+	answer.Fields.Set(versionField, api.Newest.String())
+	if x.match.Endpoint.Pattern == "/_ping" {
+		answer.Head = answer.AppendHead(nil)
+		return x.s.Pass(answer)
+	}
+	body, err := x.s.ReadBody(answer, maxAnswer)
+	if err != nil {
+		return err
+	}
+	tree, err := strict.Tree("the engine's answer", body)
+	if err != nil {
+		return err
+	}
+	if err := put(tree, []string{"ApiVersion"}, api.Newest.String()); err != nil {
+		return err
+	}
+	return x.s.PassAs(answer, api.Encode(tree))
 }
 
 // passNamed gives the client an error that may speak of a container by its id only because

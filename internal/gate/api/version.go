@@ -59,3 +59,11 @@ func readVersion(segment string) (v Version, refusal *Refusal, ok bool) {
 	}
 	return max(Version(n), Oldest), nil, true
 }
+
+// TooNew says whether a version as an engine writes it, such as 1.57, is above Newest. What is
+// written otherwise is not.
+func TooNew(version string) bool {
+	minor, ok := strings.CutPrefix(version, "1.")
+	n, err := strconv.Atoi(minor)
+	return ok && err == nil && n > int(Newest)
+}
