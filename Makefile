@@ -6,8 +6,8 @@ FUZZTIME    ?= 30s
 LAB         := out/lab
 # What tests start beside an engine.
 TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static openssh-client unpack:openssh-server unpack:docker-compose
-# What soak tests need too: a machine whose power can be cut.
-SOAK_PACKAGES := qemu-system-x86 unpack:linux-image-cloud-amd64
+# What soak tests need too: a machine whose power can be cut, a disk that fails.
+SOAK_PACKAGES := e2fsprogs qemu-system-x86 unpack:linux-image-cloud-amd64
 
 .PHONY: help audit build image test unit soak rules bench differences fuzz check deps clean
 
