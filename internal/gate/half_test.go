@@ -20,7 +20,7 @@ import (
 func halfRequests(t *testing.T, e *lab.Engine) {
 	p := run(t, e.Socket(), "--mode", "enforce")
 	had := p.lookedAround()
-	many, cuts, step := 1000, 20, 4
+	many, cuts, step := 500, 12, 4
 	if thorough {
 		many, cuts, step = 10_000, 200, 1
 	}
