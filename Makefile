@@ -6,8 +6,8 @@ FUZZTIME    ?= 30s
 LAB         := out/lab
 # What tests start beside an engine.
 TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static git systemd iproute2 openssh-client unpack:openssh-server unpack:docker-compose
-# What soak tests need too: a machine whose power can be cut, and what the newest engine is built with.
-SOAK_PACKAGES := qemu-system-x86 unpack:linux-image-cloud-amd64 libseccomp-dev pkg-config gcc libc6-dev
+# What soak tests need too: a machine whose power can be cut, a disk that fails, and what the newest engine is built with.
+SOAK_PACKAGES := e2fsprogs qemu-system-x86 unpack:linux-image-cloud-amd64 libseccomp-dev pkg-config gcc libc6-dev
 
 .PHONY: help audit build image test unit soak rules bench differences fuzz check deps clean
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/test/lab"
 )
@@ -161,13 +163,14 @@ func fullDiskObserved(t *testing.T, e *lab.Engine) {
 // brokenTrail: where the trail can't be written nothing new is done, but root can end
 // and remove; when it can be written again, all goes on by itself.
 func brokenTrail(t *testing.T, e *lab.Engine) {
-	for _, c := range []struct {
+	type fault struct {
 		name string
 		uid  uint32
 		// harm makes the trail such that it can't be written, and gives what mends it.
 		harm func(t *testing.T, p *program) (mend func())
 		says string
-	}{
+	}
+	faults := []fault{
 		{"read-only", 4242, func(t *testing.T, p *program) func() {
 			writable(t, p.trail(), false)
 			return func() { writable(t, p.trail(), true) }
@@ -184,12 +187,19 @@ func brokenTrail(t *testing.T, e *lab.Engine) {
 				}
 			}
 		}, "checkpoint"},
-	} {
+	}
+	if thorough {
+		faults = append(faults, fault{"a disk that fails", 0, abort, "read-only file system"})
+	}
+	for _, c := range faults {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p := prepare(t, e.Socket(), "--mode", "enforce")
 			if c.uid != 0 {
 				p.as(c.uid)
+			}
+			if c.says == "read-only file system" {
+				ownDisk(t, p)
 			}
 			p.start()
 			name := strings.ReplaceAll(c.name, " ", "-")
@@ -241,5 +251,81 @@ func writable(t *testing.T, dir string, is bool) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// ownDisk has the state of a gate on an ext4 file system of its own.
+func ownDisk(t *testing.T, p *program) {
+	t.Helper()
+	image := p.dir + "/disk"
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, 64<<20), os.MkdirAll(p.state, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "mkfs.ext4", "-q", "-F", image)
+	command(t, "mount", "-o", "loop,errors=remount-ro", image, p.state)
+	t.Cleanup(func() { command(t, "umount", p.state) })
+}
+
+// abort has the kernel end all writing to it, as it does when the disk fails (ext4(5)), and
+// gives what mends it.
+func abort(t *testing.T, p *program) (mend func()) {
+	t.Helper()
+	command(t, "mount", "-o", "remount,abort", p.state)
+	return func() {
+		command(t, "umount", "-l", p.state)
+		command(t, "e2fsck", "-p", "-f", p.dir+"/disk")
+		command(t, "mount", "-o", "loop,errors=remount-ro", p.dir+"/disk", p.state)
+	}
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	// Programs of root's are not in every PATH.
+	cmd.Env = []string{"PATH=" + lab.Path}
+	if !filepath.IsAbs(cmd.Path) {
+		cmd.Path, cmd.Err = "/sbin/"+name, nil
+	}
+	out, err := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); err != nil && !(name == "e2fsck" && code == 1) { // 1: errors were mended
+		t.Fatalf("%s %v: %v: %s", name, args, err, out)
+	}
+}
+
+// smallDisk mounts a file system of so many bytes, in memory.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size+",mode=755"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// fill takes all room of a file system that is left, and gives what takes it back.
+func fill(t *testing.T, dir string) (free func()) {
+	t.Helper()
+	path := filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	for err == nil {
+		_, err = f.Write(block)
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -86,9 +86,9 @@ func policyFile(t *testing.T, e *lab.Engine) {
 		eventually(t, func() bool { return policies(t, p, true) == refusals }, func() string {
 			return fmt.Sprintf("a policy that is %s is on record as refused: %s", f.name, p.said)
 		})
-		if !strings.Contains(p.said.String(), "the one before stands") {
-			t.Errorf("it does not say that the one before stands: %s", p.said)
-		}
+		eventually(t, func() bool { return strings.Count(p.said.String(), "the one before stands") == refusals }, func() string {
+			return fmt.Sprintf("it says that the one before stands: %s", p.said)
+		})
 		p.refuses("(privileged, critical)", "create", "--privileged", "web:1")
 		p.must("create", "--name", "policed", "web:1")
 		p.must("rm", "policed")

@@ -153,12 +153,8 @@ func TestHangs(t *testing.T) {
 	}
 	eventually(t, func() bool { return descriptors(t, p.cmd.Process.Pid) >= had+len(waiting) }, func() string { return "all are there again" })
 	time.Sleep(quiet)
-	begun := time.Now()
 	if code := p.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("it ends with %d", code)
-	}
-	if took := time.Since(begun); took > patient/2 { // seconds, on a machine that does other things
-		t.Errorf("it ends after %v", took)
 	}
 	for _, b := range waiting {
 		b.wait(t, "who is cut off")

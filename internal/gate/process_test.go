@@ -9,14 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/test/lab"
@@ -196,75 +193,6 @@ func (p *program) refuses(reason string, args ...string) {
 	}
 }
 
-// keptIdle is how many connections a gate keeps at the most for its own questions, for a
-// while (package engine).
-const keptIdle = 32
-
-// descriptors is how many files and connections a process has open.
-func descriptors(t *testing.T, pid int) int {
-	t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(list)
-}
-
-// openIn is what a process has open, for messages.
-func openIn(pid int) string {
-	var all []string
-	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, link := range links {
-		to, _ := os.Readlink(link)
-		all = append(all, to)
-	}
-	slices.Sort(all)
-	return strings.Join(all, " ")
-}
-
-// settles waits until the gate has no more descriptors than it had.
-func (p *program) settles(had int, after string) {
-	p.t.Helper()
-	now := 0
-	eventually(p.t, func() bool { now = descriptors(p.t, p.cmd.Process.Pid); return now <= had }, func() string {
-		return fmt.Sprintf("no descriptor is left after %s: %d instead of %d: %s", after, now, had, openIn(p.cmd.Process.Pid))
-	})
-}
-
-// lookedAround has the gate keep what it keeps, so that descriptors can be counted.
-func (p *program) lookedAround() int {
-	p.t.Helper()
-	name := "around-" + filepath.Base(filepath.Dir(p.dir))
-	p.must("create", "--name", name, "web:1")
-	p.must("rm", name)
-	had := 0
-	eventually(p.t, func() bool {
-		before := had
-		had = descriptors(p.t, p.cmd.Process.Pid)
-		return had == before
-	}, func() string { return "the number of descriptors stays" })
-	return had
-}
-
-// goroutines ends the gate by SIGQUIT, of which a Go program tells all its goroutines, and
-// checks that none of a session's is among them, and no descriptor is left.
-func (p *program) goroutines(had int, after string) {
-	p.t.Helper()
-	p.settles(had, after)
-	pause() // a goroutine ends a moment after its connections
-	p.end(syscall.SIGQUIT)
-	defer func() { p.said = nil }() // it is long
-	said := p.said.String()
-	if !strings.Contains(said, "goroutine ") || !strings.Contains(said, "relay.Serve") {
-		p.t.Errorf("it says nothing of its goroutines: %s", said)
-	}
-	for _, one := range strings.Split(said, "\n\n") {
-		if strings.Contains(one, "(*session)") || strings.Contains(one, "relay.(*Attention)") || strings.Contains(one, "http1.") {
-			p.t.Errorf("a goroutine of a session is left: %s", one)
-		}
-	}
-}
-
 // verified checks that the trail is whole, and gives its events. The gate may not run.
 func (p *program) verified() []*trail.Event {
 	p.t.Helper()
@@ -314,42 +242,25 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// smallDisk mounts a file system of so many bytes, in memory.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size+",mode=755"); err != nil {
-		t.Fatal(err)
+// policy has it begin with a policy of a text from now on.
+func (p *program) policy(text string) {
+	p.t.Helper()
+	file := filepath.Join(p.dir, "policy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		p.t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
+	p.args = []string{"--policy", file}
 }
 
-// fill takes all room of a file system that is left, and gives what takes it back.
-func fill(t *testing.T, dir string) (free func()) {
-	t.Helper()
-	path := filepath.Join(dir, "filler")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	block := make([]byte, 4096)
-	for err == nil {
-		_, err = f.Write(block)
-	}
-	if !errors.Is(err, unix.ENOSPC) {
-		t.Fatal(err)
-	}
-	return func() {
-		if err := os.Remove(path); err != nil {
-			t.Error(err)
+// eventsOf are those about a subject so far.
+func (p *program) eventsOf(name string) (list []*trail.Event) {
+	p.t.Helper()
+	for _, e := range eventsIn(p.t, p.trail()) {
+		if e.Subject.Name == name {
+			list = append(list, e)
 		}
 	}
+	return list
 }
 
 // connect connects to a socket.
@@ -371,25 +282,4 @@ func yard(t *testing.T) *lab.Engine {
 		t.Fatal(err)
 	}
 	return e
-}
-
-// policy has it begin with a policy of a text from now on.
-func (p *program) policy(text string) {
-	p.t.Helper()
-	file := filepath.Join(p.dir, "policy.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-	p.args = []string{"--policy", file}
-}
-
-// eventsOf are those about a subject so far.
-func (p *program) eventsOf(name string) (list []*trail.Event) {
-	p.t.Helper()
-	for _, e := range eventsIn(p.t, p.trail()) {
-		if e.Subject.Name == name {
-			list = append(list, e)
-		}
-	}
-	return list
 }

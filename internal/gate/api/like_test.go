@@ -65,6 +65,9 @@ func likeTheEngine(t *testing.T, e *Endpoint, v Version, data []byte) {
 	if len(data) == 0 {
 		return
 	}
+	if n := valuesOf(tree); n > values(data) {
+		t.Errorf("%s has %d values and keys, and is counted as %d", data, n, values(data))
+	}
 	was, is := decodeOfficial(e, data), decodeOfficial(e, forwarded)
 	if (was.err == nil) != (is.err == nil) || was.err == nil && !reflect.DeepEqual(was.value, is.value) {
 		t.Errorf("sent      %s\nforwarded %s\nto the engine %+v, %v\nand %+v, %v", data, forwarded, was.value, was.err, is.value, is.err)
@@ -82,6 +85,18 @@ func likeTheEngine(t *testing.T, e *Endpoint, v Version, data []byte) {
 	if refusal != nil || !bytes.Equal(Encode(again), forwarded) || !reflect.DeepEqual(body, body2) {
 		t.Errorf("sent      %s\nforwarded %s\nand again %s, %v", data, forwarded, Encode(again), refusal)
 	}
+}
+
+// valuesOf is how many values and keys are in a tree.
+func valuesOf(v *strict.Value) int {
+	n := 1 + len(v.Members)
+	for _, m := range v.Members {
+		n += valuesOf(m.Value)
+	}
+	for _, item := range v.Items {
+		n += valuesOf(item)
+	}
+	return n
 }
 
 func likeOlderEngines(t *testing.T, data, forwarded []byte) {
