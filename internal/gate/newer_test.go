@@ -45,7 +45,9 @@ func TestNewerEngine(t *testing.T) {
 	}{{Enforce, "1.57", "1.56"}, {Observe, "1.57", "1.57"}, {Enforce, "1.41", "1.41"}} {
 		said = c.says
 		s := standAt(t, e.Host(), socket, c.mode, "")
-		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", s.socket) }, DisableKeepAlives: true}}
+		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", s.socket)
+		}, DisableKeepAlives: true}}
 		for _, method := range []string{http.MethodHead, http.MethodGet} {
 			req, err := http.NewRequest(method, "http://docker/_ping", nil)
 			if err != nil {
