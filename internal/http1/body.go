@@ -28,7 +28,9 @@ func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, flush func() error) (
 	)
 	defer s.free()
 	for {
-		// least is how much can be read without reading into the next message.
+		// least is how much can be read without reading into the next message. Behind an
+		// engine's answer there is none before the next request, so that much can be read at
+		// once: a log comes in a chunk for each line.
 		var least int64
 		switch f.Kind {
 		case Length:
@@ -41,7 +43,11 @@ func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, flush func() error) (
 		if least == 0 {
 			return copied, nil
 		}
-		b, err := s.next(least, f.Kind)
+		alone := f.Kind == UntilClose || f.Kind == Chunked && f.engine
+		if alone {
+			least = block
+		}
+		b, err := s.next(least, alone)
 		if err == io.EOF && f.Kind == UntilClose {
 			return copied, nil
 		}
@@ -55,7 +61,10 @@ func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, flush func() error) (
 			rest -= int64(n)
 		case Chunked:
 			var malformed *Error
-			if n, malformed = c.follow(b); malformed != nil {
+			if n, malformed = c.follow(b); malformed == nil && n < len(b) && s.past {
+				malformed = malformedAnswer(bad("bytes follow its end that nobody asked for"))
+			}
+			if malformed != nil {
 				return copied, malformed
 			}
 		}
@@ -89,7 +98,9 @@ type source struct {
 
 // next waits for bytes and gives those that there are. More than least of them,
 // which may belong to the next message, are in r yet.
-func (s *source) next(least int64, kind Kind) ([]byte, error) {
+//
+// Where no message can follow, it reads as much as comes.
+func (s *source) next(least int64, alone bool) ([]byte, error) {
 	if n := s.r.Buffered(); n > 0 {
 		s.past, s.full = false, n == s.r.Size()
 		return s.r.Peek(n)
@@ -97,12 +108,12 @@ func (s *source) next(least int64, kind Kind) ([]byte, error) {
 	// A reader with an empty buffer reads straight into one that is no smaller than
 	// its own: bufio.Reader.Read.
 	size := min(least, block)
-	if size < int64(s.r.Size()) || kind == UntilClose && !s.full {
+	if size < int64(s.r.Size()) || alone && !s.full {
 		s.free()
 		if _, err := s.r.Peek(1); err != nil {
 			return nil, err
 		}
-		return s.next(least, kind)
+		return s.next(least, alone)
 	}
 	if s.block == nil {
 		s.block = blocks.Get().(*[block]byte)

@@ -242,7 +242,9 @@ func TestBodiesInARow(t *testing.T) {
 				m.wire = append(m.wire, "\r\n"...)
 			}
 			messages = append(messages, m)
-			stream = append(stream, m.wire...)
+			if !m.framing.engine { // behind an answer nothing comes before it is asked for
+				stream = append(stream, m.wire...)
+			}
 		}
 		size := 16 << rnd.IntN(14)
 		for _, way := range []string{"copy", "read", "take"} {
@@ -250,6 +252,10 @@ func TestBodiesInARow(t *testing.T) {
 			for i, m := range messages {
 				var got, want []byte
 				var err error
+				r := r
+				if m.framing.engine {
+					r = bufio.NewReaderSize(&cutReader{bytes.NewReader(m.wire), rand.New(rand.NewPCG(3, seed)), seed%4 == 0}, size)
+				}
 				switch want = m.data; way {
 				case "copy":
 					var out bytes.Buffer
