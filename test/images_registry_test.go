@@ -6,14 +6,10 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"net/http"
 	"path"
-	"runtime"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/test/lab"
 )
@@ -77,7 +73,7 @@ func serveRegistry(t *testing.T, e *lab.Engine) string {
 		"layers":[{"mediaType":"application/vnd.docker.image.rootfs.diff.tar.gzip","size":%d,"digest":%q}]}`,
 		kind, len(config), put(config), packed.Len(), put(packed.Bytes())))
 	digest := put(manifest)
-	listener := listenIn(t, e.Pid)
+	listener := e.Listen(t)
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := path.Base(r.URL.Path)
 		switch {
@@ -95,32 +91,4 @@ func serveRegistry(t *testing.T, e *lab.Engine) string {
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
-}
-
-// listenIn listens on a loopback address of the network namespace of a process.
-func listenIn(t *testing.T, pid int) net.Listener {
-	t.Helper()
-	open := func(name string) int {
-		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
-	runtime.LockOSThread()
-	own, other := open("/proc/thread-self/ns/net"), open(fmt.Sprintf("/proc/%d/ns/net", pid))
-	defer unix.Close(own)
-	defer unix.Close(other)
-	if err := unix.Setns(other, unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if back := unix.Setns(own, unix.CLONE_NEWNET); back != nil {
-		t.Fatal(back) // with the thread locked, so that nothing else runs on it
-	}
-	runtime.UnlockOSThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return listener
 }

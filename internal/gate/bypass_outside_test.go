@@ -10,12 +10,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/plimsoll/plimsoll/test/lab"
 )
 
 // outside is what an engine can reach that its clients should not have it reach: at
@@ -30,16 +29,16 @@ type outside struct {
 }
 
 // newOutside makes it in the engine's network namespace.
-func newOutside(t *testing.T, pid int, socket string) *outside {
+func newOutside(t *testing.T, e *lab.Engine) *outside {
 	t.Helper()
 	o := &outside{blobs: map[string][]byte{}}
-	web, port, tcp := listenIn(t, pid), listenIn(t, pid), listenIn(t, pid)
+	web, port, tcp := e.Listen(t), e.Listen(t), e.Listen(t)
 	o.web, o.port, o.tcp = web.Addr().String(), port.Addr().String(), tcp.Addr().String()
 	server := &http.Server{Handler: http.HandlerFunc(o.serve)}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(web) }) // ends with Close
 	serving.Go(func() { o.listen(port) })
-	serving.Go(func() { forward(tcp, socket) })
+	serving.Go(func() { forward(tcp, e.Socket()) })
 	t.Cleanup(func() {
 		server.Close()
 		port.Close()
@@ -171,34 +170,6 @@ func (o *outside) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
-}
-
-// listenIn listens on a loopback address of the network namespace of a process.
-func listenIn(t *testing.T, pid int) net.Listener {
-	t.Helper()
-	open := func(name string) int {
-		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
-	runtime.LockOSThread()
-	own, other := open("/proc/thread-self/ns/net"), open(fmt.Sprintf("/proc/%d/ns/net", pid))
-	defer unix.Close(own)
-	defer unix.Close(other)
-	if err := unix.Setns(other, unix.CLONE_NEWNET); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if back := unix.Setns(own, unix.CLONE_NEWNET); back != nil {
-		t.Fatal(back) // with the thread locked, so that nothing else runs on it
-	}
-	runtime.UnlockOSThread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
 }
 
 // hearHere listens on a unix socket in the folder, too.

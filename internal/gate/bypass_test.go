@@ -129,7 +129,7 @@ func newGround(t *testing.T, e *lab.Engine) *ground {
 		}
 	}
 	g := &ground{T: t, engine: e, gates: map[string]*standing{}, at: e.Socket(), base: t.TempDir()}
-	g.outside = newOutside(t, e.Pid, e.Socket())
+	g.outside = newOutside(t, e)
 	g.ours = map[string]bool{}
 	for thing := range g.things() {
 		g.ours[thing] = true
