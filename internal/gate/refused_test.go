@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestRefusedEveryday(t *testing.T) {
 		}
 		if buildkit {
 			out, err := dockerAt("unix://"+s.socket, append([]string{"DOCKER_BUILDKIT=1"}, args...)...)
-			if err == nil || !strings.Contains(out, step.refused) {
+			if err == nil || !regexp.MustCompile(step.refused).MatchString(out) {
 				t.Errorf("%s: want a refusal with %q, got %v\n%s", step.line, step.refused, err, out)
 			}
 			continue
@@ -59,7 +60,9 @@ var refusedEveryday = []step{
 	{line: "docker network create -d macvlan lan", refused: "puts containers on this host's own links"},
 	{line: "docker run --rm --name l --log-driver fluentd web:1 true", refused: "the engine would send the log elsewhere"},
 	{line: "docker build --network host -t p:1 app", refused: "(network-namespace-host, high)"},
-	{line: "buildkit build -q --progress plain -t p:2 app", refused: "received 403", outside: true},
+	// The client says either that a connection of its was refused (received 403) or why its
+	// build was: whichever answer it reads first.
+	{line: "buildkit build -q --progress plain -t p:2 app", refused: "403|are not looked into", outside: true},
 	{line: "docker plugin disable no/such", refused: "the class plugins"},
 	{line: "docker swarm leave", refused: "the class swarm"},
 	{line: "docker service create web:1", refused: "the class services"},
