@@ -15,11 +15,12 @@ const block = 64 << 10
 var blocks = sync.Pool{New: func() any { return new([block]byte) }}
 
 // CopyBody passes the rest of a message on from src to dst, with its framing as it
-// is, and gives the number of bytes passed on. What has arrived is written, and
-// flush called unless it is nil, before more is waited for. An error is an
-// [*Error] where the body is malformed, a [*WriteError] where dst takes no more,
-// else that of reading; after each of them the message cannot be completed.
-func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, flush func() error) (int64, error) {
+// is, and gives the number of bytes passed on. What has arrived is written before
+// more is waited for; then passed, unless it is nil, is told how many bytes that
+// were, and how many chunks ended in them. An error is an [*Error] where the body is
+// malformed, a [*WriteError] where dst takes no more, else that of reading; after
+// each of them the message cannot be completed.
+func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, passed func(bytes, chunks int)) (int64, error) {
 	var (
 		copied int64
 		rest   = f.Length
@@ -70,13 +71,14 @@ func CopyBody(dst io.Writer, src *bufio.Reader, f Framing, flush func() error) (
 		}
 		wrote, err := dst.Write(b[:n])
 		copied += int64(wrote)
-		if err == nil && flush != nil {
-			err = flush()
-		}
 		if err != nil {
 			return copied, &WriteError{err}
 		}
 		s.used(n)
+		if passed != nil {
+			passed(n, c.ended)
+			c.ended = 0
+		}
 	}
 }
 

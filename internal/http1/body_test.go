@@ -299,45 +299,41 @@ func (c *cutReader) Read(p []byte) (int, error) {
 	return c.r.Read(p[:1+c.rnd.IntN(len(p))])
 }
 
-// TestCopyBodyWaitsForNothing: what has come is passed on, and flushed, while the
-// sender is silent.
+// TestCopyBodyWaitsForNothing: what has come is passed on while the sender is silent.
 func TestCopyBodyWaitsForNothing(t *testing.T) {
 	large := strings.Repeat("x", 5*block)
 	for _, tc := range []struct {
 		pieces  []string
 		framing Framing
+		chunks  int
 	}{
-		{[]string{"a", "bc", large, "d"}, Framing{Kind: Length, Length: int64(4 + len(large))}},
-		{[]string{"a", "bc", large, "d"}, Framing{Kind: UntilClose}},
-		{[]string{"1\r\na\r\n", "2\r", "\nb", "c\r\n", fmt.Sprintf("%x\r\n%s\r\n", len(large), large), "5\r\nhe", "llo\r\n", "0\r\n", "\r\n"}, Framing{Kind: Chunked}},
+		{[]string{"a", "bc", large, "d"}, Framing{Kind: Length, Length: int64(4 + len(large))}, 0},
+		{[]string{"a", "bc", large, "d"}, Framing{Kind: UntilClose}, 0},
+		{[]string{"1\r\na\r\n", "2\r", "\nb", "c\r\n", fmt.Sprintf("%x\r\n%s\r\n", len(large), large), "5\r\nhe", "llo\r\n", "0\r\n", "\r\n"}, Framing{Kind: Chunked}, 4},
 	} {
-		for _, buffered := range []bool{false, true} {
-			sender, src := pipe(t)
-			conn, receiver := pipe(t)
-			var dst io.Writer = conn
-			var flush func() error
-			if buffered {
-				w := bufio.NewWriterSize(conn, 1<<20)
-				dst, flush = w, w.Flush
+		sender, src := pipe(t)
+		dst, receiver := pipe(t)
+		var bytes, chunks int
+		copied := make(chan error, 1)
+		go func() {
+			_, err := CopyBody(dst, bufio.NewReader(src), tc.framing, func(b, c int) { bytes, chunks = bytes+b, chunks+c })
+			copied <- err
+		}()
+		for _, piece := range tc.pieces {
+			go io.WriteString(sender, piece)
+			got := make([]byte, len(piece))
+			if _, err := io.ReadFull(receiver, got); err != nil || string(got) != piece {
+				t.Fatalf("%.20q came as %.20q, %v", piece, got, err)
 			}
-			copied := make(chan error, 1)
-			go func() {
-				_, err := CopyBody(dst, bufio.NewReader(src), tc.framing, flush)
-				copied <- err
-			}()
-			for _, piece := range tc.pieces {
-				go io.WriteString(sender, piece)
-				got := make([]byte, len(piece))
-				if _, err := io.ReadFull(receiver, got); err != nil || string(got) != piece {
-					t.Fatalf("%.20q came as %.20q, %v", piece, got, err)
-				}
-			}
-			if tc.framing.Kind == UntilClose {
-				sender.Close()
-			}
-			if err := <-copied; err != nil {
-				t.Error(err)
-			}
+		}
+		if tc.framing.Kind == UntilClose {
+			sender.Close()
+		}
+		if err := <-copied; err != nil {
+			t.Error(err)
+		}
+		if bytes != len(strings.Join(tc.pieces, "")) || chunks != tc.chunks {
+			t.Errorf("%d bytes and %d chunks passed, not %d", bytes, chunks, tc.chunks)
 		}
 	}
 }
@@ -345,10 +341,9 @@ func TestCopyBodyWaitsForNothing(t *testing.T) {
 // TestCopyBodyBreaks: which side broke is known, so that an early answer is found.
 func TestCopyBodyBreaks(t *testing.T) {
 	for _, framing := range []Framing{{Kind: Length, Length: 1 << 40}, {Kind: UntilClose}, {Kind: Chunked}} {
-		for _, side := range []string{"sender", "receiver", "flush"} {
+		for _, side := range []string{"sender", "receiver"} {
 			sender, src := pipe(t)
 			dst, receiver := pipe(t)
-			flush := func() error { return nil }
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
@@ -369,10 +364,7 @@ func TestCopyBodyBreaks(t *testing.T) {
 					}
 				}
 			}()
-			if side == "flush" {
-				flush = func() error { return errors.New("flushing") }
-			}
-			_, err := CopyBody(dst, bufio.NewReader(src), framing, flush)
+			_, err := CopyBody(dst, bufio.NewReader(src), framing, nil)
 			src.Close()
 			<-done
 			var write *WriteError

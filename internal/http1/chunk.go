@@ -12,6 +12,8 @@ type chunks struct {
 	// engine allows extensions and trailers. They are not looked into: what they
 	// mean is between the engine and its client.
 	engine bool
+	// ended counts chunks.
+	ended int
 }
 
 type chunkState uint8
@@ -119,6 +121,7 @@ func (c *chunks) parse(b []byte) (int, *Error) {
 				return i, bad("a chunk does not end where its size says")
 			}
 			c.state = chunkStart
+			c.ended++
 		case trailerStart:
 			c.line++
 			switch {

@@ -1,50 +1,39 @@
 package relay
 
-import (
-	"io"
-	"time"
-)
+import "time"
 
+// A log comes in a chunk for each line, and for each of them an engine, a proxy and a
+// client would wake one another. Where they come thick and fast, as no reader can follow,
+// they are left to gather for a moment: passing on many at once costs little more than one.
 const (
-	// small is the most that is read of a log that comes line by line, and not of a file.
-	small = readerSize
-	// many is how many of them make a stream, of which more is to be expected.
-	many = 16
-	// dense is how soon after the last piece another must come for more to be expected, and
-	// rest how long is waited then: nobody sees it, and passing on many pieces at once costs
-	// as much as one.
-	dense = time.Millisecond
-	rest  = 500 * time.Microsecond
+	// thick is how many chunks within a window are more than anybody reads as they come.
+	thick  = 32
+	window = 4 * time.Millisecond
+	// line is the most that a chunk of a log has on average. Of files they have more, and
+	// whoever sends one is kept waiting when nobody reads.
+	line = 1 << 10
+	// rest is how long they gather: fewer than an engine may have unread on a unix socket,
+	// some 270 of 100 bytes (net.core.wmem_default), so that it need not wait.
+	rest = 500 * time.Microsecond
 )
 
-// paced is a client to whom small pieces that come thick and fast go together. All that has
-// come is written before it rests.
-type paced struct {
-	to   io.Writer
-	now  func() time.Time
-	last time.Time
-	n    int // small pieces that came thick and fast
+// pace tells when to rest.
+type pace struct {
+	now           func() time.Time
+	since         time.Time // the window began
+	bytes, chunks int       // in it
 }
 
-func (p *paced) Write(b []byte) (int, error) {
-	n, err := p.to.Write(b)
-	switch {
-	case err != nil:
-		return n, err
-	case len(b) > small:
-		p.n = 0
-		return n, nil
-	case len(b) == small: // many that had come
-		return n, nil
-	}
+// passed counts what was just passed on, and says whether there was so much.
+func (p *pace) passed(bytes, chunks int) bool {
+	p.bytes += bytes
+	p.chunks += chunks
 	now := p.now()
-	if p.n++; now.Sub(p.last) >= dense {
-		p.n = 0
+	full, late := p.chunks >= thick, now.Sub(p.since) > window
+	if !full && !late {
+		return false
 	}
-	if p.n > many {
-		time.Sleep(rest)
-		now = p.now()
-	}
-	p.last = now
-	return n, nil
+	dense := full && !late && p.bytes <= p.chunks*line
+	p.since, p.bytes, p.chunks = now, 0, 0
+	return dense
 }

@@ -1,53 +1,37 @@
 package relay
 
 import (
-	"bytes"
-	"strings"
 	"testing"
 	"time"
 )
 
-// TestPaced: all pieces come as they were; only those that come thick and fast, one after the
-// other, make a stream in which it rests.
-func TestPaced(t *testing.T) {
-	var got bytes.Buffer
-	now := time.Unix(0, 0)
-	p := &paced{to: &got, now: func() time.Time { return now }}
-	var want strings.Builder
-	write := func(piece string, after time.Duration) {
-		t.Helper()
-		now = now.Add(after)
-		want.WriteString(piece)
-		if n, err := p.Write([]byte(piece)); n != len(piece) || err != nil {
-			t.Fatalf("%d of %d bytes, %v", n, len(piece), err)
+// TestPace: only chunks that are small and come thick and fast are left to gather.
+func TestPace(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		every         time.Duration
+		bytes, chunks int
+		rests         int // of 1,000
+	}{
+		{"lines as fast as can be", 6 * time.Microsecond, 107, 1, 1000 / thick},
+		{"many lines at once", time.Millisecond, 150 * 107, 150, 1000},
+		{"lines that are read as they come", time.Millisecond, 107, 1, 0},
+		{"a file", 10 * time.Microsecond, 32 << 10, 1, 0},
+		{"a file in small writes", 10 * time.Microsecond, 4 << 10, 1, 0},
+		{"a file without chunks", 10 * time.Microsecond, 64 << 10, 0, 0},
+		{"what has no chunks and is small", 10 * time.Microsecond, 100, 0, 0},
+	} {
+		now := time.Unix(0, 0)
+		p := pace{now: func() time.Time { return now }, since: now}
+		rests := 0
+		for range 1000 {
+			now = now.Add(tc.every)
+			if p.passed(tc.bytes, tc.chunks) {
+				rests++
+			}
 		}
-	}
-	streams := func() bool { return p.n > many }
-	for range 3 * many {
-		write("key", dense)
-	}
-	if streams() {
-		t.Error("what is typed is taken for a stream")
-	}
-	for range many {
-		write("line\n", dense/2)
-	}
-	if streams() {
-		t.Error("a short answer is taken for a stream")
-	}
-	write("line\n", 0)
-	if !streams() {
-		t.Error("a log is not taken for a stream")
-	}
-	write(strings.Repeat("x", small), 0)
-	if !streams() {
-		t.Error("lines that came together end a stream")
-	}
-	write(strings.Repeat("x", small+1), 0)
-	if streams() {
-		t.Error("a file is taken for a stream")
-	}
-	if got.String() != want.String() {
-		t.Error("what came is not what was sent")
+		if rests != tc.rests {
+			t.Errorf("%s: %d rests, want %d", tc.name, rests, tc.rests)
+		}
 	}
 }

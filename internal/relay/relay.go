@@ -63,6 +63,8 @@ type Session struct {
 	leave  func() bool   // keeps engine open when the context ends
 	answer *bufio.Reader // of engine
 	out    []byte        // room for what is written
+	// sending says that a body is passed on to the engine, beside its answer.
+	sending bool
 }
 
 // New makes a Session, which connects to the engine by dial when it needs to.
@@ -137,6 +139,9 @@ func (s *Session) connect(ctx context.Context) (fresh bool, err error) {
 	c, err := s.dial(ctx)
 	if err != nil {
 		return false, err
+	}
+	if u, ok := c.(*net.UnixConn); ok {
+		c = newRestful(u)
 	}
 	s.engine, s.answer = c, bufio.NewReaderSize(c, readerSize)
 	s.leave = context.AfterFunc(ctx, func() { c.Close() })

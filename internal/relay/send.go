@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -42,6 +43,7 @@ func (s *Session) Send(ctx context.Context, req Request) (answer *http1.Response
 			s.engine.Close()
 		}
 	}
+	s.sending = coming != nil
 	s.out = append(req.AppendHead(s.out[:0]), req.Body...)
 	for {
 		fresh, err := s.connect(ctx)
@@ -134,8 +136,18 @@ func (s *Session) Pass(answer *http1.Response) error {
 	if _, err := s.Client.Write(answer.Head); err != nil {
 		return err
 	}
-	_, err := http1.CopyBody(&paced{to: s.Client, now: s.now}, s.answer, answer.Framing, nil)
-	return err
+	r, _ := s.engine.(*restful)
+	if r == nil || s.sending {
+		_, err := http1.CopyBody(s.Client, s.answer, answer.Framing, nil)
+		return err
+	}
+	p := pace{now: s.now, since: s.now()}
+	_, err := http1.CopyBody(s.Client, s.answer, answer.Framing, func(bytes, chunks int) {
+		if p.passed(bytes, chunks) {
+			r.rest(rest)
+		}
+	})
+	return errors.Join(err, r.resume())
 }
 
 // PassAs gives the client the answer, whose body was read, with this body.
@@ -166,7 +178,11 @@ func (s *Session) Tunnel(answer *http1.Response) error {
 	if _, err := s.Client.Write(answer.Head); err != nil {
 		return err
 	}
-	return http1.Tunnel(s.Client, s.engine, s.In, s.answer)
+	engine := s.engine
+	if r, ok := engine.(*restful); ok {
+		engine = r.polled()
+	}
+	return http1.Tunnel(s.Client, engine, s.In, s.answer)
 }
 
 // Over says whether both connections may be used again after an answer to a request, all
