@@ -44,6 +44,7 @@ type parts struct {
 	// paths are the chains of names that the rule reads; reads are those that are
 	// facts of a container, readsAll is true when these cannot be told.
 	paths    [][]string
+	heads    heads // of paths
 	reads    []memoFact
 	readsAll bool
 }
@@ -81,6 +82,7 @@ func (r *Rule) compile() error {
 			r.code.paths = append(r.code.paths, e.program.Paths()...)
 		}
 		r.code.paths = append(r.code.paths, r.evidenceReads...)
+		r.code.heads = headsOf(r.code.paths)
 		r.code.reads, r.code.readsAll = r.code.factsRead()
 	})
 	return r.code.err

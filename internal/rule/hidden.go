@@ -15,6 +15,7 @@ import (
 // hiddenFact is an unseen fact as the evaluator needs it.
 type hiddenFact struct {
 	chain   []string          // names; a position is "[0]"
+	head    uint64            // headOf chain
 	open    bool              // the list may be longer than what was seen
 	missing []finding.Missing // the fact as it is shown; of a let, all that it lacked
 }
@@ -45,11 +46,14 @@ func hidden(path, reason string) hiddenFact {
 	if path == "collected" { // rules know it as now
 		chain = []string{"now"}
 	}
-	return hiddenFact{chain: chain, open: open, missing: []finding.Missing{{Path: path, Reason: reason}}}
+	return hiddenFact{chain: chain, head: headOf(chain), open: open, missing: []finding.Missing{{Path: path, Reason: reason}}}
 }
 
 // splitPath makes container.mounts[0].source into its names and positions.
 func splitPath(path string) []string {
+	if !strings.Contains(path, "[") {
+		return strings.Split(path, ".")
+	}
 	steps := strings.FieldsFunc(strings.ReplaceAll(path, "[", ".["), func(r rune) bool { return r == '.' })
 	for i, step := range steps {
 		if n, err := strconv.Atoi(strings.Trim(step, "[]")); err == nil && isPosition(step) {
@@ -76,13 +80,57 @@ func (h hiddenFact) touches(chain []string) bool {
 
 func isPosition(step string) bool { return strings.HasPrefix(step, "[") }
 
-// met are those of the hidden facts that reading any of the chains meets: mostly
-// none.
-func met(hidden []hiddenFact, chains [][]string) []hiddenFact {
+// headOf is a number of a chain's first two names, of which different ones mean that
+// chains do not touch. It is 0 for a chain that may touch any.
+func headOf(chain []string) uint64 {
+	if len(chain) < 2 || isPosition(chain[0]) || isPosition(chain[1]) {
+		return 0
+	}
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, name := range chain[:2] {
+		for i := range len(name) {
+			h = (h ^ uint64(name[i])) * 1099511628211
+		}
+		h = (h ^ '.') * 1099511628211
+	}
+	return max(h, 1)
+}
+
+// heads tells quickly which hidden facts chains do not touch.
+type heads struct {
+	of   []uint64
+	tops []string // of chains without a head: those of one name
+	any  bool     // there is a chain that may touch all
+}
+
+func headsOf(chains [][]string) heads {
+	var h heads
+	for _, c := range chains {
+		switch head := headOf(c); {
+		case head != 0:
+			h.of = append(h.of, head)
+		case len(c) == 1 && !isPosition(c[0]):
+			h.tops = append(h.tops, c[0])
+		default:
+			h.any = true
+		}
+	}
+	slices.Sort(h.of)
+	slices.Sort(h.tops)
+	h.of, h.tops = slices.Compact(h.of), slices.Compact(h.tops)
+	return h
+}
+
+func (h *heads) apart(fact *hiddenFact) bool {
+	return fact.head != 0 && !h.any && !slices.Contains(h.of, fact.head) && !slices.Contains(h.tops, fact.chain[0])
+}
+
+// met are those of the hidden facts that a rule meets: mostly none.
+func (p *parts) met(hidden []hiddenFact) []hiddenFact {
 	var list []hiddenFact
-	for _, h := range hidden {
-		if slices.ContainsFunc(chains, h.touches) {
-			list = append(list, h)
+	for i := range hidden {
+		if h := &hidden[i]; !p.heads.apart(h) && slices.ContainsFunc(p.paths, h.touches) {
+			list = append(list, *h)
 		}
 	}
 	return list

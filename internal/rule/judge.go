@@ -26,7 +26,11 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 	for _, kind := range single {
 		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, known: shared, hidden: everywhere}}
 	}
+	rules := s.inOrder()
 	for _, of := range f.Listed() {
+		if !slices.ContainsFunc(rules, func(r *Rule) bool { return r.Subject == of.Kind }) {
+			continue
+		}
 		inside := &hiding{prefix: of.Kind + ".", known: map[workload.Unseen]hiddenFact{}}
 		views := make([]view, of.Len)
 		for i := range views {
@@ -39,7 +43,6 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 			rest[of.Kind] = hidden(u.Path, u.Reason).missing
 		}
 	}
-	rules := s.inOrder()
 	m := newMemo(rules, f.Containers)
 	roles := rolesOf(subjects["file"])
 	concerned := func(r *Rule) ([]view, []finding.Missing) {
@@ -101,7 +104,7 @@ func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i
 		}
 	}
 	lists := make([][]finding.Finding, n)
-	_ = forAll(len(first), func(k int) error {
+	_ = forAll(len(first), len(first), func(k int) error {
 		lists[first[k]] = judge(nil, first[k])
 		return nil
 	})
@@ -113,7 +116,7 @@ func inPlace(n int, gives func(i int) int, judge func(found []finding.Finding, i
 	for _, i := range first {
 		copy(found[at[i]:], lists[i])
 	}
-	_ = forAll(len(then), func(k int) error {
+	_ = forAll(len(then), at[n]/findingsShare, func(k int) error {
 		i := then[k]
 		if n := len(judge(found[at[i]:at[i]:at[i+1]], i)); n != gives(i) {
 			panic(fmt.Sprintf("rule: %d findings, where there is room for %d", n, gives(i)))
@@ -200,7 +203,7 @@ func broken(f *finding.Finding, err error) {
 // much, it is one that says so. Findings are large, so they are filled in where
 // they stay.
 func (r *Rule) judge(found []finding.Finding, v *view) []finding.Finding {
-	s := &scope{view: v, params: r.code.params, hidden: met(v.hidden, r.code.paths)}
+	s := &scope{view: v, params: r.code.params, hidden: r.code.met(v.hidden)}
 	if !r.Ours {
 		s.budget = cel.NewBudget(userBudget)
 	}

@@ -52,7 +52,7 @@ func newMemo(rules []*Rule, containers []workload.Spec) *memo {
 	}
 	blind := blindnessOf(containers)
 	m.numbers = make([][]uint32, len(m.facts))
-	_ = forAll(len(m.facts), func(i int) error {
+	_ = forAll(len(m.facts), len(m.facts), func(i int) error {
 		m.numbers[i] = m.facts[i].number(containers, blind)
 		return nil
 	})

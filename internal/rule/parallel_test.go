@@ -92,7 +92,7 @@ func TestJudgeManyAsOne(t *testing.T) {
 
 func TestForAll(t *testing.T) {
 	var done atomic.Int64
-	err := forAll(50, func(i int) error {
+	err := forAll(50, 5*worthSharing, func(i int) error {
 		done.Add(1)
 		if i == 7 || i == 30 {
 			return fmt.Errorf("number %d", i)
@@ -102,10 +102,10 @@ func TestForAll(t *testing.T) {
 	if err == nil || err.Error() != "number 7" || done.Load() != 50 {
 		t.Errorf("%v after %d", err, done.Load())
 	}
-	if err := forAll(0, func(int) error { return errors.New("called") }); err != nil {
+	if err := forAll(0, 0, func(int) error { return errors.New("called") }); err != nil {
 		t.Error(err)
 	}
-	if err := forAll(3, func(int) error { return nil }); err != nil {
+	if err := forAll(3, 0, func(int) error { return nil }); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,6 +22,9 @@ type Set struct {
 	rules    []*Rule
 	replaced []finding.Replaced
 
+	compiled sync.Once
+	broken   error // the first of compiling
+
 	sort    sync.Once
 	ordered []*Rule // as in a report, once sort is done
 }
@@ -80,7 +83,7 @@ func (s *Set) read(files fs.FS, dir string, ours bool) error {
 		return err
 	}
 	lists := make([][]*Rule, len(names))
-	err = forAll(len(names), func(i int) error {
+	err = forAll(len(names), len(names), func(i int) error {
 		data, err := readFile(files, names[i])
 		if err != nil {
 			return fmt.Errorf("reading rules: %w", err)
@@ -124,12 +127,15 @@ func readFile(files fs.FS, name string) ([]byte, error) {
 }
 
 // worthSharing is how many pieces of work are worth another processor: of fewer, waking it
-// takes longer.
-const worthSharing = 32
+// takes longer. A finding is less than a piece.
+const (
+	worthSharing  = 32
+	findingsShare = 8
+)
 
-// forAll does it for 0 to n-1 with all processors, and gives the error of the
-// lowest that has one.
-func forAll(n int, do func(i int) error) error {
+// forAll does it for 0 to n-1, pieces of work in all, with as many processors as that is
+// worth, and gives the error of the lowest that has one.
+func forAll(n, pieces int, do func(i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64
 	work := func() {
@@ -138,7 +144,7 @@ func forAll(n int, do func(i int) error) error {
 		}
 	}
 	var wg sync.WaitGroup
-	for range min(n/worthSharing, runtime.GOMAXPROCS(0)-1) {
+	for range min(n-1, pieces/worthSharing, runtime.GOMAXPROCS(0)-1) {
 		wg.Go(work)
 	}
 	work()
@@ -171,7 +177,11 @@ func (s *Set) Replaced() []finding.Replaced { return s.replaced }
 
 // Compile compiles all rules now, and gives the first error.
 func (s *Set) Compile() error {
-	return forAll(len(s.rules), func(i int) error { return s.rules[i].compile() })
+	s.compiled.Do(func() {
+		n := len(s.rules)
+		s.broken = forAll(n, n, func(i int) error { return s.rules[i].compile() })
+	})
+	return s.broken
 }
 
 // inOrder are the rules, which are compiled, in the order of a report.
