@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/plimsoll/plimsoll/internal/facts"
@@ -82,12 +81,12 @@ func (w *World) Asked(body *workload.CreateBody, image *Image, volumes map[strin
 
 // Made makes facts of one container that is there, of the engine's inspect answer. Image
 // is nil where it is gone. Execs are the exec sessions that it is to be judged with.
-func (w *World) Made(inspect json.RawMessage, image *Image, volumes map[string]workload.Volume, execs []workload.Exec) (*facts.Facts, error) {
+func (w *World) Made(in *workload.Inspected, image *Image, volumes map[string]workload.Volume, execs []workload.Exec) (*facts.Facts, error) {
 	around := w.around(image, volumes)
 	if image == nil {
 		around.Image = &workload.ImageConfig{}
 	}
-	spec, _, err := workload.FromInspect(inspect, around)
+	spec, _, err := in.Spec(around)
 	if err != nil {
 		return nil, err
 	}

@@ -159,7 +159,7 @@ func (a *around) made(ctx context.Context, i *inspect, execs []workload.Exec) (f
 				return err
 			}
 		}
-		if f, err = w.Made(i.raw, image, volumes, execs); err != nil {
+		if f, err = w.Made(i.read, image, volumes, execs); err != nil {
 			return err
 		}
 		return a.finish(ctx, f)

@@ -11,10 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/declare"
 	"github.com/plimsoll/plimsoll/internal/engine"
-	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/http1"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -53,24 +51,38 @@ func bodyOf[T any](x *exchange) (*T, error) {
 // judgeCreate judges a container before there is one, and once more when the engine has
 // made it, before the client knows its id and could start it.
 func judgeCreate(ctx context.Context, x *exchange) error {
-	body, f, image, volumes, err := x.asked(ctx)
+	body, err := x.created()
 	if err != nil {
-		return badSpec(x, err)
+		return err
 	}
 	now := x.g.now()
 	x.declared, _ = declare.Of(body.Labels, now)
-	filled, err := x.fill(body, f)
-	if err == nil && filled {
-		body, f, image, volumes, err = x.asked(ctx)
+	x.subject.Name, x.subject.Image = trail.Clip(body.Name, maxName), trail.Clip(body.Image, maxName)
+	// It takes a moment to be durable. What is filled in belongs to it.
+	fills := x.p.Defaults.any()
+	if !fills {
+		x.begin()
 	}
+	f, image, volumes, err := x.g.around.asked(ctx, body)
 	if err != nil {
-		return err
+		return badSpec(x, err)
 	}
-	x.begin()
+	if fills {
+		filled, err := x.fill(body, f)
+		if err == nil && filled {
+			if body, err = x.created(); err == nil {
+				f, image, volumes, err = x.g.around.asked(ctx, body)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		x.begin()
+	}
 	if err := x.p.required(x, &f.Containers[0]); err != nil {
 		return err
 	}
-	x.decision.add(x.p.given(&hostConfig{body.HostConfig.LogConfig, body.HostConfig.SecurityOpt}, x.who, ""))
+	x.decision.add(x.p.given(&body.HostConfig, x.who, ""))
 	x.decision.add(x.p.newVolumes(&body.HostConfig, volumes, x.who))
 	x.decision.add(x.g.protects(&f.Containers[0]))
 	d, err := x.p.judge(f, asked, x.who, now)
@@ -106,17 +118,15 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 	return nil
 }
 
-// asked gives the body of a new container, and what it is judged by.
-func (x *exchange) asked(ctx context.Context) (body *workload.CreateBody, f *facts.Facts, image *collect.Image, volumes map[string]workload.Volume, err error) {
+// created gives the body of a new container.
+func (x *exchange) created() (*workload.CreateBody, error) {
 	whole, err := bodyOf[api.ContainerCreateBody](x)
 	if err != nil {
-		return nil, nil, nil, nil, err
+		return nil, err
 	}
-	body = &whole.CreateBody
+	body := &whole.CreateBody
 	body.Name = x.match.Query.Get("name")
-	x.subject.Name, x.subject.Image = trail.Clip(body.Name, maxName), trail.Clip(body.Image, maxName)
-	f, image, volumes, err = x.g.around.asked(ctx, body)
-	return body, f, image, volumes, err
+	return body, nil
 }
 
 // badSpec refuses what the engine could not make a container of either, and gives any
@@ -130,19 +140,11 @@ func badSpec(x *exchange, err error) error {
 	return nil
 }
 
-// inspect is what is read of the engine's description of a container beside its Spec.
+// inspect is the engine's description of a container.
 type inspect struct {
-	ID         string `json:"Id"`
-	Name       string
-	Image      string
-	State      struct{ Running bool }
-	Config     struct{ Image string }
-	HostConfig struct {
-		hostConfig
-		AutoRemove bool
-	}
-	Mounts []json.RawMessage
-	raw    json.RawMessage
+	*workload.InspectBody
+	read *workload.Inspected
+	raw  json.RawMessage
 }
 
 func (g *Gate) inspect(ctx context.Context, id string) (*inspect, error) {
@@ -150,11 +152,15 @@ func (g *Gate) inspect(ctx context.Context, id string) (*inspect, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &inspect{raw: raw}
-	if _, err := strict.Decode("the engine's inspect answer", raw, i); err != nil {
+	return readInspect(raw)
+}
+
+func readInspect(raw json.RawMessage) (*inspect, error) {
+	in, err := workload.ReadInspect(raw)
+	if err != nil {
 		return nil, err
 	}
-	return i, nil
+	return &inspect{in.Body(), in, raw}, nil
 }
 
 // inspected judges a container that is there.
@@ -182,14 +188,14 @@ func (x *exchange) described(ctx context.Context, i *inspect, execs []workload.E
 	if err != nil {
 		return nil, err
 	}
-	d.add(x.p.given(&i.HostConfig.hostConfig, x.who, f.Daemon.LogDriver))
+	d.add(x.p.given(&i.HostConfig, x.who, f.Daemon.LogDriver))
 	d.add(x.g.protects(x.spec))
 	return d, nil
 }
 
 // judgeNamed judges the container that the path names. Of one that is not there nothing is
 // passed on: there may be one of that name in a moment.
-func judgeNamed(ctx context.Context, x *exchange, name string, execs []workload.Exec, change func(*inspect) error) error {
+func judgeNamed(ctx context.Context, x *exchange, name string, execs []workload.Exec, change func(*inspect) (*inspect, error)) error {
 	x.subject.Name = trail.Clip(name, maxName)
 	i, err := x.g.inspect(ctx, name)
 	if errors.Is(err, engine.ErrNotFound) {
@@ -197,7 +203,7 @@ func judgeNamed(ctx context.Context, x *exchange, name string, execs []workload.
 		return nil
 	}
 	if err == nil && change != nil {
-		err = change(i)
+		i, err = change(i)
 	}
 	if err != nil {
 		return err
@@ -287,10 +293,12 @@ func stopFirst(ctx context.Context, x *exchange) (*decision, error) {
 
 // judgeUpdate judges what a container would be with its new limits.
 func judgeUpdate(ctx context.Context, x *exchange) error {
-	return judgeNamed(ctx, x, x.match.Var("id"), nil, func(i *inspect) error {
+	return judgeNamed(ctx, x, x.match.Var("id"), nil, func(i *inspect) (*inspect, error) {
 		raw, err := updated(i.raw, x.body)
-		i.raw = raw
-		return err
+		if err != nil {
+			return nil, err
+		}
+		return readInspect(raw)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -59,6 +60,9 @@ var (
 	// boundedLogs are the log drivers that take the options of defaultLog.
 	boundedLogs = []string{"json-file", "local"}
 )
+
+// any says whether there is any.
+func (d *defaults) any() bool { return !reflect.DeepEqual(d, &defaults{}) }
 
 func (c checker) checkDefaults(d *defaults) error {
 	for i, name := range d.Capabilities {

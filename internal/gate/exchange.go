@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
@@ -288,7 +289,11 @@ func (x *exchange) fail(err error) (again bool, _ error) {
 }
 
 // begin begins to record that the request was made, which takes as long as judging it.
-func (x *exchange) begin() { x.begun = x.g.trail.Begin(x.phase(phaseAsked, nil)) }
+func (x *exchange) begin() {
+	x.begun = x.g.trail.Begin(x.phase(phaseAsked, nil))
+	// Who records has a processor at once, and does not wait for another to wake.
+	runtime.Gosched()
+}
 
 // settled waits for the event that the request was made, where it was begun.
 func (x *exchange) settled(ctx context.Context) error {

@@ -24,7 +24,7 @@ const (
 
 // given objects to what is in a HostConfig. defaultLog is the driver whose options the
 // engine has filled in by itself, "" where they are the client's.
-func (p *Policy) given(h *hostConfig, who *identity, defaultLog string) *decision {
+func (p *Policy) given(h *workload.HostConfig, who *identity, defaultLog string) *decision {
 	d := &decision{}
 	if what := logTo(h.LogConfig, defaultLog); what != "" && !p.allows(string(logging), who) {
 		d.object(what, guarded[logging])
@@ -44,12 +44,6 @@ func (p *Policy) given(h *hostConfig, who *identity, defaultLog string) *decisio
 		}
 	}
 	return d
-}
-
-// hostConfig is the part of a HostConfig that given looks at.
-type hostConfig struct {
-	LogConfig   workload.LogConfig
-	SecurityOpt []string
 }
 
 // plainLogs are the log drivers that write on this host, and to where it says.

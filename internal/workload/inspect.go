@@ -31,6 +31,9 @@ func ReadInspect(body []byte) (*Inspected, error) {
 	return in, nil
 }
 
+// Body is the answer as it was read, which nobody changes.
+func (in *Inspected) Body() *InspectBody { return &in.body }
+
 // PID is the first process of the container as the engine counts it, or 0 for
 // one that does not run.
 func (in *Inspected) PID() int { return int(in.body.State.Pid) }
