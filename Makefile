@@ -37,7 +37,7 @@ rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test
 
 bench: $(LAB) ## measure beside others, and peers (DOCKER_BENCH=DIR SOCKET_PROXY=BIN SOCKGUARD=BIN); needs root
-	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH))) \
+	$(LAB) test --on-disk $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH))) \
 	  $(if $(SOCKET_PROXY),-socket-proxy $(abspath $(SOCKET_PROXY))) $(if $(SOCKGUARD),-sockguard $(abspath $(SOCKGUARD)))
 
 differences: $(LAB) ## compare verdicts with docker-bench-security's (DOCKER_BENCH=DIR); needs root

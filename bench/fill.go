@@ -155,11 +155,11 @@ func (f *filler) exec(ctx context.Context, container string) error {
 	return err
 }
 
-// engineVersion is an engine's, with that of its API.
-type engineVersion struct{ Version, APIVersion string }
+// engineVersion is an engine's, with that of its API, and where it keeps its data.
+type engineVersion struct{ Version, APIVersion, storage string }
 
 func (v engineVersion) String() string {
-	return fmt.Sprintf("Docker %s (API %s)", v.Version, v.APIVersion)
+	return fmt.Sprintf("Docker %s (API %s), its data by %s", v.Version, v.APIVersion, v.storage)
 }
 
 // path is one with the API's version, as clients ask for it.
@@ -172,6 +172,22 @@ func (f *filler) version(ctx context.Context) (v engineVersion, err error) {
 	}
 	if err := json.Unmarshal(answer, &v); err != nil {
 		return v, fmt.Errorf("reading the engine's version: %w", err)
+	}
+	var info struct {
+		Driver       string
+		DriverStatus [][2]string
+	}
+	if answer, err = f.call(ctx, http.MethodGet, "/info", nil); err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(answer, &info); err != nil {
+		return v, fmt.Errorf("reading the engine's description: %w", err)
+	}
+	v.storage = info.Driver
+	for _, s := range info.DriverStatus {
+		if s[0] == "Backing Filesystem" {
+			v.storage += " on " + s[1]
+		}
 	}
 	return v, nil
 }

@@ -140,7 +140,7 @@ const gateMeaning = `- **Through the gate**, and the reverse proxy, and peers: o
 - **A create** through the gate is one that was judged, recorded with fdatasync,
   made, judged again by the engine's description, and recorded once more. Each
   container is removed before the next turn. The times are those of all rounds
-  together, the ratio is the median of pairs.
+  together, the ratio is the median of pairs. The engine keeps its data on the same disk.
 - **Bytes a second** count from the request to the last byte, as a client waits.
   The time until an image begins to come is most of it; from the head of the
   answer on, engine, gate and client want three processors, and there are two.

@@ -101,6 +101,11 @@ func (c Config) write(dir string) error {
 	if err := writeState(dir, "daemon.json", settings); err != nil {
 		return err
 	}
+	if c.OnDisk {
+		if err := writeState(dir, onDisk, true); err != nil {
+			return err
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, "containerd.toml"), []byte(containerdConfig(in)), 0o644); err != nil {
 		return fmt.Errorf("writing containerd's settings: %w", err)
 	}
@@ -202,6 +207,9 @@ func inside(dir string) error {
 	return fmt.Errorf("running dockerd: %w", unix.Exec(dockerd, args, daemonEnv(dir)))
 }
 
+// onDisk is the state file of an engine whose data are not in memory.
+const onDisk = "on-disk.json"
+
 // mountInside gives the engine folders that vanish with it: its data, and /run,
 // where dockerd, containerd, its shims and iptables leave files under fixed
 // names.
@@ -210,7 +218,11 @@ func mountInside(hs []hierarchy, dir string) error {
 		return err
 	}
 	in := filepath.Join(dir, "inside")
-	if err := mount("tmpfs", in, "tmpfs", 0, "mode=711"); err != nil {
+	if readState[bool](dir, onDisk) {
+		if err := os.Chmod(in, 0o711); err != nil {
+			return fmt.Errorf("making the engine's folder: %w", err)
+		}
+	} else if err := mount("tmpfs", in, "tmpfs", 0, "mode=711"); err != nil {
 		return err
 	}
 	if err := mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {

@@ -85,6 +85,9 @@ type Config struct {
 	// Programs are executables, by their names, that stand for the machine's: dockerd,
 	// docker-proxy and runc of another version.
 	Programs map[string]string
+	// OnDisk has the engine keep its data on the disk below Base, as people's engines do,
+	// and not in memory: what it makes durable then takes its time.
+	OnDisk bool
 
 	base string // instead of Base, for the lab's own tests
 }

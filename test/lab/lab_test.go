@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,36 @@ func docker(t *testing.T, e *Engine, args ...string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(out)
+}
+
+// TestOnDisk: an engine has its data in memory, or where this machine has its own, and takes
+// either away.
+func TestOnDisk(t *testing.T) {
+	needEngine(t)
+	check := noTrace(t)
+	const inMemory = 0x01021994 // TMPFS_MAGIC of statfs(2)
+	var lib unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(Base), &lib); err != nil {
+		t.Fatal(err)
+	}
+	for _, disk := range []bool{false, true} {
+		e := start(t, Config{OnDisk: disk})
+		if err := e.Busybox(t.Context(), "bb:1"); err != nil {
+			t.Fatal(err)
+		}
+		if got := docker(t, e, "run", "--rm", "--user", "7", "bb:1", "id", "-u"); got != "7" {
+			t.Errorf("a container is user %s", got)
+		}
+		var info struct{ DriverStatus [][2]string }
+		unmarshal(t, docker(t, e, "info", "--format", "{{json .}}"), &info)
+		if memory := slices.Contains(info.DriverStatus, [2]string{"Backing Filesystem", "tmpfs"}); memory != (!disk || lib.Type == inMemory) {
+			t.Errorf("on disk %t: %v", disk, info.DriverStatus)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	check("an engine on the disk")
 }
 
 func TestEngine(t *testing.T) {

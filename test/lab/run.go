@@ -27,6 +27,8 @@ type World struct {
 	// Signals are those that end the command early; each of them is followed by
 	// clearing up, which further signals do not cut short.
 	Signals <-chan os.Signal
+	// OnDisk is Config's, for the engine of Run and Test.
+	OnDisk bool
 
 	base string // as Config's
 }
@@ -69,7 +71,7 @@ const failed = 125
 // withEngine gives do an engine for as long as it runs. Where that is not
 // possible, or something is left behind, the exit code is unable.
 func (w World) withEngine(ctx context.Context, unable int, do func(*Engine) (int, error)) (code int, err error) {
-	e, err := Start(ctx, Config{base: w.base})
+	e, err := Start(ctx, Config{base: w.base, OnDisk: w.OnDisk})
 	if err != nil {
 		return unable, err
 	}

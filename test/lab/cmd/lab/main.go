@@ -13,8 +13,10 @@ import (
 )
 
 const usage = `usage:
-  lab run -- COMMAND...      run COMMAND with a private engine for tests
-  lab test PACKAGE... -- COMMAND...
+  lab run [--on-disk] -- COMMAND...
+                             run COMMAND with a private engine for tests, which has its data
+                             in memory, or on the disk
+  lab test [--on-disk] PACKAGE... -- COMMAND...
                              the same, with these Debian packages for as long as it runs
   lab demo [-- COMMAND...]   run COMMAND, or wait for Ctrl-C, with eight sample containers
   lab audit -- PLIMSOLL      audit this machine's engine, or a throwaway one where there is none
@@ -43,6 +45,9 @@ func run(args []string) int {
 	names, command := rest, []string(nil)
 	if i := slices.Index(rest, "--"); i >= 0 {
 		names, command = rest[:i], rest[i+1:]
+	}
+	if (verb == "run" || verb == "test") && len(names) > 0 && names[0] == "--on-disk" {
+		w.OnDisk, names = true, names[1:]
 	}
 	isCommand := len(names) == 0 && len(command) > 0
 	switch {

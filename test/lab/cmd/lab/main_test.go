@@ -37,7 +37,7 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 func TestUsage(t *testing.T) {
 	wrong := [][]string{
 		{}, {"run"}, {"run", "--"}, {"run", "true"}, {"run", "x", "--", "true"}, {"test", "--", "true"}, {"test", "x", "--"},
-		{"demo", "true"}, {"demo", "--"}, {"audit"}, {"audit", "true"}, {"remove", "x"}, {"install", "x", "--", "y"}, {"launch"}, {"internal-keep"},
+		{"demo", "true"}, {"demo", "--"}, {"audit"}, {"audit", "true"}, {"remove", "x"}, {"install", "x", "--", "y"}, {"run", "--on-disk"}, {"test", "--on-disk", "--", "true"}, {"demo", "--on-disk", "--", "true"}, {"launch"}, {"internal-keep"},
 	}
 	for _, args := range wrong {
 		code, out, errs := command(t, args...)
