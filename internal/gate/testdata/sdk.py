@@ -4,7 +4,7 @@ import docker
 
 d = docker.from_env()
 print(d.ping(), d.version()["ApiVersion"])
-print(d.containers.run("web:1", ["echo", "by python"], remove=True, name="py-run"))
+print(d.containers.run("web:1", ["sh", "-c", "sleep 1; echo by python"], remove=True, name="py-run"))
 network = d.networks.create("py-net", labels={"a": "b"}, ipam=docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet="10.81.0.0/24")]))
 volume = d.volumes.create("py-vol", labels={"a": "b"})
 c = d.containers.run(
