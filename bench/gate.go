@@ -18,6 +18,7 @@ type gating struct {
 	made       []string // what the peers' programs say that they were made of
 	rows       []gateRow
 	creates    []float64 // ratios: each is a create through the gate by the one without
+	least      []float64 // the same of one recorded and inspected by who judges nothing
 	save, logs flow
 	idle       []float64 // bytes an idle stream takes, of each front but the first
 	size       int64     // of plimsoll-gate

@@ -51,7 +51,7 @@ func (g *gating) figures() []figure {
 	}
 	return append(rows,
 		figure{what: fmt.Sprintf("wrong answers through the gate, %d connections", crowd), number: float64(wrong), none: true, detail: strings.TrimSpace(fmt.Sprintf("of %d %s", asked, why))},
-		figure{what: "create through the gate by one without", number: median(g.creates), bar: barCreate, detail: created + fmt.Sprintf("%d pairs", len(g.creates))},
+		figure{what: "create through the gate by one without", number: median(g.creates), bar: barCreate, detail: created + fmt.Sprintf("%d pairs; by who syncs a record and inspects, and judges nothing, %.2f", len(g.creates), median(g.least))},
 		g.save.figure("bytes a second of a saved image"),
 		g.logs.figure("bytes a second of a log"),
 		figure{what: "memory of an idle stream through the gate", number: g.idleOf(gated) / (1 << 10), unit: " KiB", bar: barIdle, detail: g.idleWords()},
@@ -140,7 +140,9 @@ const gateMeaning = `- **Through the gate**, and the reverse proxy, and peers: o
 - **A create** through the gate is one that was judged, recorded with fdatasync,
   made, judged again by the engine's description, and recorded once more. Each
   container is removed before the next turn. The times are those of all rounds
-  together, the ratio is the median of pairs. The engine keeps its data on the same disk.
+  together, the ratio is the median of pairs. The engine keeps its data on the same
+  disk. The sync of a record alone, and the engine's own description alone, take
+  what is said beside it.
 - **Bytes a second** count from the request to the last byte, as a client waits.
   The time until an image begins to come is most of it; from the head of the
   answer on, engine, gate and client want three processors, and there are two.

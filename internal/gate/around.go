@@ -16,8 +16,12 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
-// fresh is how old what is known of the engine and its host may be.
-const fresh = 30 * time.Second
+// fresh is how old what is known of the engine and its host may be; from the age renewed on
+// it is looked at anew beside who uses it, so that nobody waits for that while it is used.
+const (
+	fresh   = 30 * time.Second
+	renewed = 20 * time.Second
+)
 
 // around knows what containers are judged by that is not their own: the engine and its
 // host, looked at now and then, images, looked at for a short time, and volumes.
@@ -25,11 +29,17 @@ type around struct {
 	cfg collect.Config
 
 	mu sync.Mutex // held for moments: nobody waits for the engine with it
-	// seen is nil before the engine was met; at is when it was looked at. Both are owned by
-	// mu.
+	// seen is nil before the engine was met; at is when it was looked at. All three are owned
+	// by mu.
 	seen *sight
 	at   time.Time
-	turn chan struct{} // holds one element while somebody looks
+	// staled counts how often what is known was said to be of no use.
+	staled int
+	turn   chan struct{} // holds one element while somebody looks
+	// renewing are those who look beside, until end is called.
+	renewing sync.WaitGroup
+	lasting  context.Context
+	end      context.CancelFunc
 
 	images images
 }
@@ -41,13 +51,20 @@ type sight struct {
 	users int // owned by the mutex of around, which is one itself until it has a newer one
 }
 
-func newAround(c collect.Config) *around { return &around{cfg: c, turn: make(chan struct{}, 1)} }
+func newAround(c collect.Config) *around {
+	a := &around{cfg: c, turn: make(chan struct{}, 1)}
+	a.lasting, a.end = context.WithCancel(context.Background())
+	return a
+}
 
 // use calls f with the world as it was at most fresh ago, or at its last change.
 func (a *around) use(ctx context.Context, f func(*collect.World) error) error {
 	for {
-		if s := a.known(); s != nil {
+		if s, age := a.known(); s != nil {
 			defer a.letGo(s)
+			if age >= renewed {
+				a.renew()
+			}
 			return f(s.World)
 		}
 		if err := a.look(ctx); err != nil {
@@ -56,15 +73,31 @@ func (a *around) use(ctx context.Context, f func(*collect.World) error) error {
 	}
 }
 
-// known gives what is known, for as long as it is not let go; nil where it is too old.
-func (a *around) known() *sight {
+// known gives what is known and its age, for as long as it is not let go; nil where it is
+// too old.
+func (a *around) known() (*sight, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.seen == nil || a.cfg.Now().Sub(a.at) >= fresh {
-		return nil
+	age := a.cfg.Now().Sub(a.at)
+	if a.seen == nil || age >= fresh {
+		return nil, 0
 	}
 	a.seen.users++
-	return a.seen
+	return a.seen, age
+}
+
+// renew has it looked at anew, unless somebody does so; close waits for that. Where it
+// fails, who next needs it is told.
+func (a *around) renew() {
+	select {
+	case a.turn <- struct{}{}:
+	default:
+		return
+	}
+	a.renewing.Go(func() {
+		defer func() { <-a.turn }()
+		_ = a.lookNow(a.lasting)
+	})
 }
 
 // letGo closes what nobody uses any more.
@@ -78,11 +111,20 @@ func (a *around) letGo(s *sight) {
 	}
 }
 
-// replace has another world be used from now on, nil for none.
-func (a *around) replace(w *collect.World, at time.Time) {
+func (a *around) stales() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.staled
+}
+
+// replace has another world be used from now on, nil for none. It is of no use where that
+// was said since it began to be looked at.
+func (a *around) replace(w *collect.World, at time.Time, staled int) {
 	a.mu.Lock()
 	old := a.seen
-	a.seen, a.at = nil, at
+	if a.seen, a.at = nil, at; a.staled != staled {
+		a.at = time.Time{}
+	}
 	if w != nil {
 		a.seen = &sight{World: w, users: 1}
 	}
@@ -100,16 +142,21 @@ func (a *around) look(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if s := a.known(); s != nil {
+	if s, _ := a.known(); s != nil {
 		a.letGo(s)
 		return nil
 	}
-	at := a.cfg.Now()
+	return a.lookNow(ctx)
+}
+
+// lookNow looks at the engine and its host. Whose turn it is calls it.
+func (a *around) lookNow(ctx context.Context) error {
+	at, staled := a.cfg.Now(), a.stales()
 	world, err := collect.LookAround(ctx, a.cfg)
 	if err != nil {
 		return fmt.Errorf("looking at the engine: %w", err)
 	}
-	a.replace(world, at)
+	a.replace(world, at, staled)
 	return nil
 }
 
@@ -117,6 +164,7 @@ func (a *around) look(ctx context.Context) error {
 func (a *around) stale() {
 	a.mu.Lock()
 	a.at = time.Time{}
+	a.staled++
 	a.mu.Unlock()
 	a.images.forget()
 }
@@ -301,4 +349,8 @@ func (m *images) forget() {
 	m.forgotten++
 }
 
-func (a *around) close() { a.replace(nil, time.Time{}) }
+func (a *around) close() {
+	a.end()
+	a.renewing.Wait()
+	a.replace(nil, time.Time{}, a.stales())
+}
