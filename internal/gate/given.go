@@ -20,6 +20,9 @@ const (
 	logging api.Class = "logging"
 	// seccomp are filters of system calls that let more through than the engine's own.
 	seccomp api.Class = "seccomp"
+	// labels are those of SELinux that a client chooses: with none, or with those of another
+	// container or of no confinement, it reaches files that are not its own.
+	labels api.Class = "labels"
 )
 
 // given objects to what is in a HostConfig. defaultLog is the driver whose options the
@@ -34,6 +37,9 @@ func (p *Policy) given(h *workload.HostConfig, who *identity, defaultLog string)
 		if !found {
 			name, value, _ = strings.Cut(option, ":")
 		}
+		if (name == "label" || name == "disable") && !(defaultLog != "" && addsLabels(h)) && !p.allows(string(labels), who) {
+			d.object("the SELinux label would be the client's own, by "+quoted(option), guarded[labels])
+		}
 		// What a privileged container names is not applied by all engines, and the rule
 		// about those objects anyway.
 		if name != "seccomp" || value == "unconfined" || value == "builtin" {
@@ -44,6 +50,12 @@ func (p *Policy) given(h *workload.HostConfig, who *identity, defaultLog string)
 		}
 	}
 	return d
+}
+
+// addsLabels says whether the engine adds labels by itself (moby's daemon/create.go,
+// generateSecurityOpt).
+func addsLabels(h *workload.HostConfig) bool {
+	return h.Privileged || h.PidMode == "host" || h.IpcMode == "host" || strings.HasPrefix(h.IpcMode, "container:")
 }
 
 // plainLogs are the log drivers that write on this host, and to where it says.
