@@ -51,8 +51,8 @@ type step struct {
 	line  string
 	stdin string
 	do    func(*side) outcome
-	// refused is part of what is said where the gate enforces the default policy; "" is that
-	// it is not refused.
+	// refused is part of what is said where the gate enforces the default policy, or several
+	// with | between them of which one is; "" is that it is not refused.
 	refused string
 	// alone has the number of equal exchanges not compared: how often a client asks depends
 	// on how fast things are.
@@ -316,6 +316,11 @@ func (s *side) steps(all []step) []outcome {
 	return out
 }
 
+// refuses says whether a text has one of those by which the step is refused.
+func (s *step) refuses(text string) bool {
+	return slices.ContainsFunc(strings.Split(s.refused, "|"), func(one string) bool { return strings.Contains(text, one) })
+}
+
 // same does steps on all sides and compares what came of them with what comes of them
 // without a gate.
 func same(t *testing.T, all []*side, steps []step) {
@@ -330,7 +335,7 @@ func same(t *testing.T, all []*side, steps []step) {
 		for k, step := range steps {
 			bare, got := outcomes[0][k], outcomes[i+1][k]
 			if step.refused != "" && s.mode == Enforce {
-				if text := got.Out + got.Err + strings.Join(got.Exchanges, ""); got.Code == 0 && step.do == nil || !strings.Contains(text, step.refused) {
+				if text := got.Out + got.Err + strings.Join(got.Exchanges, ""); got.Code == 0 && step.do == nil || !step.refuses(text) {
 					t.Errorf("%s: %s: want a refusal with %q, got %d\n%s", s.name, step.line, step.refused, got.Code, text)
 				}
 				continue

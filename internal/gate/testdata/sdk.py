@@ -15,9 +15,12 @@ c = d.containers.run(
     healthcheck={"test": ["CMD", "true"], "interval": 3600 * 10**9}, log_config=docker.types.LogConfig(type="json-file", config={"max-size": "1m"}),
     extra_hosts={"other": "10.0.0.1"}, dns=["10.0.0.2"], sysctls={"net.ipv4.ip_forward": 0}, group_add=["7"], stop_signal="SIGKILL", user="0")
 print(c.status, c.attrs["Config"]["Labels"], sorted(c.attrs["NetworkSettings"]["Ports"] or {}))
-print(c.exec_run("echo inside", environment=["B=2"], workdir="/v"))
-print(c.exec_run(["sh", "-c", "echo out; echo err >&2; exit 3"], demux=True))
-print(b"".join(c.exec_run("echo streamed", stream=True)[1]))
+# docker-py loses what comes together with the head of an answer.
+def late(command):
+    return ["sh", "-c", "sleep 1; " + command]
+print(c.exec_run(late("echo inside"), environment=["B=2"], workdir="/v"))
+print(c.exec_run(late("echo out; echo err >&2; exit 3"), demux=True))
+print(b"".join(c.exec_run(late("echo streamed"), stream=True)[1]))
 pack = io.BytesIO()
 with tarfile.open(fileobj=pack, mode="w") as t:
     info = tarfile.TarInfo("put.txt")
