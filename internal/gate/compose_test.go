@@ -68,7 +68,7 @@ services:
 // composes are the commands of docker-compose 1.29. The second up has nothing to do.
 var composes = []step{
 	// What top and stats count is chance.
-	{line: "python sdk.py", blur: `\b\d{3,}\b|"\d+"|"(\w+_packets|periods|throttled_\w+)":\d+|sleep "\]+,?`},
+	{line: "python sdk.py", blur: `\b\d{3,}\b|"\d+"|":[\[{]?\d+|(?m:^\d+)|sleep "\]+,?`},
 	{line: "compose config -q"},
 	{line: "compose build"},
 	{line: "compose up -d", alone: true},
@@ -80,7 +80,7 @@ var composes = []step{
 	{line: "compose exec -T web cat /src/a.txt"},
 	{line: "compose run --rm -T store echo once", alone: true},
 	{line: "compose logs --no-color --tail 5 made", outside: true},
-	{line: "compose top", blur: `\b\d+\b`},
+	{line: "compose top", blur: `\b\d+\b|-+| +`},
 	{line: "compose port web 80"},
 	{line: "compose up -d --scale store=2", alone: true},
 	{line: "compose -f docker-compose.yml -f docker-compose.more.yml up -d web", alone: true},
