@@ -87,6 +87,7 @@ func (g *Gate) log(format string, args ...any) {
 // Serve serves the connections of a listener, of unix sockets or TLS, until ctx ends or the listener fails; the
 // error is that one's. Connections that are served then are closed.
 func (g *Gate) Serve(ctx context.Context, l net.Listener) error {
+	g.around.renew() // so that the first who needs it does not wait
 	return relay.Serve(ctx, l, func(err error) { g.log("accepting a connection: %v", err) }, func(ctx context.Context, c relay.Conn) {
 		who, err := g.identify(ctx, c)
 		if err != nil {
