@@ -217,11 +217,15 @@ func (a *around) made(ctx context.Context, i *inspect, execs []workload.Exec) (f
 
 // finish makes facts of what the engine says in a way that a client had a say in.
 func (a *around) finish(ctx context.Context, f *facts.Facts) error {
-	unseen := slices.ContainsFunc(f.Unseen, func(u workload.Unseen) bool { return u.Path == "daemon.containerd_images" })
-	if f.Daemon.ContainerdImages || unseen { // then a digest does not prove where an image came from
+	if f.Daemon.ContainerdImages || unseen(f, "daemon.containerd_images") { // then a digest does not prove where an image came from
 		f.Containers[0].Image.Digests = []string{}
 	}
 	return a.join(ctx, &f.Containers[0])
+}
+
+// unseen says whether a fact of the engine was not observed.
+func unseen(f *facts.Facts, path string) bool {
+	return slices.ContainsFunc(f.Unseen, func(u workload.Unseen) bool { return u.Path == path || u.Path == "daemon" })
 }
 
 // maxJoins is how many containers may join one another's namespaces, one after the other.

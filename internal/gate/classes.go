@@ -23,6 +23,7 @@ var guarded = map[api.Class]string{
 	api.Volumes:     "use the local driver without options, or have the class volumes allowed",
 	api.Networks:    "use the driver bridge, or have the class networks allowed",
 	logging:         "use the log driver json-file, local or journald, or have the class logging allowed",
+	apparmor:        "leave out --security-opt apparmor, or have the class apparmor allowed",
 	labels:          "leave out --security-opt label and add :z or :Z to the mounts that it was meant for, or have the class labels allowed",
 	seccomp:         "leave out --security-opt seccomp, or have the class seccomp allowed",
 }

@@ -82,7 +82,7 @@ func judgeCreate(ctx context.Context, x *exchange) error {
 	if err := x.p.required(x, &f.Containers[0]); err != nil {
 		return err
 	}
-	x.decision.add(x.p.given(&body.HostConfig, x.who, ""))
+	x.decision.add(x.p.given(&body.HostConfig, x.who, f, asked))
 	x.decision.add(x.p.newVolumes(&body.HostConfig, volumes, x.who))
 	x.decision.add(x.g.protects(&f.Containers[0]))
 	d, err := x.p.judge(f, asked, x.who, now)
@@ -188,7 +188,7 @@ func (x *exchange) described(ctx context.Context, i *inspect, execs []workload.E
 	if err != nil {
 		return nil, err
 	}
-	d.add(x.p.given(&i.HostConfig, x.who, f.Daemon.LogDriver))
+	d.add(x.p.given(&i.HostConfig, x.who, f, made))
 	d.add(x.g.protects(x.spec))
 	return d, nil
 }

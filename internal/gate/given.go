@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/gate/api"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -23,12 +24,19 @@ const (
 	// labels are those of SELinux that a client chooses: with none, or with those of another
 	// container or of no confinement, it reaches files that are not its own.
 	labels api.Class = "labels"
+	// apparmor are profiles that were not the engine's own: what they forbid, and whether the
+	// kernel is to do more than note it, is for root alone to see.
+	apparmor api.Class = "apparmor"
 )
 
-// given objects to what is in a HostConfig. defaultLog is the driver whose options the
-// engine has filled in by itself, "" where they are the client's.
-func (p *Policy) given(h *workload.HostConfig, who *identity, defaultLog string) *decision {
+// given objects to what is in the HostConfig of a container that is asked for, or was made:
+// then the engine has filled in some by itself.
+func (p *Policy) given(h *workload.HostConfig, who *identity, f *facts.Facts, at stage) *decision {
 	d := &decision{}
+	defaultLog := "" // of which the options are the engine's
+	if at == made {
+		defaultLog = f.Daemon.LogDriver
+	}
 	if what := logTo(h.LogConfig, defaultLog); what != "" && !p.allows(string(logging), who) {
 		d.object(what, guarded[logging])
 	}
@@ -37,8 +45,11 @@ func (p *Policy) given(h *workload.HostConfig, who *identity, defaultLog string)
 		if !found {
 			name, value, _ = strings.Cut(option, ":")
 		}
-		if (name == "label" || name == "disable") && !(defaultLog != "" && addsLabels(h)) && !p.allows(string(labels), who) {
+		if (name == "label" || name == "disable") && !(at == made && addsLabels(h)) && !p.allows(string(labels), who) {
 			d.object("the SELinux label would be the client's own, by "+quoted(option), guarded[labels])
+		}
+		if name == "apparmor" && !slices.Contains(ownProfiles, value) && (f.Daemon.AppArmor || unseen(f, "daemon.apparmor")) && !p.allows(string(apparmor), who) {
+			d.object("it can't be told what the AppArmor profile "+quoted(value)+" forbids", guarded[apparmor])
 		}
 		// What a privileged container names is not applied by all engines, and the rule
 		// about those objects anyway.
@@ -51,6 +62,10 @@ func (p *Policy) given(h *workload.HostConfig, who *identity, defaultLog string)
 	}
 	return d
 }
+
+// ownProfiles are what says nothing of another profile: the engine's own by its name, and
+// none, which is for a rule (moby's profiles/apparmor).
+var ownProfiles = []string{"", "docker-default", "unconfined"}
 
 // addsLabels says whether the engine adds labels by itself (moby's daemon/create.go,
 // generateSecurityOpt).
