@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"math"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -133,7 +134,7 @@ func (d *DB) entry(section, width int, n uint32) ([]byte, error) {
 func (d *DB) text(ref uint64) ([]byte, error) {
 	if ref < uint64(len(d.index[secStrings])) {
 		s := d.index[secStrings][ref:]
-		if n, k := binary.Uvarint(s); k > 0 && n <= uint64(len(s)-k) {
+		if n, k := binary.Uvarint(s); k > 0 && n <= min(maxName, uint64(len(s)-k)) {
 			return s[k:][:n], nil
 		}
 	}
@@ -304,9 +305,11 @@ func (d *DB) names(advisory uint32) (names, error) {
 	return n, errors.Join(a.err, u.err)
 }
 
-// unpack takes no more than a block may hold: an advisory is no larger than its record,
+// unpack is made when it is first needed: most runs show no texts. It takes no more than a block may hold: an advisory is no larger than its record,
 // six times at most, where JSON escapes each of its bytes.
-var unpack, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(6*maxEntry+blockWanted))
+var unpack = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(6*maxEntry+blockWanted))
+})
 
 // details reads what an advisory says.
 func (d *DB) details(advisory uint32) (*Details, error) {
@@ -327,7 +330,11 @@ func (d *DB) details(advisory uint32) (*Details, error) {
 	if crc32.Checksum(packed, castagnoli) != get(block[16:]) {
 		return nil, d.damaged("text of advisories")
 	}
-	text, err := unpack.DecodeAll(packed, nil)
+	z, err := unpack()
+	if err != nil {
+		return nil, err
+	}
+	text, err := z.DecodeAll(packed, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: unpacking: %w", d.path, err)
 	}

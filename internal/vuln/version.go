@@ -2,6 +2,7 @@ package vuln
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -23,7 +24,7 @@ func Family(ecosystem string) string {
 // hasOrder says whether the order of a family's versions is known.
 func hasOrder(family string) bool {
 	_, err := semantic.Parse("1", family)
-	return err == nil
+	return !errors.Is(err, semantic.ErrUnsupportedEcosystem)
 }
 
 var separators = regexp.MustCompile(`[-_.]+`)
