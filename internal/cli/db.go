@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -20,6 +22,9 @@ import (
 // freshFor is how long the data of known flaws is good for: new ones come every day.
 const freshFor = 7 * 24 * time.Hour
 
+// osvBucket is where OSV publishes its zips.
+const osvBucket = "https://storage.googleapis.com/osv-vulnerabilities"
+
 // dbCommand is plimsoll db with its verbs.
 func (a *app) dbCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -30,7 +35,7 @@ func (a *app) dbCommand() *cobra.Command {
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.dbImportCommand(), a.dbStatusCommand())
+	c.AddCommand(a.dbImportCommand(), a.dbUpdateCommand(), a.dbStatusCommand())
 	return c
 }
 
@@ -42,7 +47,7 @@ func (a *app) dbImportCommand() *cobra.Command {
 		Short: "Import records of known flaws, as OSV publishes them",
 		Long: `import compiles records of known flaws into the database. A PATH is a folder
 with a folder for each ecosystem and in that an all.zip, as OSV's bucket has them
-(https://storage.googleapis.com/osv-vulnerabilities), one such folder, or a zip
+(` + osvBucket + `), one such folder, or a zip
 that is called as its ecosystem. Nothing is fetched.
 
 What is imported takes the place of what was there of its ecosystem. A zip that
@@ -125,6 +130,65 @@ func dbDay(t time.Time) string {
 		return "unknown"
 	}
 	return t.Format(day)
+}
+
+func (a *app) dbUpdateCommand() *cobra.Command {
+	var from string
+	c := &cobra.Command{
+		Use:   "update [ECOSYSTEM...]",
+		Short: "Fetch what is newer of the database of known flaws",
+		Long: `update fetches the zip of each ecosystem that is named, or of those that are
+there, and imports it, unless it is the one that was fetched before. What can't
+be fetched or read leaves the database as it was.`,
+		Example: `  plimsoll db update Debian npm
+  plimsoll db update --from https://mirror.example/osv`,
+		RunE: func(c *cobra.Command, families []string) error {
+			if u, err := url.Parse(from); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+				return &failure{code: exitUsage, message: "--from " + from + " is not a URL of http or https"}
+			}
+			if len(families) == 0 {
+				list, err := a.dbFolder().Status()
+				if err != nil && len(list) > 0 {
+					a.note("what can't be read is only fetched when it is named: " + err.Error())
+				}
+				for _, s := range list {
+					families = append(families, s.Family)
+				}
+				if len(families) == 0 {
+					return &failure{code: exitUsage, message: "there is no database in " + string(a.dbFolder()) + " to update", hint: "Name what to fetch:  plimsoll db update Debian", err: err}
+				}
+			}
+			return a.dbUpdate(c.Context(), from, families)
+		},
+	}
+	c.Flags().StringVar(&from, "from", osvBucket, "`URL` below which there is ECOSYSTEM/all.zip")
+	return c
+}
+
+// dbUpdate updates each family. One that fails keeps none of the others from it.
+func (a *app) dbUpdate(ctx context.Context, from string, families []string) error {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = 30 * time.Second
+	defer transport.CloseIdleConnections()
+	o := vuln.Origin{Base: from, Client: &http.Client{Transport: transport, Timeout: 30 * time.Minute}}
+	var failed error
+	var b strings.Builder
+	for _, family := range families {
+		s, changed, err := a.dbFolder().Update(ctx, o, family)
+		switch {
+		case ctx.Err() != nil:
+			return errors.Join(a.print(b.String()), &failure{code: exitSignal, message: "ended by a signal; the database of " + family + " is as it was"})
+		case err != nil && failed == nil:
+			failed = &failure{code: exitUnable, message: "the database of " + family + " can't be updated", hint: "It is as it was.", err: errors.New(err.Error())}
+		case err != nil:
+			a.note("nor can that of " + family + ": " + err.Error())
+		case changed:
+			fmt.Fprintf(&b, "%s: %d records, the newest of %s\n", a.stdout.Escape(family), s.Counts.Records, dbDay(s.Newest))
+		default:
+			fmt.Fprintf(&b, "%s: nothing newer, the newest of %s\n", a.stdout.Escape(family), dbDay(s.Newest))
+		}
+	}
+	return errors.Join(a.print(b.String()), failed)
 }
 
 // dbStatus is one database as json has it.

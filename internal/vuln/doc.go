@@ -2,7 +2,8 @@
 //
 // The data is OSV's (https://ossf.github.io/osv-schema/, 1.x): a zip of records for each
 // ecosystem. [Folder.Import] compiles each into one file ([Compile]), which says nothing
-// that its zip does not; [Folder.Status] tells what is there; [Folder.Open] gives a [Set],
+// that its zip does not, and [Folder.Update] fetches it before; [Folder.Status] tells what
+// is there; [Folder.Open] gives a [Set],
 // whose [Set.Match] answers a [Query] with an [Answer]. [Open] opens one compiled file.
 //
 // That nothing was found is said only where the data could have told: no file, a release
@@ -10,7 +11,7 @@
 // ([Answer.NotEvaluated]), and so are records whose ranges cannot be read
 // ([Answer.Undecided]).
 //
-// Versions are in the order of github.com/google/osv-scalibr/semantic. The package loads
-// nothing over a network, finds no packages in images, and knows nothing of what a user
+// Versions are in the order of github.com/google/osv-scalibr/semantic. The package finds
+// no packages in images, and knows nothing of what a user
 // has accepted.
 package vuln
