@@ -1,6 +1,7 @@
 package test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -43,6 +44,7 @@ var update = flag.Bool("update", false, "rewrite what scripts expect of their ou
 //	multiply FROM TO N          facts with each container N times
 //	record STATE FILE           append the events in FILE, a JSON object a line, to the trail of STATE
 //	flip FILE TEXT              change the first byte of TEXT in FILE
+//	zipped FILE FOLDER          FILE is a zip of what is in FOLDER
 //
 // The conditions [engine] and [root] are true where there is a lab, and where
 // the test is root. Where CI=true, one that is false fails.
@@ -88,6 +90,7 @@ func runScripts(t *testing.T, dir string) {
 			"multiply":    cmdMultiply,
 			"record":      cmdRecord,
 			"flip":        cmdFlip,
+			"zipped":      cmdZipped,
 		},
 	})
 }
@@ -207,6 +210,18 @@ func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	data[i] ^= 1
 	ts.Check(os.WriteFile(name, data, 0o600))
+}
+
+// cmdZipped makes a zip.
+func cmdZipped(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "zipped FILE FOLDER")
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	ts.Check(z.AddFS(os.DirFS(ts.MkAbs(args[1]))))
+	ts.Check(z.Close())
+	name := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+	ts.Check(os.WriteFile(name, b.Bytes(), 0o644))
 }
 
 // cmdMultiply makes many containers of few, with names and ids of their own.
