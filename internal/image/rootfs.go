@@ -116,7 +116,7 @@ func (r *rootWalk) one(at string, info fs.FileInfo) error {
 		file, err := r.open(at, info)
 		if err != nil {
 			r.unseen(at, err)
-			e.Body = failing{fmt.Errorf("opening %q: %w", shown(at), err)}
+			e.Body = failing{err}
 			break
 		}
 		defer file.Close()
@@ -167,7 +167,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // statEntry is what the file system tells of a file.
 func statEntry(info fs.FileInfo) *Entry {
 	sys := info.Sys().(*syscall.Stat_t)
-	e := &Entry{Mode: info.Mode(), UID: int(sys.Uid), GID: int(sys.Gid), Modified: info.ModTime(), Body: strings.NewReader("")}
+	e := &Entry{Mode: info.Mode(), UID: int(sys.Uid), GID: int(sys.Gid), Modified: info.ModTime(), Body: nothing{}}
 	if info.Mode().IsRegular() {
 		e.Size = info.Size()
 	}

@@ -82,13 +82,19 @@ func (i *Image) Walk(ctx context.Context, visit func(*Entry) error) (*View, erro
 		switch {
 		case errors.As(err, &own):
 			return nil, own.error
-		case err != nil && i.root != nil:
-			return nil, fmt.Errorf("reading %s: %w", i.where, err)
 		case err != nil:
-			return nil, fmt.Errorf("reading %s: layer %d (%s): %w", i.where, n, i.Layers[n].DiffID, err)
+			return nil, i.wrong(n, err)
 		}
 	}
 	return w.view, nil
+}
+
+// wrong says where an error is.
+func (i *Image) wrong(n int, err error) error {
+	if i.root != nil {
+		return fmt.Errorf("reading %s: %w", i.where, err)
+	}
+	return fmt.Errorf("reading %s: layer %d (%s): %w", i.where, n, i.Layers[n].DiffID, err)
 }
 
 // visitError is an error of the caller's own; Walk takes it out again.
@@ -183,7 +189,7 @@ func (w *walker) entries(n int, from io.Reader) error {
 
 // entry handles one header of a layer's archive. Its errors complete a sentence that
 // begins with the entry.
-func (w *walker) entry(n int, h *tar.Header, body io.Reader) error {
+func (w *walker) entry(n int, h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return w.view.count()
 	}
@@ -209,10 +215,10 @@ func (w *walker) entry(n int, h *tar.Header, body io.Reader) error {
 		return w.gone(n, dir, base)
 	}
 	// A mode may name a type too, which does not count beside the header's.
-	e := &Entry{Layer: n, UID: h.Uid, GID: h.Gid, Modified: h.ModTime, Mode: h.FileInfo().Mode() &^ fs.ModeType, Xattrs: xattrs(h.PAXRecords), Body: strings.NewReader("")}
+	e := &Entry{Layer: n, UID: h.Uid, GID: h.Gid, Modified: h.ModTime, Mode: h.FileInfo().Mode() &^ fs.ModeType, Xattrs: xattrs(h.PAXRecords), Body: nothing{}}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
-		e.Size, e.Body = h.Size, body
+		e.Size, e.Body = h.Size, content
 	case tar.TypeDir:
 		e.Mode |= fs.ModeDir
 	case tar.TypeChar:
@@ -306,7 +312,7 @@ func (w *walker) gone(n int, dir, base string) error {
 	if err := w.view.count(); err != nil {
 		return err
 	}
-	e := &Entry{Layer: n, Kind: Opaque, Body: strings.NewReader("")}
+	e := &Entry{Layer: n, Kind: Opaque, Body: nothing{}}
 	name := strings.TrimPrefix(base, whiteoutMark)
 	if base != opaqueMark && (name == "" || name == "." || name == "..") {
 		return errors.New("is a whiteout of no name")
@@ -325,8 +331,30 @@ func (w *walker) gone(n int, dir, base string) error {
 	return w.show(e)
 }
 
+// nothing is the content of what has none.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+
+// body is the content of an entry, whose errors say where they are: the caller returns
+// them as they are.
+type body struct {
+	image *Image
+	entry *Entry
+	r     io.Reader
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.image.wrong(b.entry.Layer, fmt.Errorf("the content of %q: %w", shown(b.entry.Path), err))
+	}
+	return n, err
+}
+
 // show gives an entry to the caller.
 func (w *walker) show(e *Entry) error {
+	e.Body = &body{w.image, e, e.Body}
 	if err := w.visit(e); err != nil {
 		return &visitError{err}
 	}
