@@ -107,9 +107,8 @@ func Open(ctx context.Context, r Reference, o Options) (*Image, error) {
 }
 
 // Stream opens an image of a docker-archive that comes as a stream, such as the engine's
-// answer to GET /images/NAME/get, compressed or not; where names it in messages. The
-// stream is read to its end, which the caller closes. It is spooled, since what orders its
-// layers comes last.
+// answer to GET /images/NAME/get; where names it in messages. The stream is read to its
+// end, and the caller closes it. It is spooled, since what orders its layers comes last.
 func Stream(ctx context.Context, where string, r io.Reader, o Options) (*Image, error) {
 	o.Limits = o.Limits.withDefaults()
 	file, err := spool(ctx, r, "", o)
