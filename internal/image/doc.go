@@ -24,15 +24,17 @@
 //
 // No path leaves the image's root, whatever an archive says: a name that would is an error,
 // and links are followed inside the root. Nothing is unpacked: devices are entries like
-// others. [Limits] bounds what is read, kept and spooled. An image that the engines refuse
-// to unpack, or that two of them could read differently, is an error.
+// others. [Limits] bounds what is read, kept and spooled. An archive or document that two
+// readers could take for different ones, and a layer that engines refuse to unpack, is an
+// error.
 //
 // # Layers
 //
-// Whiteouts act on the layers below, wherever in their layer they are. A folder's entry
-// keeps what the folder has; any other takes the place of what is there, with all below it.
-// An entry below a link that the same layer made goes where the link leads, as when an
-// engine unpacks it; a link of a layer below gives way to a folder. Extended attributes of
+// Each layer is unpacked by itself, and then laid on those below, as engines do. Inside a
+// layer a folder's entry keeps what the folder has, any other takes the place of what is
+// there, with all below it, and an entry below a link goes where the link leads. Then the
+// layer's whiteouts act on the layers below, wherever in the layer they stand; its folders
+// join those below, and all else, links too, gives way to what the layer has. Extended attributes of
 // overlayfs in a layer hide nothing: what engines make of them differs, and it is better to
 // see a file that is hidden than the other way round.
 //

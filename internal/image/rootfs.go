@@ -37,7 +37,7 @@ func (w *walker) folders() error {
 	if err := w.view.count(); err != nil {
 		return err
 	}
-	w.view.root.mode = info.Mode()
+	w.view.own.mode, w.view.own.implied = info.Mode(), false
 	w.view.Layers[0].Entries++
 	e := statEntry(info)
 	e.Path = "/"

@@ -20,8 +20,12 @@ type View struct {
 	// reason; no other source has any.
 	Unseen []string
 
-	root   *node
-	limits Limits
+	// root is of all layers that were read, own of the one that is being read: each is
+	// unpacked by itself, as engines do, and then laid on what is below. marks are the
+	// whiteouts of own.
+	root, own *node
+	marks     map[*node]*marks
+	limits    Limits
 	// nodes is how many entries and implied folders there were, steps how many names of
 	// links were followed.
 	nodes, steps int
@@ -60,11 +64,17 @@ type node struct {
 	content  *content
 	link     string
 	mode     fs.FileMode
-	// layer is the one whose entry is here. touched is the last layer that has something
-	// here or below, clear the last as of which nothing of the layers below is below here.
-	layer, touched, clear int32
+	// layer is the one whose entry is here, or whose entry below here implied a folder.
+	layer   int32
+	implied bool
 	// length is the bytes of its path.
 	length int32
+}
+
+// marks are the whiteouts in a folder of a layer.
+type marks struct {
+	opaque bool
+	gone   []string
 }
 
 // content is what the hard links of a file share.
@@ -75,8 +85,16 @@ type content struct {
 }
 
 func newView(layers int, l Limits) *View {
-	root := &node{mode: fs.ModeDir | 0o755, clear: -1}
-	return &View{Layers: make([]LayerUse, layers), root: root, limits: l}
+	v := &View{Layers: make([]LayerUse, layers), limits: l, root: newRoot()}
+	v.begin(0)
+	return v
+}
+
+func newRoot() *node { return &node{mode: fs.ModeDir | 0o755, implied: true} }
+
+// begin begins a layer.
+func (v *View) begin(n int) {
+	v.layer, v.own, v.marks = int32(n), newRoot(), map[*node]*marks{}
 }
 
 // count counts something that takes memory.
@@ -105,18 +123,17 @@ func way(clean string) iter.Seq[string] {
 	return strings.SplitSeq(clean, "/")
 }
 
-// folder gives the folder at a clean relative path for an entry below it, and makes it
-// where it is not there. Links of the layer itself lead on, as when an engine unpacks the
-// layer by itself; what a layer below has in the way is replaced.
+// folder gives the layer's folder at a clean relative path for an entry below it, and makes
+// it where it is not there. Links of the layer lead on; what a layer below has in the way
+// does not matter yet.
 func (v *View) folder(clean string) (*node, error) {
-	at := v.root
+	at := v.own
 	hops := 0
 	todo := slices.Collect(way(clean))
 	slices.Reverse(todo)
 	for len(todo) > 0 {
 		name := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		at.touched = v.layer
 		switch name {
 		case "", ".":
 			continue
@@ -128,15 +145,20 @@ func (v *View) folder(clean string) (*node, error) {
 		}
 		next := at.children[name]
 		switch {
-		case next != nil && next.mode.IsDir():
+		case next == nil:
+			made, err := v.put(at, name, &node{mode: fs.ModeDir | 0o755, implied: true})
+			if err != nil {
+				return nil, err
+			}
+			at = made
+		case next.mode.IsDir():
 			at = next
-			continue
-		case next != nil && next.layer == v.layer && next.mode&fs.ModeSymlink != 0:
+		case next.mode&fs.ModeSymlink != 0:
 			if hops++; hops > maxHops {
 				return nil, errors.New("lies below links that go round")
 			}
 			if path.IsAbs(next.link) {
-				at = v.root
+				at = v.own
 			}
 			parts := strings.Split(next.link, "/")
 			slices.Reverse(parts)
@@ -144,55 +166,47 @@ func (v *View) folder(clean string) (*node, error) {
 			if err := v.follow(len(parts)); err != nil {
 				return nil, err
 			}
-			continue
-		case next != nil && next.layer == v.layer:
+		default:
 			return nil, fmt.Errorf("lies below %q, which is no folder", shown(next.path()))
 		}
-		made, err := v.put(at, name, &node{mode: fs.ModeDir | 0o755})
-		if err != nil {
-			return nil, err
-		}
-		at = made
 	}
-	at.touched = v.layer
 	return at, nil
 }
 
-// put gives a folder an entry, in the place of what is there. A folder stays where one is.
+// put gives a folder of the layer an entry, in the place of what is there. A folder stays
+// where one is.
 func (v *View) put(in *node, name string, n *node) (*node, error) {
 	if err := v.count(); err != nil {
 		return nil, err
 	}
-	n.parent, n.layer, n.touched, n.clear = in, v.layer, v.layer, v.layer
+	n.parent, n.layer = in, v.layer
 	if n.length = in.length + 1 + int32(len(name)); int(n.length) > v.limits.Path {
 		return nil, fmt.Errorf("ends up at a path of more than %d bytes", v.limits.Path)
 	}
-	if old := in.children[name]; old != nil {
-		if old.mode.IsDir() && n.mode.IsDir() {
-			old.mode, old.layer, old.touched = n.mode, v.layer, v.layer
-			return old, nil
-		}
-		// A link to itself keeps its content.
-		if n.content != nil && n.content == old.content {
-			old.mode, old.layer, old.touched = n.mode, v.layer, v.layer
-			return old, nil
-		}
-		n.name = old.name
-	} else {
-		n.name = strings.Clone(name) // not with the whole path
+	old := in.children[name]
+	if old != nil && old.mode.IsDir() && n.mode.IsDir() {
+		old.mode, old.implied = n.mode, n.implied
+		return old, nil
 	}
+	n.name = strings.Clone(name) // not with the whole path
 	// First, since what it links to may be below what it replaces.
 	if n.content != nil {
 		n.content.links++
 	}
-	if old := in.children[name]; old != nil {
+	if old != nil {
 		v.drop(old, true)
 	}
+	in.attach(n)
+	return n, nil
+}
+
+// attach puts a node into a folder.
+func (in *node) attach(n *node) {
 	if in.children == nil {
 		in.children = map[string]*node{}
 	}
 	in.children[n.name] = n
-	return n, nil
+	n.parent = in
 }
 
 // drop lets go of the content of a node and all below; the caller takes it out of its
@@ -214,43 +228,54 @@ func (v *View) drop(n *node, overwritten bool) {
 	}
 }
 
-// whiteout takes away what the layers below have at a name.
-func (v *View) whiteout(in *node, name string) {
-	n := in.children[name]
-	switch {
-	case n == nil:
-	case n.touched < v.layer:
-		v.drop(n, false)
-		delete(in.children, name)
-	default:
-		// The layer has something of its own there, in a folder that it does not state.
-		if n.layer < v.layer {
-			n.mode, n.layer = fs.ModeDir|0o755, v.layer
-		}
-		v.opaque(n)
+// mark gives the whiteouts of a folder of the layer.
+func (v *View) mark(in *node) *marks {
+	m := v.marks[in]
+	if m == nil {
+		m = &marks{}
+		v.marks[in] = m
 	}
+	return m
 }
 
-// opaque takes away what the layers below have below a node that the layer has touched.
-// Each folder is gone through once a layer, so that markers at every level cost no more
-// than one.
-func (v *View) opaque(n *node) {
-	for todo := []*node{n}; len(todo) > 0; {
-		at := todo[len(todo)-1]
+// lay lays the layer that was read on those below, its whiteouts first: they are about
+// those below alone, wherever in the layer they stand.
+func (v *View) lay() {
+	type pair struct{ to, from *node }
+	for todo := []pair{{v.root, v.own}}; len(todo) > 0; {
+		to, from := todo[len(todo)-1].to, todo[len(todo)-1].from
 		todo = todo[:len(todo)-1]
-		if at.clear == v.layer {
-			continue
+		if !from.implied {
+			to.mode, to.layer, to.implied = from.mode, from.layer, false
 		}
-		at.clear = v.layer
-		for name, child := range at.children {
-			if child.touched < v.layer {
-				v.drop(child, false)
-				delete(at.children, name)
-			} else {
-				todo = append(todo, child)
+		if m := v.marks[from]; m != nil {
+			if m.opaque {
+				for _, n := range to.children {
+					v.drop(n, false)
+				}
+				to.children = nil
+			}
+			for _, name := range m.gone {
+				if n := to.children[name]; n != nil {
+					v.drop(n, false)
+					delete(to.children, name)
+				}
+			}
+		}
+		for name, n := range from.children {
+			old := to.children[name]
+			switch {
+			case old == nil:
+				to.attach(n)
+			case old.mode.IsDir() && n.mode.IsDir():
+				todo = append(todo, pair{old, n})
+			default:
+				v.drop(old, true)
+				to.attach(n)
 			}
 		}
 	}
+	v.own, v.marks = nil, nil
 }
 
 // path is where a node is.
@@ -282,11 +307,11 @@ func (n *node) file(at string) File {
 	return f
 }
 
-// find is the node at a path inside the root, links followed in folders and, if wanted, at
+// find is the node at a path below a root, links followed in folders and, if wanted, at
 // its end; nil where nothing is, or links go round. steps is how many names of links that
 // took.
-func (v *View) find(name string, follow bool) (at *node, steps int) {
-	at = v.root
+func find(root *node, name string, follow bool) (at *node, steps int) {
+	at = root
 	todo := strings.Split(name, "/")
 	slices.Reverse(todo)
 	for hops := 0; len(todo) > 0; {
@@ -315,7 +340,7 @@ func (v *View) find(name string, follow bool) (at *node, steps int) {
 			return nil, steps
 		}
 		if path.IsAbs(next.link) {
-			at = v.root
+			at = root
 		}
 		parts := strings.Split(next.link, "/")
 		slices.Reverse(parts)
@@ -334,7 +359,7 @@ func (v *View) Stat(name string) (File, bool) { return v.stat(name, false) }
 func (v *View) Resolve(name string) (File, bool) { return v.stat(name, true) }
 
 func (v *View) stat(name string, follow bool) (File, bool) {
-	n, _ := v.find(name, follow)
+	n, _ := find(v.root, name, follow)
 	if n == nil {
 		return File{}, false
 	}

@@ -71,7 +71,7 @@ const maxName = 255
 func (i *Image) Walk(ctx context.Context, visit func(*Entry) error) (*View, error) {
 	w := &walker{ctx: ctx, image: i, visit: visit, view: newView(len(i.Layers), i.limits)}
 	for n := range i.Layers {
-		w.view.layer = int32(n)
+		w.view.begin(n)
 		var err error
 		if i.root != nil {
 			err = w.folders()
@@ -85,6 +85,7 @@ func (i *Image) Walk(ctx context.Context, visit func(*Entry) error) (*View, erro
 		case err != nil:
 			return nil, i.wrong(n, err)
 		}
+		w.view.lay()
 	}
 	return w.view, nil
 }
@@ -249,7 +250,7 @@ func (w *walker) entry(n int, h *tar.Header, content io.Reader) error {
 		if err := w.view.count(); err != nil {
 			return err
 		}
-		w.view.root.mode, w.view.root.layer, w.view.root.touched = e.Mode, w.view.layer, w.view.layer
+		w.view.own.mode, w.view.own.layer, w.view.own.implied = e.Mode, w.view.layer, false
 		e.Path = "/"
 		return w.show(e)
 	}
@@ -281,8 +282,8 @@ func (w *walker) add(dir, base string, e *Entry) error {
 	n := &node{mode: e.Mode, link: e.Link}
 	switch {
 	case e.Kind == HardLink:
-		target, steps := w.view.find(e.Link, false)
-		if err := w.view.follow(steps); err != nil {
+		target, err := w.target(e.Link)
+		if err != nil {
 			return err
 		}
 		if target == nil || target.mode.IsDir() {
@@ -307,6 +308,18 @@ func (w *walker) add(dir, base string, e *Entry) error {
 	return w.show(e)
 }
 
+// target is what a hard link is to: of the layer itself, or else of those below, where
+// some engines look too.
+func (w *walker) target(name string) (*node, error) {
+	found, steps := find(w.view.own, name, false)
+	if found == nil {
+		var more int
+		found, more = find(w.view.root, name, false)
+		steps += more
+	}
+	return found, w.view.follow(steps)
+}
+
 // gone handles a whiteout.
 func (w *walker) gone(n int, dir, base string) error {
 	if err := w.view.count(); err != nil {
@@ -322,11 +335,11 @@ func (w *walker) gone(n int, dir, base string) error {
 		return err
 	}
 	e.Path = in.path()
-	if base == opaqueMark {
-		w.view.opaque(in)
+	if m := w.view.mark(in); base == opaqueMark {
+		m.opaque = true
 	} else {
 		e.Kind, e.Path = Whiteout, below(e.Path, name)
-		w.view.whiteout(in, name)
+		m.gone = append(m.gone, strings.Clone(name))
 	}
 	return w.show(e)
 }
