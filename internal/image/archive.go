@@ -137,8 +137,11 @@ func (a *archive) index(ctx context.Context, l Limits) error {
 		}
 		switch h.Typeflag {
 		case tar.TypeReg:
-			if h.PAXRecords["GNU.sparse.major"] != "" || h.PAXRecords["GNU.sparse.size"] != "" {
-				return fmt.Errorf("member %q is a sparse file", shown(name))
+			// What lies there would not be what archive/tar reads.
+			for key := range h.PAXRecords {
+				if strings.HasPrefix(key, "GNU.sparse.") {
+					return fmt.Errorf("member %q is a sparse file", shown(name))
+				}
 			}
 			at, err := a.file.Seek(0, io.SeekCurrent)
 			if err != nil {

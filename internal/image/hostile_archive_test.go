@@ -92,6 +92,7 @@ func TestHostileArchives(t *testing.T) {
 			}
 		}), "it has more than 16384 members"},
 		{"a member that ends behind the archive", append(block("manifest.json", '0', "00000100000", nil), "[]"...), "unexpected EOF"},
+		{"a sparse member", raw(pax(record("GNU.sparse.size", "100")+record("GNU.sparse.numblocks", "1")+record("GNU.sparse.map", "0,1")), block("manifest.json", '0', "00000000001", nil), padded("x")), `member "manifest.json" is a sparse file`},
 		{"a manifest that is huge", with(func(s *saved) { s.manifest = bytes.Repeat([]byte(" "), 9<<20) }), `"manifest.json" has 9437184 bytes, and 8388608 is the most`},
 		{"a configuration that is huge", with(func(s *saved) { s.config = bytes.Repeat([]byte(" "), 9<<20) }), `"config.json" has 9437184 bytes, and 8388608 is the most`},
 		{"a configuration that is deep", replaced(config, `"config":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)), "config.json line 1"},

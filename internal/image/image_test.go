@@ -220,6 +220,58 @@ func TestMounted(t *testing.T) {
 	}
 }
 
+// TestChanging: what of a live root goes away while it is walked is told of.
+func TestChanging(t *testing.T) {
+	at := t.TempDir()
+	for _, name := range []string{"/a", "/b", "/d/x", "/e"} {
+		put(t, at+name, nil, 0o644)
+	}
+	i, err := Open(t.Context(), Reference{Folder, at}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	view, err := i.Walk(t.Context(), func(e *Entry) error {
+		switch e.Path {
+		case "/a":
+			return os.Remove(at + "/b")
+		case "/d":
+			return os.RemoveAll(at + "/d")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (&walked{view: view}).paths(); got != "/a /d/ /e" {
+		t.Errorf("got %s", got)
+	}
+	if diff := cmp.Diff([]string{"/b: no such file or directory", "/d: no such file or directory"}, view.Unseen); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCapability: extended attributes of a root folder's files are read.
+func TestCapability(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	at := t.TempDir()
+	put(t, at+"/ping", nil, 0o755)
+	put(t, at+"/plain", nil, 0o755)
+	const netRaw = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	setxattr(t, at+"/ping", "security.capability", netRaw)
+	got, err := open(t, "dir:"+at, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range got.entries {
+		if want := e.Path == "/ping"; want != (e.Xattrs["security.capability"] == netRaw) || !want && e.Xattrs != nil {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // TestSeveral: of several images one must be picked.
 func TestSeveral(t *testing.T) {
 	s := saving(t, tarOf(t, file("a", "")))

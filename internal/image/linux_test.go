@@ -16,3 +16,10 @@ func mount(t *testing.T, at string) {
 	}
 	t.Cleanup(func() { unix.Unmount(at, 0) })
 }
+
+func setxattr(t *testing.T, at, name, value string) {
+	t.Helper()
+	if err := unix.Setxattr(at, name, []byte(value), 0); err != nil {
+		t.Skipf("setting %s: %v", name, err)
+	}
+}
