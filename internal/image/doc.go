@@ -33,8 +33,10 @@
 // Each layer is unpacked by itself, and then laid on those below, as engines do. Inside a
 // layer a folder's entry keeps what the folder has, any other takes the place of what is
 // there, with all below it, and an entry below a link goes where the link leads. Then the
-// layer's whiteouts act on the layers below, wherever in the layer they stand; its folders
-// join those below, and all else, links too, gives way to what the layer has. Extended attributes of
+// layer's whiteouts act on the layers below, wherever in the layer they stand, but for one of
+// a folder that the layer has too: there the specification hides what is below, and engines
+// with overlayfs show it. Folders join those below, and all else, links too, gives way to
+// what the layer has. Extended attributes of
 // overlayfs in a layer hide nothing: what engines make of them differs, and it is better to
 // see a file that is hidden than the other way round.
 //

@@ -256,6 +256,11 @@ func (v *View) lay() {
 				to.children = nil
 			}
 			for _, name := range m.gone {
+				// The engines make a folder of the layer in the place of its whiteout, and
+				// overlayfs then joins it to the one below.
+				if n := from.children[name]; n != nil && n.mode.IsDir() {
+					continue
+				}
 				if n := to.children[name]; n != nil {
 					v.drop(n, false)
 					delete(to.children, name)

@@ -72,7 +72,7 @@ func TestResolve(t *testing.T) {
 }
 
 // model is the merged view by the letter of layer.md: each layer is unpacked by itself,
-// and then laid on what is below.
+// and then laid on what is below; but a whiteout of a folder that the layer has too is none.
 type model map[string]string
 
 // lay unpacks a layer and lays it on the model.
@@ -112,7 +112,7 @@ func (m model) lay(heads []head) model {
 		hidden := opaque["."]
 		for at := name; at != "."; at = path.Dir(at) {
 			above := at != name
-			hidden = hidden || gone[at] || above && opaque[at] || above && own[at] != "" && own[at] != "folder"
+			hidden = hidden || gone[at] && own[at] != "folder" || above && opaque[at] || above && own[at] != "" && own[at] != "folder"
 		}
 		if over := own[name]; over != "" && (over != "folder" || what != "folder") {
 			hidden = true
