@@ -201,9 +201,7 @@ func TestRoot(t *testing.T) {
 
 // TestMounted: another file system in a root folder is told of, and not read.
 func TestMounted(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	need(t, os.Geteuid() == 0, "root")
 	at := t.TempDir()
 	put(t, at+"/a", nil, 0o644)
 	if err := os.Mkdir(at+"/mnt", 0o755); err != nil {
@@ -253,9 +251,7 @@ func TestChanging(t *testing.T) {
 
 // TestCapability: extended attributes of a root folder's files are read.
 func TestCapability(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
+	need(t, os.Geteuid() == 0, "root")
 	at := t.TempDir()
 	put(t, at+"/ping", nil, 0o755)
 	put(t, at+"/plain", nil, 0o755)
