@@ -100,7 +100,7 @@ func TestAroundRenews(t *testing.T) {
 	use(3*renewed + fresh)
 	ended := make(chan struct{})
 	go func() { a.close(); close(ended) }()
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(10 * time.Millisecond) // for the end to be under way
 	asked.gate.Unlock()
 	<-ended
 	if err := a.lasting.Err(); !errors.Is(err, context.Canceled) {

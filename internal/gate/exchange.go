@@ -311,7 +311,8 @@ func (x *exchange) settled(ctx context.Context) error {
 // ask records that the request was made. Nothing is changed that is not recorded, but
 // root can always end and remove.
 func (x *exchange) ask(ctx context.Context) error {
-	early := x.begun != nil
+	// Before judging, and known by now where it was told what would be refused.
+	early := x.begun != nil || x.seq >= 0
 	if !early {
 		x.begin()
 	}

@@ -17,7 +17,8 @@
 // carries bytes there. A client who goes away, or sends no more, is one for the engine too.
 //
 // The package finds, judges and records nothing, and sets no time for anything but the
-// taking of what nobody wants. The standards are RFC 9112 and RFC 9110.
+// taking of what nobody wants, and the moment for which lines of a log gather that come
+// faster than anybody reads. The standards are RFC 9112 and RFC 9110.
 package relay
 
 import (
