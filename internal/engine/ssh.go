@@ -88,21 +88,32 @@ type sshConn struct {
 // that is not found, a key that is refused, a missing docker command.
 func (c *sshConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err == nil || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
-		return n, err
+	return n, c.reason(err)
+}
+
+// Write does the same in place of a broken pipe: ssh may end before it is asked anything.
+func (c *sshConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.reason(err)
+}
+
+// reason is why ssh ended, where an error says that it did.
+func (c *sshConn) reason(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		return err
 	}
 	// ssh has closed its end, so it is about to exit, if nothing keeps it. The
 	// pause is for the one that lingers; its words are then missing.
 	select {
 	case <-c.done:
 	case <-time.After(2 * time.Second):
-		return n, err
+		return err
 	}
 	var code *exec.ExitError
 	if errors.As(c.exit, &code) {
-		return n, &sshError{program: c.cmd.Path, code: code.ExitCode(), stderr: c.stderr.String()}
+		return &sshError{program: c.cmd.Path, code: code.ExitCode(), stderr: c.stderr.String()}
 	}
-	return n, err
+	return err
 }
 
 // CloseWrite tells the engine that no more comes: ssh passes the end of its input on, and

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -178,6 +179,31 @@ func TestSSHFails(t *testing.T) {
 				t.Errorf("got %#v", err)
 			}
 		})
+	}
+}
+
+// TestSSHEndsFirst: an ssh that has ended says why, whether it is read from or written to.
+func TestSSHEndsFirst(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "ssh")
+	writeFile(t, program, "#!/bin/sh\necho no way there >&2\nexit 255\n")
+	if err := os.Chmod(program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, use := range map[string]func(net.Conn) error{
+		"read":  func(c net.Conn) error { _, err := c.Read(make([]byte, 1)); return err },
+		"write": func(c net.Conn) error { _, err := c.Write([]byte("x")); return err },
+	} {
+		c, err := dialSSH(t.Context(), program, address{scheme: "ssh", host: "127.0.0.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-c.(*sshConn).done
+		err = use(c)
+		var ssh *sshError
+		if !errors.As(err, &ssh) || ssh.code != 255 || ssh.Error() != "no way there" {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.Close()
 	}
 }
 
