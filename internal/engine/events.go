@@ -24,10 +24,27 @@ const maxEventBytes = 4 << 20
 // thing that it gives: ctx's when ctx is done, else an *Error. A caller that
 // was cut off begins again with the time of the last event.
 func (c *Client) Events(ctx context.Context, since time.Time) iter.Seq2[json.RawMessage, error] {
+	return c.events(ctx, since, time.Time{})
+}
+
+// Remembered gives the events that the engine remembers, until a time that has passed by
+// the engine's own clock, and ends. An error, an *Error or ctx's, is the last thing that it
+// gives.
+func (c *Client) Remembered(ctx context.Context, until time.Time) iter.Seq2[json.RawMessage, error] {
+	return c.events(ctx, time.Unix(1, 0), until)
+}
+
+func seconds(at time.Time) string { return fmt.Sprintf("%d.%09d", at.Unix(), at.Nanosecond()) }
+
+// events ends by itself with a time until which it goes.
+func (c *Client) events(ctx context.Context, since, until time.Time) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
-		r := request{path: "/events"}
+		r := request{path: "/events", query: url.Values{}}
 		if !since.IsZero() {
-			r.query = url.Values{"since": {fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())}}
+			r.query.Set("since", seconds(since))
+		}
+		if !until.IsZero() {
+			r.query.Set("until", seconds(until))
 		}
 		r, err := c.versioned(ctx, r)
 		if err != nil {
@@ -40,11 +57,16 @@ func (c *Client) Events(ctx context.Context, since time.Time) iter.Seq2[json.Raw
 			return
 		}
 		defer a.close()
-		a.timer.Stop() // silence is normal from here on
+		if until.IsZero() {
+			a.timer.Stop() // silence is normal from here on
+		}
 		err = eachEvent(a.Body, func(ev json.RawMessage) bool { return yield(ev, nil) })
+		if err == io.EOF && until.IsZero() {
+			err = io.ErrUnexpectedEOF
+		}
 		switch {
-		case err == nil:
-			return // the caller has had enough
+		case err == nil, err == io.EOF:
+			return // the caller has had enough, or all
 		case errors.Is(err, ErrTooBig):
 			err = &Error{
 				Message: fmt.Sprintf("an event of the engine at %s is too big", c.endpoint.Address),
@@ -60,7 +82,7 @@ func (c *Client) Events(ctx context.Context, since time.Time) iter.Seq2[json.Raw
 }
 
 // eachEvent gives every line of r that has something in it, until the caller
-// returns false. Every engine ends an event with a newline.
+// returns false. Every engine ends an event with a newline. The end of r is io.EOF.
 func eachEvent(r io.Reader, each func(json.RawMessage) bool) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4<<10), maxEventBytes)
@@ -82,5 +104,5 @@ func eachEvent(r io.Reader, each func(json.RawMessage) bool) error {
 	case err != nil:
 		return err
 	}
-	return io.ErrUnexpectedEOF
+	return io.EOF
 }

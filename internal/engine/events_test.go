@@ -72,6 +72,42 @@ func TestEventsFromNow(t *testing.T) {
 	}
 }
 
+// TestRemembered: what is remembered comes to an end, and one that was cut is told from it.
+func TestRemembered(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		cut  bool
+	}{{"whole", false}, {"cut off", true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := startFake(t, func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "{}\n{}\n")
+				w.(http.Flusher).Flush()
+				if tc.cut {
+					panic(http.ErrAbortHandler)
+				}
+			})
+			n := 0
+			var last error
+			for _, err := range f.client().Remembered(t.Context(), time.Unix(1700000000, 5)) {
+				if last = err; err == nil {
+					n++
+				}
+			}
+			if n != 2 {
+				t.Errorf("%d events", n)
+			}
+			if tc.cut {
+				wantError(t, last, "went away in the middle", "systemctl status docker")
+			} else if last != nil {
+				t.Error(last)
+			}
+			if want := "/v1.41/events?since=1.000000000&until=1700000000.000000005"; f.requests()[1] != want {
+				t.Errorf("asked for %q, want %q", f.requests()[1], want)
+			}
+		})
+	}
+}
+
 func TestEventsEnd(t *testing.T) {
 	for _, tc := range []struct {
 		name, sent    string

@@ -186,6 +186,31 @@ func TestMissedMuch(t *testing.T) {
 	}
 }
 
+// TestGoneStaysGone: what the engine still remembers of a container that a watcher before
+// this one found to be gone makes none of it.
+func TestGoneStaysGone(t *testing.T) {
+	f, m := startFake(t), &memory{}
+	w := watch(t, f.client, m, nil)
+	w.follows(t)
+	var c *fakeContainer
+	f.do(func() { c = f.create(1, nil); f.start(c) })
+	f.mark(m, "made")
+	w.end()
+	f.do(func() { delete(f.containers, c.id) })
+	w = watch(t, f.client, m, nil)
+	w.follows(t)
+	w.end()
+	f.do(func() {
+		f.emit("container", "kill", c.id, f.attrs(c))
+		f.emit("container", "destroy", c.id, f.attrs(c))
+	})
+	watch(t, f.client, m, nil).follows(t)
+	f.mark(m, "end")
+	if diff := cmp.Diff([]string{"deploy c1", "start c1", "remove c1 found_later=true"}, lines(about(m.all(), "container"), "found_later")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestSaidTwice: an event that comes late and says what was found is not recorded again.
 func TestSaidTwice(t *testing.T) {
 	f, m := startFake(t), &memory{}

@@ -57,7 +57,7 @@ var heard = map[string]bool{"create": true, "start": true, "health_status": true
 	"unpause": true, "rename": true, "update": true, "exec_start": true, "destroy": true, "commit": true}
 
 func (w *watcher) container(ctx context.Context, e *event) error {
-	if !heard[e.action] || w.gone.have[e.id] || e.id == "" {
+	if !heard[e.action] || w.picture.gone.have[e.id] || e.id == "" {
 		return nil
 	}
 	c := w.picture.containers[e.id]
@@ -135,9 +135,7 @@ func (w *watcher) lives(ctx context.Context, c *container, e *event) error {
 	case "exec_start":
 		return w.exec(ctx, c, e, attr("execID"))
 	case "destroy":
-		s := c.subject()
-		w.gone.add(c.id)
-		return w.tell(ctx, trail.Remove, e, s, nil)
+		return w.tell(ctx, trail.Remove, e, c.subject(), nil)
 	case "commit":
 		id := attr("imageID")
 		if id == "" {

@@ -232,8 +232,14 @@ func (f *fake) subject(w http.ResponseWriter, path string) {
 // events sends what the engine remembers, and then what happens. f.mu is held, but while
 // it waits or writes.
 func (f *fake) events(w http.ResponseWriter, r *http.Request) {
-	f.streams++
 	next := max(f.from, len(f.log)-remembered)
+	if r.URL.Query().Has("until") {
+		for _, line := range f.log[next:] {
+			io.WriteString(w, line+"\n")
+		}
+		return
+	}
+	f.streams++
 	if !r.URL.Query().Has("since") {
 		next = len(f.log)
 	}

@@ -24,6 +24,8 @@ type Known struct {
 	Networks []Network
 	// Freed are names that containers had until lately.
 	Freed []Freed
+	// Gone are the ids of the last containers that were removed, the oldest first.
+	Gone []string
 }
 
 // The states that a container is known in.
@@ -102,6 +104,7 @@ func (p *picture) known(k *Known) {
 	for _, name := range sortedKeys(p.freed) {
 		k.Freed = append(k.Freed, p.freed[name])
 	}
+	k.Gone = p.gone.all()
 }
 
 // pictureOf is the picture that k describes.
@@ -128,6 +131,9 @@ func pictureOf(k *Known) *picture {
 	}
 	for _, f := range k.Freed {
 		p.freed[f.Name] = f
+	}
+	for _, id := range k.Gone {
+		p.gone.add(id)
 	}
 	return p
 }

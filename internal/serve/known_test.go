@@ -76,6 +76,7 @@ func TestReplay(t *testing.T) {
 		Volumes:  []string{"v"},
 		Networks: []Network{{ID: "n", Name: "quay"}},
 		Freed:    []Freed{{Name: "a", ID: "1", At: second(5)}, {Name: "c", ID: "2", At: second(7)}},
+		Gone:     []string{"2"},
 	}
 	if diff := cmp.Diff(want, k); diff != "" {
 		t.Error(diff)

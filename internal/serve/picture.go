@@ -19,10 +19,11 @@ type picture struct {
 	volumes    map[string]bool            // by name
 	networks   map[string]string          // names by id
 	freed      map[string]Freed           // by name
+	gone       *names                     // ids of containers that were removed
 }
 
 func newPicture() *picture {
-	return &picture{containers: map[string]*container{}, images: map[string]map[string]bool{}, volumes: map[string]bool{}, networks: map[string]string{}, freed: map[string]Freed{}}
+	return &picture{containers: map[string]*container{}, images: map[string]map[string]bool{}, volumes: map[string]bool{}, networks: map[string]string{}, freed: map[string]Freed{}, gone: newNames(maxGone)}
 }
 
 // container is one in the picture.
@@ -181,6 +182,7 @@ func (p *picture) applyContainer(e *trail.Event) {
 	case trail.Remove:
 		p.free(c.name, c.id, at)
 		delete(p.containers, c.id)
+		p.gone.add(c.id)
 	case trail.Judge:
 		c.judged, c.failing = true, textsIn(e.Detail, "failing_rules")
 	}

@@ -109,10 +109,9 @@ func (w *watcher) compareContainers(ctx context.Context, ids []string, looks map
 		c := w.picture.containers[id]
 		l, there := looks[id]
 		switch {
-		case w.gone.have[id], l == nil && (there || c == nil):
+		case w.picture.gone.have[id], l == nil && (there || c == nil):
 			continue
 		case l == nil:
-			w.gone.add(id)
 			if err := w.found(ctx, trail.Remove, c, nil); err != nil {
 				return err
 			}

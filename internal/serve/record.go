@@ -48,6 +48,8 @@ func (w *watcher) record(ctx context.Context, e trail.Event) error {
 	}
 }
 
+// maxGone is how many containers are known to be gone. What an engine remembers of one may
+// be read long after the lists showed that it is.
 const maxGone = 4096
 
 // names are the last of many names.
@@ -66,4 +68,15 @@ func (n *names) add(name string) {
 	delete(n.have, n.order[n.next])
 	n.have[name], n.order[n.next] = true, name
 	n.next = (n.next + 1) % len(n.order)
+}
+
+// all gives them, the oldest first.
+func (n *names) all() []string {
+	var out []string
+	for i := range n.order {
+		if name := n.order[(n.next+i)%len(n.order)]; name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
 }

@@ -61,7 +61,6 @@ type watcher struct {
 	picture *picture
 	seen    seen
 	judge   *judge
-	gone    *names // containers that were removed
 
 	stream *stream // of the connection
 	// since is what counts of what the engine remembers at the first comparison: what
@@ -90,7 +89,7 @@ func Watch(ctx context.Context, c Config) error {
 	if c.pace == (pace{}) {
 		c.pace = ordinary
 	}
-	w := &watcher{Config: c, picture: pictureOf(c.Known), gone: newNames(maxGone)}
+	w := &watcher{Config: c, picture: pictureOf(c.Known)}
 	if c.Known != nil {
 		w.since = c.Known.Last
 	}
@@ -235,13 +234,9 @@ func (w *watcher) greet(ctx context.Context, m *meeting) error {
 	if !w.met && w.since.IsZero() {
 		w.since = w.before // what is there is found; how it came there is not asked
 	}
-	anew, n := w.anew()
-	for before := -1; anew && n > before; { // or what was seen is under way
-		before = n
-		if err := w.pause(ctx, w.pace.settle); err != nil {
-			return err
-		}
-		anew, n = w.anew()
+	anew, err := w.anew(ctx)
+	if err != nil {
+		return away("asking the engine for what it remembers", err)
 	}
 	w.engine = trail.Subject{Kind: "engine", ID: trail.Clip(m.ID, maxName), Name: trail.Clip(m.Name, maxName)}
 	d := detail{"engine_id": w.engine.ID, "version": trail.Clip(m.ServerVersion, maxName)}
@@ -273,18 +268,24 @@ func (w *watcher) greet(ctx context.Context, m *meeting) error {
 
 // anew says that the engine was started since its last event was handled: it remembers
 // fewer events than it could, and none that was seen. That a connection was lost does not
-// tell it, and nor does one that was not: a socket may be the service manager's. It also
-// gives how many events have come.
-func (w *watcher) anew() (anew bool, n int) {
+// tell it, and nor does one that was not: a socket may be the service manager's. It is
+// asked for all of them at once, for a stream does not say where what it remembers ends.
+func (w *watcher) anew(ctx context.Context) (bool, error) {
 	if len(w.seen.order) == 0 {
-		return false, 0
+		return false, nil
 	}
-	known := false
-	w.stream.waiting(func(e *event) {
+	known, n := false, 0
+	w.stream.waiting(func(e *event) { known = known || w.seen.has(e.mark) }) // those after w.before, where a clock was set back
+	for raw, err := range w.Client.Remembered(ctx, w.before) {
+		if err != nil {
+			return false, err
+		}
 		n++
-		known = known || w.seen.has(e.mark)
-	})
-	return !known && n < remembered, n
+		if e, err := readEvent(raw); err == nil {
+			known = known || w.seen.has(e.mark)
+		}
+	}
+	return !known && n < remembered, nil
 }
 
 // lose records that the engine cannot be followed, once.
