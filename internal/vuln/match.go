@@ -129,14 +129,9 @@ type hit struct {
 func (d *DB) Match(q Query) (Answer, error) {
 	family := Family(q.Ecosystem)
 	var a Answer
-	at, err := ordered(family, normalVersion(family, q.Version))
-	switch {
-	case q.Name == "":
+	at, unordered := ordered(family, normalVersion(family, q.Version))
+	if q.Name == "" {
 		a.NotEvaluated = "it has no name"
-	case err != nil:
-		a.NotEvaluated = err.Error()
-	}
-	if a.NotEvaluated != "" {
 		return a, nil
 	}
 	asked := []string{q.Ecosystem}
@@ -160,6 +155,12 @@ func (d *DB) Match(q Query) (Answer, error) {
 		rows, err := d.rows(e, normalName(family, q.Name))
 		if err != nil {
 			return a, err
+		}
+		if unordered != nil {
+			if len(rows) > 0 { // there are flaws in some version
+				a.NotEvaluated = unordered.Error()
+			}
+			continue
 		}
 		for _, r := range rows {
 			is, fix, unread, err := d.affects(r, at, normalVersion(family, q.Version))
@@ -257,6 +258,10 @@ func (d *DB) affects(r row, at semantic.Version, version string) (is bool, fix s
 	}
 	return is, cmp.Or(ends, next), unread, b.err
 }
+
+// Later gives the later of two versions of an ecosystem; "" is before all, and of two that
+// have no order it is the second.
+func Later(ecosystem, x, y string) string { return later(x, y, Family(ecosystem)) }
 
 // later gives the later of two versions; "" is before all. Both were compared before.
 func later(x, y, family string) string {

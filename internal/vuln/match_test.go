@@ -100,6 +100,10 @@ func TestThirdAnswer(t *testing.T) {
 	if a := ask(t, golang, Query{"Go", "example.org/m", "(devel)"}); a.NotEvaluated == "" {
 		t.Errorf("(devel): %+v", a)
 	}
+	// Of what no record speaks of, no version is affected.
+	if a := ask(t, golang, Query{"Go", "example.org/other", "(devel)"}); a.NotEvaluated != "" || len(a.Matches) != 0 {
+		t.Errorf("(devel) of a module without records: %+v", a)
+	}
 	if a := ask(t, golang, Query{"Go", "example.org/m", "v1.2.3"}); a.NotEvaluated != "" || len(a.Matches) != 1 {
 		t.Errorf("v1.2.3: %+v", a)
 	}
