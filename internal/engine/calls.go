@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 )
@@ -44,6 +45,46 @@ func (c *Client) ImageHistory(ctx context.Context, id string) ([]json.RawMessage
 		return nil, err
 	}
 	return c.many(ctx, request{path: "/images/" + id + "/history", named: true})
+}
+
+// ImageSave is the image as docker save writes it, a tar stream that the caller closes. An
+// engine first puts it together on its disk, which takes as long as it takes. An image that
+// is gone is ErrNotFound.
+func (c *Client) ImageSave(ctx context.Context, id string) (io.ReadCloser, error) {
+	if err := checkName("/images/", id); err != nil {
+		return nil, err
+	}
+	r, err := c.versioned(ctx, request{path: "/images/" + id + "/get", named: true, slow: true})
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.open(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return &saved{a, c, ctx, r}, nil
+}
+
+// saved is an image as it comes.
+type saved struct {
+	*answer
+	client *Client
+	parent context.Context
+	r      request
+}
+
+// Read gives errors that say what to do.
+func (s *saved) Read(b []byte) (int, error) {
+	n, err := s.Body.Read(b)
+	if err != nil && err != io.EOF {
+		err = s.client.explain(s.parent, s.answer.ctx, s.r, err)
+	}
+	return n, err
+}
+
+func (s *saved) Close() error {
+	s.close()
+	return nil
 }
 
 // ExecInspect is all that the engine says of one process that was started in a

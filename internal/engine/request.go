@@ -43,6 +43,9 @@ type request struct {
 	// named says that the path names one subject, so that 404 means that this
 	// subject is not there.
 	named bool
+	// slow says that the engine works for as long as it takes before it answers: nothing
+	// but the caller's context ends it.
+	slow bool
 }
 
 // String is the request as errors name it. A name in it may be the engine's.
@@ -82,6 +85,9 @@ func (c *Client) open(parent context.Context, r request) (*answer, error) {
 	u.RawQuery = r.query.Encode()
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(c.timeout, func() { cancel(errSlow) })
+	if r.slow {
+		timer.Stop()
+	}
 	req := (&http.Request{Method: http.MethodGet, URL: &u, Header: header}).WithContext(ctx)
 	// Not through an http.Client: an engine never redirects, and following one
 	// would let whatever listens there choose the next address.

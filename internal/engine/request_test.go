@@ -98,6 +98,9 @@ func TestNamesRefused(t *testing.T) {
 		if _, err := c.ImageInspect(t.Context(), id); err == nil {
 			t.Errorf("image %q was taken", id)
 		}
+		if _, err := c.ImageSave(t.Context(), id); err == nil {
+			t.Errorf("the image %q was taken", id)
+		}
 		if _, err := c.ImageHistory(t.Context(), id); err == nil {
 			t.Errorf("the history of %q was taken", id)
 		}
