@@ -9,7 +9,8 @@
 //     gives an [Image]: its configuration, its digests and its layers.
 //   - [Image.Walk] gives each [Entry] of each layer to a function, in order, with its
 //     content as a stream, and in the end the [View]: what of all that is still there, and
-//     what each layer loses to those above it.
+//     what each layer loses to those above it. [Image.WalkUnknown] does without the bytes of
+//     layers whose entries were kept.
 //
 // The standards are the OCI image specification 1.1 (manifest.md, config.md, layer.md,
 // image-layout.md), the form that docker save has written since 1.10, POSIX.1-2001 tar with

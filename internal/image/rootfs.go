@@ -38,7 +38,6 @@ func (w *walker) folders() error {
 		return err
 	}
 	w.view.own.mode, w.view.own.implied = info.Mode(), false
-	w.view.Layers[0].Entries++
 	e := statEntry(info)
 	e.Path = "/"
 	if err := w.show(e); err != nil {
@@ -93,7 +92,6 @@ func (r *rootWalk) list(name string) []string {
 
 func (r *rootWalk) one(at string, info fs.FileInfo) error {
 	sys := info.Sys().(*syscall.Stat_t)
-	r.view.Layers[0].Entries++
 	e := statEntry(info)
 	dir, base := path.Split(at)
 	switch {

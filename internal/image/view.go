@@ -36,7 +36,7 @@ type View struct {
 // itself, made vain. Bytes are of the content of files, each once however many links it
 // has.
 type LayerUse struct {
-	// Entries is how many entries the layer has, whiteouts too.
+	// Entries is how many entries of the layer were told of, whiteouts too.
 	Entries int
 	Bytes   int64
 	// Overwritten are bytes whose last name was given to another entry, Deleted those that

@@ -46,6 +46,10 @@ type Entry struct {
 	// Xattrs are extended attributes by their names, such as security.capability; nil for
 	// none.
 	Xattrs map[string]string
+	// Name is the path as the archive has it, clean, where links of the layer led to Path
+	// from there, and LinkName the same of a hard link's Link; else both are "". A layer
+	// that is taken from its recorded entries needs them: see [Known].
+	Name, LinkName string
 	// Body is the content of a file, empty for all else. It is there during the call, need
 	// not be read, and gives an error where the layer ends too early, or a file of a root
 	// folder cannot be read.
@@ -69,12 +73,23 @@ const maxName = 255
 // returned as it is. What visit was given of a layer counts when Walk returns no error:
 // digests are known at a layer's end. An image may be walked again.
 func (i *Image) Walk(ctx context.Context, visit func(*Entry) error) (*View, error) {
-	w := &walker{ctx: ctx, image: i, visit: visit, view: newView(len(i.Layers), i.limits)}
+	return i.WalkUnknown(ctx, func(Layer) ([]Entry, bool) { return nil, false }, visit)
+}
+
+// WalkUnknown is [Image.Walk] of an image some of whose layers are known: these are not
+// opened, let alone read or fetched, and visit is not called for their entries, which the
+// caller has. The view is the one that the bytes give.
+func (i *Image) WalkUnknown(ctx context.Context, known Known, visit func(*Entry) error) (*View, error) {
+	w := &walker{ctx: ctx, image: i, view: newView(len(i.Layers), i.limits)}
 	for n := range i.Layers {
 		w.view.begin(n)
+		w.visit = visit
 		var err error
 		if i.root != nil {
 			err = w.folders()
+		} else if entries, is := known(i.Layers[n]); is {
+			w.visit = func(*Entry) error { return nil }
+			err = w.replay(n, entries)
 		} else {
 			err = w.layer(n)
 		}
@@ -177,7 +192,6 @@ func (w *walker) entries(n int, from io.Reader) error {
 			return fmt.Errorf("behind entry %q: %w", shown(last), err)
 		}
 		last = h.Name
-		w.view.Layers[n].Entries++
 		if err := w.entry(n, h, r); err != nil {
 			var own *visitError
 			if errors.As(err, &own) {
@@ -203,17 +217,8 @@ func (w *walker) entry(n int, h *tar.Header, content io.Reader) error {
 	if strings.HasPrefix(base, aufsMark) && base != opaqueMark || strings.HasPrefix(name, aufsMark) && dir != "." {
 		return w.view.count()
 	}
-	longest := 0
-	for part := range way(name) {
-		longest = max(longest, len(part))
-	}
-	switch {
-	case longest > maxName:
-		return fmt.Errorf("has a name of %d bytes, and %d is the most", longest, maxName)
-	case strings.Contains("/"+dir, "/"+whiteoutMark):
-		return errors.New("lies below a whiteout")
-	case strings.HasPrefix(base, whiteoutMark):
-		return w.gone(n, dir, base)
+	if strings.HasPrefix(base, whiteoutMark) {
+		return w.gone(dir, base, n)
 	}
 	// A mode may name a type too, which does not count beside the header's.
 	e := &Entry{Layer: n, UID: h.Uid, GID: h.Gid, Modified: h.ModTime, Mode: h.FileInfo().Mode() &^ fs.ModeType, Xattrs: xattrs(h.PAXRecords), Body: nothing{}}
@@ -230,31 +235,13 @@ func (w *walker) entry(n int, h *tar.Header, content io.Reader) error {
 		e.Mode |= fs.ModeNamedPipe
 	case tar.TypeSymlink:
 		e.Mode |= fs.ModeSymlink
-		if len(h.Linkname) > w.image.limits.Path || strings.IndexByte(h.Linkname, 0) >= 0 || h.Linkname == "" {
-			return fmt.Errorf("is a link to %q, which is no path", shown(h.Linkname))
-		}
 		e.Link = h.Linkname
 	case tar.TypeLink:
-		target, err := inside(h.Linkname, w.image.limits.Path)
-		if err != nil {
-			return fmt.Errorf("is a link to %q, which %w", shown(h.Linkname), err)
-		}
-		e.Kind, e.Link = HardLink, below("/", target)
+		e.Kind, e.Link = HardLink, h.Linkname
 	default:
 		return fmt.Errorf("is of type %q, which is none of a layer's", h.Typeflag)
 	}
-	if name == "." {
-		if !e.Mode.IsDir() || e.Kind != Plain {
-			return errors.New("would be the root, and is no folder")
-		}
-		if err := w.view.count(); err != nil {
-			return err
-		}
-		w.view.own.mode, w.view.own.layer, w.view.own.implied = e.Mode, w.view.layer, false
-		e.Path = "/"
-		return w.show(e)
-	}
-	return w.add(dir, base, e)
+	return w.place(name, e)
 }
 
 // xattrs are the extended attributes of a header, under which both GNU tar and star
@@ -272,13 +259,83 @@ func xattrs(records map[string]string) map[string]string {
 	return found
 }
 
-// add gives the view an entry, and then the caller.
+// gone handles a whiteout, by its mark.
+func (w *walker) gone(dir, base string, n int) error {
+	e := &Entry{Layer: n, Kind: Opaque, Body: nothing{}}
+	if base == opaqueMark {
+		return w.place(dir, e)
+	}
+	name := strings.TrimPrefix(base, whiteoutMark)
+	if name == "" || name == "." || name == ".." {
+		return errors.New("is a whiteout of no name")
+	}
+	e.Kind = Whiteout
+	return w.place(path.Join(dir, name), e)
+}
+
+// place gives the view an entry, and then the caller. The name is clean and relative, and
+// the link as it is written; both may have come from a stranger.
+func (w *walker) place(name string, e *Entry) error {
+	longest := 0
+	for part := range way(name) {
+		longest = max(longest, len(part))
+	}
+	dir, base := path.Split(name)
+	dir = path.Clean(dir)
+	above := dir
+	if e.Kind == Opaque {
+		above = name
+	}
+	switch {
+	case longest > maxName:
+		return fmt.Errorf("has a name of %d bytes, and %d is the most", longest, maxName)
+	case strings.Contains("/"+above, "/"+whiteoutMark):
+		return errors.New("lies below a whiteout")
+	}
+	switch {
+	case e.Kind == Opaque:
+		return w.mark(name, "", e)
+	case e.Kind == Whiteout:
+		return w.mark(dir, base, e)
+	case e.Kind == HardLink:
+		target, err := inside(e.Link, w.image.limits.Path)
+		if err != nil {
+			return fmt.Errorf("is a link to %q, which %w", shown(e.Link), err)
+		}
+		e.Link = below("/", target)
+	case e.Mode&fs.ModeSymlink != 0:
+		if len(e.Link) > w.image.limits.Path || strings.IndexByte(e.Link, 0) >= 0 || e.Link == "" {
+			return fmt.Errorf("is a link to %q, which is no path", shown(e.Link))
+		}
+	}
+	if name == "." {
+		if !e.Mode.IsDir() || e.Kind != Plain {
+			return errors.New("would be the root, and is no folder")
+		}
+		if err := w.view.count(); err != nil {
+			return err
+		}
+		w.view.own.mode, w.view.own.layer, w.view.own.implied = e.Mode, w.view.layer, false
+		e.Path = "/"
+		return w.show(e)
+	}
+	return w.add(dir, base, e)
+}
+
+// led sets the path of an entry, and keeps the one that led there.
+func (e *Entry) led(from, to string) {
+	if e.Path = to; from != to {
+		e.Name = from
+	}
+}
+
+// add gives the view an entry that is none of the root and no whiteout.
 func (w *walker) add(dir, base string, e *Entry) error {
 	in, err := w.view.folder(dir)
 	if err != nil {
 		return err
 	}
-	e.Path = below(in.path(), base)
+	e.led(path.Join("/", dir, base), below(in.path(), base))
 	n := &node{mode: e.Mode, link: e.Link}
 	switch {
 	case e.Kind == HardLink:
@@ -291,9 +348,11 @@ func (w *walker) add(dir, base string, e *Entry) error {
 		}
 		n.mode, n.link, n.content = target.mode, target.link, target.content
 		e.Mode = target.mode
-		e.Link = target.path()
+		if to := target.path(); to != e.Link {
+			e.Link, e.LinkName = to, e.Link
+		}
 	case e.Mode.IsRegular():
-		if e.Size > w.image.limits.File {
+		if e.Size < 0 || e.Size > w.image.limits.File {
 			return fmt.Errorf("has %d bytes, and %d is the most", e.Size, w.image.limits.File)
 		}
 		if w.files += e.Size; w.files > w.image.limits.Total {
@@ -320,26 +379,21 @@ func (w *walker) target(name string) (*node, error) {
 	return found, w.view.follow(steps)
 }
 
-// gone handles a whiteout.
-func (w *walker) gone(n int, dir, base string) error {
+// mark gives the view a whiteout: of a name in a folder, or of all that is in it.
+func (w *walker) mark(dir, name string, e *Entry) error {
 	if err := w.view.count(); err != nil {
 		return err
-	}
-	e := &Entry{Layer: n, Kind: Opaque, Body: nothing{}}
-	name := strings.TrimPrefix(base, whiteoutMark)
-	if base != opaqueMark && (name == "" || name == "." || name == "..") {
-		return errors.New("is a whiteout of no name")
 	}
 	in, err := w.view.folder(dir)
 	if err != nil {
 		return err
 	}
-	e.Path = in.path()
-	if m := w.view.mark(in); base == opaqueMark {
+	if m := w.view.mark(in); e.Kind == Opaque {
 		m.opaque = true
+		e.led(path.Join("/", dir), in.path())
 	} else {
-		e.Kind, e.Path = Whiteout, below(e.Path, name)
 		m.gone = append(m.gone, strings.Clone(name))
+		e.led(path.Join("/", dir, name), below(in.path(), name))
 	}
 	return w.show(e)
 }
@@ -367,6 +421,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // show gives an entry to the caller.
 func (w *walker) show(e *Entry) error {
+	w.view.Layers[e.Layer].Entries++
 	e.Body = &body{w.image, e, e.Body}
 	if err := w.visit(e); err != nil {
 		return &visitError{err}
