@@ -54,9 +54,11 @@ type Image struct {
 	Manifest digest.Digest
 	// Names are the tags, or the names of the index, as they are written there.
 	Names []string
-	// Config is zero for a root folder.
-	Config Config
-	Layers []Layer
+	// Config is zero for a root folder, and Document is what it was read from: see
+	// [Recorded].
+	Config   Config
+	Document []byte
+	Layers   []Layer
 
 	where  string
 	limits Limits
@@ -228,7 +230,7 @@ func (i *Image) readConfig(name string, want digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	i.ID = digest.FromBytes(data)
+	i.Document, i.ID = data, digest.FromBytes(data)
 	if want != "" {
 		i.ID = want.Algorithm().FromBytes(data)
 		if err := check(shown(name), want, i.ID); err != nil {
