@@ -1,0 +1,109 @@
+package extract
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/sbom"
+)
+
+// couldTell is true for paths of files that may tell of packages: those of languages, and
+// programs, which lie in these folders.
+func couldTell(p string) bool {
+	switch kindOfPath(p) {
+	case javaArchive, npmPackage, wheel, gemSpec, installedPHP, depsJSON:
+		return true
+	}
+	for _, dir := range []string{"/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/libexec/", "/usr/lib/go", "/usr/lib/git-core/"} {
+		if strings.HasPrefix(p, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// pathsIn are those of the lines of a dpkg list that could tell.
+func pathsIn(r io.Reader) ([]string, error) {
+	var paths []string
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if p := lines.Text(); couldTell(p) {
+			paths = append(paths, p)
+		}
+	}
+	return paths, lines.Err()
+}
+
+// ownedByAPK are the files that the packages of apk's database installed (apk-package(5):
+// P a package, F a folder, R a file in it).
+func ownedByAPK(data []byte) map[string][]string {
+	var owns map[string][]string
+	name, dir := "", ""
+	for line := range bytes.Lines(data) {
+		key, value, found := strings.Cut(strings.TrimRight(string(line), "\r\n"), ":")
+		switch {
+		case !found:
+		case key == "P":
+			name, dir = value, ""
+		case key == "F":
+			dir = value
+		case key == "R":
+			p := "/" + strings.TrimPrefix(dir+"/"+value, "/")
+			if name != "" && couldTell(p) {
+				if owns == nil {
+					owns = map[string][]string{}
+				}
+				owns[name] = append(owns[name], p)
+			}
+		}
+	}
+	return owns
+}
+
+// readOS reads an os-release file (os-release(5)): assignments as a shell has them.
+func readOS(r io.Reader) (*sbom.OS, error) {
+	o := &sbom.OS{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		name, value, found := strings.Cut(strings.TrimSpace(lines.Text()), "=")
+		if !found || strings.HasPrefix(name, "#") {
+			continue
+		}
+		value = unquoted(value)
+		switch name {
+		case "ID":
+			o.ID = strings.ToLower(value)
+		case "VERSION_ID":
+			o.VersionID = value
+		case "VERSION_CODENAME":
+			o.Codename = value
+		case "ID_LIKE":
+			o.Like = strings.Fields(value)
+		case "PRETTY_NAME":
+			o.Name = value
+		}
+	}
+	return o, lines.Err()
+}
+
+// unquoted takes a shell's quotes away, and in double ones its backslashes.
+func unquoted(s string) string {
+	if len(s) < 2 || s[0] != s[len(s)-1] || s[0] != '"' && s[0] != '\'' {
+		return s
+	}
+	double := s[0] == '"'
+	s = s[1 : len(s)-1]
+	if !double {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,142 @@
+package extract
+
+import (
+	"path"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/image"
+)
+
+// kind is what a file tells of.
+type kind uint8
+
+const (
+	nothing kind = iota
+	osRelease
+	dpkgStatus
+	dpkgList
+	apkDB
+	rpmDB
+	executable
+	javaArchive
+	npmPackage
+	npmLock
+	yarnLock
+	pnpmLock
+	wheel
+	gemSpec
+	installedPHP
+	depsJSON
+)
+
+// most is how many bytes a file of each kind may have. Those of distributions have some
+// MiB, programs and archives some hundred.
+var most = [...]int64{osRelease: 1 << 20, dpkgStatus: 256 << 20, dpkgList: 64 << 20, apkDB: 256 << 20, rpmDB: 1 << 30, executable: 1 << 30, javaArchive: 1 << 30,
+	npmPackage: 8 << 20, npmLock: 128 << 20, yarnLock: 128 << 20, pnpmLock: 128 << 20, wheel: 8 << 20, gemSpec: 8 << 20, installedPHP: 128 << 20, depsJSON: 64 << 20}
+
+// leastProgram is how large an executable of Go or Rust is at least: neither links one of
+// less than some hundred KiB.
+const leastProgram = 100 << 10
+
+// Wants says whether an entry is one that tells of packages.
+func (f *Finder) Wants(e *image.Entry) bool { return kindOf(e) != nothing }
+
+func kindOf(e *image.Entry) kind {
+	if e.Kind != image.Plain || !e.Mode.IsRegular() || e.Size == 0 {
+		return nothing
+	}
+	if k := kindOfPath(e.Path); k != nothing {
+		return k
+	}
+	if e.Mode&0o111 != 0 && e.Size >= leastProgram {
+		return executable
+	}
+	return nothing
+}
+
+// kindOfPath is the kind of what is told by its path.
+func kindOfPath(p string) kind {
+	slash := strings.LastIndexByte(p, '/')
+	base := p[slash+1:]
+	switch base {
+	case "os-release":
+		if p == "/etc/os-release" || p == "/usr/lib/os-release" {
+			return osRelease
+		}
+	case "status":
+		if p == "/var/lib/dpkg/status" {
+			return dpkgStatus
+		}
+	case "installed":
+		if p == "/lib/apk/db/installed" || p == "/usr/lib/apk/db/installed" {
+			return apkDB
+		}
+	case "Packages", "Packages.db", "rpmdb.sqlite":
+		switch p[:slash] {
+		case "/var/lib/rpm", "/usr/lib/sysimage/rpm", "/usr/share/rpm":
+			return rpmDB
+		}
+	case "package.json":
+		if isInstalledByNPM(p[:slash]) {
+			return npmPackage
+		}
+		return nothing
+	case "package-lock.json":
+		return outsideModules(p, npmLock)
+	case "yarn.lock":
+		return outsideModules(p, yarnLock)
+	case "pnpm-lock.yaml":
+		return outsideModules(p, pnpmLock)
+	case "METADATA":
+		if strings.HasSuffix(p[:slash], ".dist-info") {
+			return wheel
+		}
+	case "PKG-INFO":
+		if strings.HasSuffix(p[:slash], ".egg-info") {
+			return wheel
+		}
+	case "installed.json":
+		if strings.HasSuffix(p[:slash], "/vendor/composer") {
+			return installedPHP
+		}
+	}
+	switch path.Ext(base) {
+	case ".list":
+		if p[:slash] == "/var/lib/dpkg/info" {
+			return dpkgList
+		}
+	case ".jar", ".war", ".ear", ".jpi", ".hpi":
+		return javaArchive
+	case ".egg-info":
+		return wheel
+	case ".gemspec":
+		if strings.Contains(p, "/specifications/") {
+			return gemSpec
+		}
+	case ".json":
+		if strings.HasSuffix(base, ".deps.json") {
+			return depsJSON
+		}
+	}
+	if p[:max(slash, 0)] == "/var/lib/dpkg/status.d" && !strings.HasSuffix(base, ".md5sums") {
+		return dpkgStatus
+	}
+	return nothing
+}
+
+// isInstalledByNPM is true for the folder of a package: node_modules/NAME or
+// node_modules/@SCOPE/NAME.
+func isInstalledByNPM(dir string) bool {
+	above := path.Dir(dir)
+	if strings.HasPrefix(path.Base(above), "@") {
+		above = path.Dir(above)
+	}
+	return path.Base(above) == "node_modules"
+}
+
+func outsideModules(p string, k kind) kind {
+	if strings.Contains(p, "/node_modules/") {
+		return nothing
+	}
+	return k
+}
