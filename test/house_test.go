@@ -62,6 +62,8 @@ var arrows = map[string][]string{
 	"internal/image":            {"internal/strict"},
 	"internal/sbom":             {},
 	"internal/extract":          {"internal/image", "internal/sbom"},
+	"internal/secret":           {"internal/image", "internal/redact"},
+	"internal/secret/pack":      {},
 	"internal/gate/api":         {"internal/strict", "internal/workload"},
 	"internal/gate": {"rules", "internal/accounts", "internal/caller", "internal/collect", "internal/declare", "internal/engine", "internal/facts", "internal/finding", "internal/gate/api", "internal/http1", "internal/relay", "internal/rule", "internal/strict", "internal/systemd", "internal/term",
 		"internal/trail", "internal/verdict", "internal/workload"},
