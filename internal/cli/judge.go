@@ -90,6 +90,7 @@ func (j *judging) measure(ctx context.Context) (*measure, error) {
 		if m.waivers, err = readWaivers(ctx, j.waiversFile); err != nil {
 			return nil, err
 		}
+		m.waivers = m.waivers.About(isRule)
 		if err := m.waivers.CheckRules(ruleNames(set)); err != nil {
 			return nil, err
 		}
@@ -172,7 +173,8 @@ func (a *app) judge(m *measure, f *facts.Facts, j *judging, mark int, started ti
 	}
 	var applied *finding.Waivers
 	if m.waivers != nil {
-		applied = m.apply(found, started)
+		judged := ruleNames(m.set)
+		applied = applyWaivers(m.waivers, found, func(rule string) bool { return slices.Contains(judged, rule) }, started)
 	}
 	r := finding.Report{
 		Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started.UTC(), Benchmark: j.benchmark,

@@ -185,7 +185,7 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
 	root.SetFlagErrorFunc(a.flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.auditCommand(), a.checkCommand(), a.dbCommand(), a.deployCommand(), a.factsCommand(), a.gateCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.auditCommand(), a.checkCommand(), a.dbCommand(), a.deployCommand(), a.factsCommand(), a.gateCommand(), a.imageCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/rule"
+	"github.com/plimsoll/plimsoll/internal/scan"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/waiver"
@@ -131,7 +132,7 @@ Exit 2 then.`,
 			if err != nil {
 				return err
 			}
-			if err := f.CheckRules(known); err != nil {
+			if err := f.About(isRule).CheckRules(known); err != nil {
 				return err
 			}
 			if err := f.CheckTwice(); err != nil {
@@ -167,7 +168,7 @@ leaves all else in it as it is. Have the change reviewed.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&w.Rule, "rule", "", "`NAME` of the rule that may fail")
+	f.StringVar(&w.Rule, "rule", "", "`NAME` of the rule that may fail, or the id of an advisory, such as CVE-2026-1")
 	f.StringVar(&w.Subject, "subject", "", "`NAME` of what may fail it, a pattern such as 'web-*', or an id")
 	f.StringVar(&w.Element, "element", "", "`ELEMENT` that is meant alone, such as a mount or a port")
 	f.StringVar(&w.Reason, "reason", "", "`TEXT` that says why it may fail")
@@ -189,7 +190,7 @@ func (a *app) addWaiver(ctx context.Context, name string, w waiver.Waiver, dir s
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(known, w.Rule) {
+	if isRule(w.Rule) && !slices.Contains(known, w.Rule) {
 		hint := "See  plimsoll rules list ; rules of your own need  --rules DIR"
 		if near := strict.Nearest(w.Rule, known); near != "" {
 			hint = "Did you mean  --rule " + near
@@ -251,6 +252,10 @@ func unreadableWaivers(err error) error {
 	return f
 }
 
+// isRule is false for what is no rule's name: an id of an advisory, or what a scan calls
+// what it found.
+func isRule(name string) bool { return !scan.Finds(name) }
+
 // knownRules are the names of our rules and of those in dir.
 func knownRules(dir string) ([]string, error) {
 	set, err := loadRules(rule.LoadToJudge, rules.Packed, dir)
@@ -270,19 +275,19 @@ func ruleNames(set *rule.Set) []string {
 
 // apply marks what was accepted, and gives what is to be said of the waivers for
 // the rules that were judged by.
-func (m *measure) apply(found []finding.Finding, now time.Time) *finding.Waivers {
-	outcome := m.waivers.Apply(found, now)
-	judged := ruleNames(m.set)
+// apply marks what the waivers accept. Those for rules that were not judged are not told of.
+func applyWaivers(f *waiver.File, found []finding.Finding, judged func(rule string) bool, now time.Time) *finding.Waivers {
+	outcome := f.Apply(found, now)
 	at := func(list []*waiver.Waiver) []finding.WaiverAt {
 		out := []finding.WaiverAt{}
 		for _, w := range list {
-			if slices.Contains(judged, w.Rule) {
+			if judged(w.Rule) {
 				out = append(out, finding.WaiverAt{Line: w.Line, Rule: w.Rule, Subject: w.Subject, Element: w.Element})
 			}
 		}
 		return out
 	}
-	return &finding.Waivers{File: m.waivers.Name, Expired: at(outcome.Expired), Stale: at(outcome.Stale)}
+	return &finding.Waivers{File: f.Name, Expired: at(outcome.Expired), Stale: at(outcome.Stale)}
 }
 
 // tellWaivers says on standard error which waivers did not do what was meant.

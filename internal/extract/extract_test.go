@@ -1,15 +1,11 @@
 package extract
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,85 +17,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/image/imagetest"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 )
 
-// layer is files by path: "link:" begins a symbolic link's target, "gone:" a whiteout, and
-// "exec:" a program.
-type layer map[string]string
-
-func (l layer) tar(t *testing.T, order ...string) []byte {
-	t.Helper()
-	if order == nil {
-		for name := range l {
-			order = append(order, name)
-		}
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, name := range order {
-		h := &tar.Header{Name: strings.TrimPrefix(name, "/"), Mode: 0o644, Typeflag: tar.TypeReg}
-		content := l[name]
-		switch {
-		case strings.HasPrefix(content, "link:"):
-			h.Typeflag, h.Linkname, content = tar.TypeSymlink, content[5:], ""
-		case strings.HasPrefix(content, "exec:"):
-			h.Mode, content = 0o755, content[5:]
-		}
-		h.Size = int64(len(content))
-		if err := errors.Join(w.WriteHeader(h), second(io.WriteString(w, content))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func second[T any](_ T, err error) error { return err }
-
-// saved is an image of layers as docker save writes it.
-func saved(t *testing.T, layers ...layer) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	put := func(name string, data []byte) {
-		if err := errors.Join(w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}), second(w.Write(data))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	digest := func(data []byte) string { sum := sha256.Sum256(data); return hex.EncodeToString(sum[:]) }
-	var names, diffs []string
-	for n, l := range layers {
-		data := l.tar(t)
-		names, diffs = append(names, fmt.Sprintf("%d.tar", n)), append(diffs, "sha256:"+digest(data))
-		put(names[n], data)
-	}
-	config, err := json.Marshal(map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": diffs}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(digest(config)+".json", config)
-	manifest, err := json.Marshal([]map[string]any{{"Config": digest(config) + ".json", "RepoTags": []string{"app:1"}, "Layers": names}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put("manifest.json", manifest)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "image.tar")
-	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // look finds the packages of an image of layers.
-func look(t *testing.T, layers ...layer) (sbom.OS, []sbom.Package, []string) {
+func look(t *testing.T, layers ...imagetest.Layer) (sbom.OS, []sbom.Package, []string) {
 	t.Helper()
-	i, err := image.Open(t.Context(), image.Reference{Source: image.DockerArchive, At: saved(t, layers...)}, image.Options{})
+	i, err := image.Open(t.Context(), image.Reference{Source: image.DockerArchive, At: imagetest.Saved(t, nil, layers...)}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +101,7 @@ Version: 2.36-9+deb12u10
 // TestDpkg: packages that are installed, with the name and version of their source; those
 // of which only the configuration is left are not there.
 func TestDpkg(t *testing.T) {
-	distro, list, unread := look(t, layer{"/usr/lib/os-release": bookworm, "/etc/os-release": "link:../usr/lib/os-release", "/var/lib/dpkg/status": status})
+	distro, list, unread := look(t, imagetest.Layer{"/usr/lib/os-release": bookworm, "/etc/os-release": "link:../usr/lib/os-release", "/var/lib/dpkg/status": status})
 	if distro.ID != "debian" || distro.VersionID != "12" || distro.Codename != "bookworm" || distro.Name != "Debian GNU/Linux 12 (bookworm)" {
 		t.Errorf("%+v", distro)
 	}
@@ -187,7 +112,7 @@ func TestDpkg(t *testing.T) {
 	if e, _ := list[0].Ecosystem(); e != "Debian:12" || len(unread) > 0 {
 		t.Errorf("%q, unread %q", e, unread)
 	}
-	_, list, _ = look(t, layer{"/etc/os-release": bookworm, "/var/lib/dpkg/status.d/base": "Package: base-files\nVersion: 12.4\n", "/var/lib/dpkg/status.d/base.md5sums": "Package: not\nVersion: 1\n"})
+	_, list, _ = look(t, imagetest.Layer{"/etc/os-release": bookworm, "/var/lib/dpkg/status.d/base": "Package: base-files\nVersion: 12.4\n", "/var/lib/dpkg/status.d/base.md5sums": "Package: not\nVersion: 1\n"})
 	if diff := cmp.Diff([]string{"deb base-files 12.4"}, words(list)); diff != "" {
 		t.Errorf("without dpkg:\n%s", diff)
 	}
@@ -196,8 +121,8 @@ func TestDpkg(t *testing.T) {
 // TestLayers: what a layer above replaced or took away does not count.
 func TestLayers(t *testing.T) {
 	lodash := func(version string) string { return `{"name":"lodash","version":"` + version + `"}` }
-	base := layer{"/app/node_modules/lodash/package.json": lodash("4.17.20"), "/app/node_modules/gone/package.json": `{"name":"gone","version":"1.0.0"}`}
-	_, list, _ := look(t, base, layer{"/app/node_modules/lodash/package.json": lodash("4.17.21"), "/app/node_modules/.wh.gone": ""})
+	base := imagetest.Layer{"/app/node_modules/lodash/package.json": lodash("4.17.20"), "/app/node_modules/gone/package.json": `{"name":"gone","version":"1.0.0"}`}
+	_, list, _ := look(t, base, imagetest.Layer{"/app/node_modules/lodash/package.json": lodash("4.17.21"), "/app/node_modules/.wh.gone": ""})
 	if diff := cmp.Diff([]string{"npm lodash 4.17.21"}, words(list)); diff != "" {
 		t.Error(diff)
 	}
@@ -214,10 +139,10 @@ func TestLayers(t *testing.T) {
 func TestLanguages(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		l    layer
+		l    imagetest.Layer
 		want []string
 	}{
-		{"npm", layer{
+		{"npm", imagetest.Layer{
 			"/app/node_modules/@angular/core/package.json":    `{"name":"@angular/core","version":"17.0.0"}`,
 			"/usr/lib/node_modules/npm/package.json":          `{"name":"npm","version":"10.0.0"}`,
 			"/app/node_modules/a/test/fixtures/package.json":  `{"name":"fixture","version":"1.0.0"}`,
@@ -228,37 +153,37 @@ func TestLanguages(t *testing.T) {
 			"/app/node_modules/lodash/package-lock.json":      `{"lockfileVersion":3,"packages":{"node_modules/inner":{"version":"1.0.0"}}}`,
 			"/app/node_modules/a/node_modules/b/package.json": `{"name":"b","version":"2.0.0"}`,
 		}, []string{"npm @angular/core 17.0.0", "npm b 2.0.0", "npm bundled 1.0.0", "npm npm 10.0.0"}},
-		{"python", layer{
+		{"python", imagetest.Layer{
 			"/usr/lib/python3/dist-packages/requests-2.28.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: requests\nVersion: 2.28.1\n",
 			"/usr/lib/python3/dist-packages/six-1.16.0.egg-info":                "Metadata-Version: 1.1\nName: six\nVersion: 1.16.0\n",
 			"/app/requirements.txt": "flask==0.1\n",
 			"/app/METADATA":         "Name: no\nVersion: 1\n",
 		}, []string{"pypi requests 2.28.1", "pypi six 1.16.0"}},
-		{"ruby", layer{
+		{"ruby", imagetest.Layer{
 			"/usr/lib/ruby/gems/3.1.0/specifications/rack-2.2.3.gemspec": "Gem::Specification.new do |s|\n  s.name = \"rack\".freeze\n  s.version = \"2.2.3\"\nend\n",
 			"/usr/lib/ruby/gems/3.1.0/gems/rack-2.2.3/rack.gemspec":      "Gem::Specification.new do |s|\n  s.name = \"inner\"\n  s.version = \"1.0\"\nend\n",
 			"/app/Gemfile.lock": "GEM\n  specs:\n    rails (1.0)\n",
 		}, []string{"gem rack 2.2.3"}},
-		{"php", layer{
+		{"php", imagetest.Layer{
 			"/app/vendor/composer/installed.json": `{"packages":[{"name":"symfony/yaml","version":"v6.0.0"}],"dev":false}`,
 			"/old/vendor/composer/installed.json": `[{"name":"twig/twig","version":"v1.0.0"}]`,
 			"/app/composer.lock":                  `{"packages":[{"name":"not/installed","version":"1.0"}]}`,
 		}, []string{"composer symfony/yaml 6.0.0", "composer twig/twig 1.0.0"}},
-		{"dotnet", layer{
+		{"dotnet", imagetest.Layer{
 			"/app/app.deps.json":  `{"libraries":{"Newtonsoft.Json/12.0.1":{"type":"package"}}}`,
 			"/app/app.other.json": `{"libraries":{"No/1.0":{"type":"package"}}}`,
 		}, []string{"nuget Newtonsoft.Json 12.0.1"}},
-		{"java", layer{
+		{"java", imagetest.Layer{
 			"/app/lib.jar":     jar(t, map[string]string{"META-INF/maven/org.slf4j/slf4j-api/pom.properties": "groupId=org.slf4j\nartifactId=slf4j-api\nversion=1.7.30\n"}),
 			"/app/app.war":     jar(t, map[string]string{"WEB-INF/lib/in.jar": jar(t, map[string]string{"META-INF/maven/a/b/pom.properties": "groupId=a.a\nartifactId=b\nversion=2\n"})}),
 			"/app/classes.jar": jar(t, map[string]string{"A.class": "no name in it, and enough bytes to be an archive of some length"}),
 		}, []string{"maven a.a:b 2", "maven org.slf4j:slf4j-api 1.7.30"}},
-		{"apk", layer{
+		{"apk", imagetest.Layer{
 			"/etc/os-release":       "ID=alpine\nVERSION_ID=3.19.1\n",
 			"/lib/apk/db/installed": "P:libcrypto3\nV:3.1.4-r5\nA:x86_64\nL:Apache-2.0\no:openssl\n\nP:py3-six\nV:1.16.0-r8\nF:usr/lib/python3.11/site-packages/six-1.16.0.egg-info\nR:PKG-INFO\n\n",
 			"/usr/lib/python3.11/site-packages/six-1.16.0.egg-info/PKG-INFO": "Name: six\nVersion: 1.16.0\n",
 		}, []string{"apk libcrypto3 3.1.4-r5 of openssl 3.1.4-r5", "apk py3-six 1.16.0-r8", "pypi six 1.16.0 owned by py3-six"}},
-		{"owned by dpkg, through a link", layer{
+		{"owned by dpkg, through a link", imagetest.Layer{
 			"/etc/os-release":                      bookworm,
 			"/lib":                                 "link:usr/lib",
 			"/var/lib/dpkg/info/python3-idna.list": "/.\n/lib/python3/dist-packages/idna-3.3.dist-info/METADATA\n",
@@ -307,7 +232,7 @@ func TestGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, list, unread := look(t, layer{"/usr/bin/app": "exec:" + string(program), "/usr/bin/script": "exec:#!/bin/sh\n" + strings.Repeat("#", leastProgram), "/srv/app": string(program)})
+	_, list, unread := look(t, imagetest.Layer{"/usr/bin/app": "exec:" + string(program), "/usr/bin/script": "exec:#!/bin/sh\n" + strings.Repeat("#", leastProgram), "/srv/app": string(program)})
 	has := map[string]string{}
 	for _, p := range list {
 		if p.Type != sbom.Go || p.Path != "/usr/bin/app" {
@@ -329,7 +254,7 @@ func TestGo(t *testing.T) {
 
 // TestUnread: what cannot be read is told, with the reason, and nothing else is lost.
 func TestUnread(t *testing.T) {
-	for name, l := range map[string]layer{
+	for name, l := range map[string]imagetest.Layer{
 		"dpkg":   {"/var/lib/dpkg/status": "Package: a\nStatus: installed\nVersion: 1\n\n"},
 		"rpm":    {"/var/lib/rpm/rpmdb.sqlite": "SQLite format 3\x00 and nothing more"},
 		"jar":    {"/a.jar": strings.Repeat("no zip ", 100)},

@@ -25,6 +25,8 @@ type Report struct {
 	Waivers *Waivers `json:"waivers,omitempty"`
 	// Baseline says what changed since an earlier report; nil when none was given.
 	Baseline *Baseline `json:"baseline,omitempty"`
+	// Image is what was looked into; nil where the report is about no image alone.
+	Image    *Image    `json:"image,omitempty"`
 	Reach    []Reach   `json:"reach"`
 	Summary  Summary   `json:"summary"`
 	Findings []Finding `json:"findings"`
@@ -418,4 +420,27 @@ func compareIDs(a, b string) int {
 		}
 	}
 	return cmp.Compare(len(as), len(bs))
+}
+
+// Image is an image that was looked into.
+type Image struct {
+	// Reference is what was asked for.
+	Reference string `json:"reference"`
+	// ID is the digest of its configuration, Manifest that of its manifest; "" where there
+	// is none.
+	ID       string   `json:"id"`
+	Manifest string   `json:"manifest"`
+	Names    []string `json:"names"`
+	// Packages counts those that were found, and Owned those of them that belong to one of
+	// the distribution's and are judged as that.
+	Packages int `json:"packages"`
+	Owned    int `json:"owned"`
+	// Data is what was known of flaws, by family of ecosystems.
+	Data []Data `json:"data"`
+}
+
+// Data is a database that was asked, and when the newest of its records was modified.
+type Data struct {
+	Name   string    `json:"name"`
+	Newest time.Time `json:"newest"`
 }

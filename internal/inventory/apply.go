@@ -11,7 +11,7 @@ import (
 // apply changes what is known by an event.
 func (w *writer) apply(ctx context.Context, seq int64, e *trail.Event) error {
 	d, recorded := detail(e.Detail), e.Time.UnixNano()
-	if e.Type == scanned && e.Subject.Digest != "" {
+	if e.Type == trail.Scan && e.Subject.Digest != "" {
 		w.scans = append(w.scans, e.Subject.Digest, d.when(recorded), seq, d.count("findings"), d.severity("worst"))
 		return nil
 	}

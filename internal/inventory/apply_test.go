@@ -98,7 +98,7 @@ func TestScanned(t *testing.T) {
 	api.digest = web.digest
 	s := newStory()
 	scan := func(digest string, after time.Duration, findings int, worst string) {
-		s.add(trail.Event{Type: scanned, Subject: trail.Subject{Kind: "image", Digest: digest}, Detail: details{"findings": findings, "worst": worst}}, after)
+		s.add(trail.Event{Type: trail.Scan, Subject: trail.Subject{Kind: "image", Digest: digest}, Detail: details{"findings": findings, "worst": worst}}, after)
 	}
 	s.deploy(web, 0, "", nil, nil).deploy(db, 0, "", nil, nil)
 	scan(web.digest, time.Hour, 4, "high")

@@ -11,9 +11,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
 
-// scanned is the type of events that tell of a scan of an image.
-const scanned = "scan"
-
 // detail reads what an event says by name. What is not there, or not of the kind that it
 // should be, is zero.
 type detail map[string]any

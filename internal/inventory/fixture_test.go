@@ -43,7 +43,7 @@ func harbour() *story {
 		s.on(b, 0, trail.Judge, details{"failing": failing, "worst": worst})
 	}
 	scan := func(b box, when string, findings int, worst string) {
-		s.add(trail.Event{Type: scanned, Subject: trail.Subject{Kind: "image", Digest: b.digest}, Detail: details{"findings": findings, "worst": worst}}, until(when))
+		s.add(trail.Event{Type: trail.Scan, Subject: trail.Subject{Kind: "image", Digest: b.digest}, Detail: details{"findings": findings, "worst": worst}}, until(when))
 	}
 
 	s.add(trail.Event{Type: trail.Start, Subject: cron.subject(), Detail: details{"at": "2025-12-17T00:00:00Z"}}, 0)

@@ -44,7 +44,7 @@ func hostileStory() *story {
 			details{"project": text, "compose_service": text, "source": text, "revision": text, "version": text, "commit": text, "repository": text, "run": text, "replaces": text, "via": text, "created": text, "limits": details{text: text}})
 		s.on(c, 1, trail.Rename, details{"from": "x", "to": text}).on(c, 1, trail.Start, details{"at": text, "by": text}).on(c, 1, trail.Die, details{"exit_code": text, "oom": text})
 		s.on(c, 1, trail.Judge, details{"failing": text, "worst": text})
-		s.add(trail.Event{Type: scanned, Subject: trail.Subject{Kind: "image", Digest: c.digest}, Detail: details{"findings": text, "worst": text}}, 1)
+		s.add(trail.Event{Type: trail.Scan, Subject: trail.Subject{Kind: "image", Digest: c.digest}, Detail: details{"findings": text, "worst": text}}, 1)
 		s.add(trail.Event{Type: text + "x", Subject: trail.Subject{Kind: text + "x", ID: text}}, 1)
 	}
 	// The id itself is what the engine says, but who knows.

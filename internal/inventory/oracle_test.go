@@ -162,7 +162,7 @@ func oracle(events []trail.Event, at time.Time, removedToo bool) []Deployment {
 		}
 		var scannedAt time.Time
 		for _, e := range events {
-			if e.Type != scanned || e.Subject.Digest != d.Digest {
+			if e.Type != trail.Scan || e.Subject.Digest != d.Digest {
 				continue
 			}
 			if t := early(&e, "at"); !t.After(at) && !t.Before(scannedAt) {

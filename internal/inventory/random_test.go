@@ -29,7 +29,7 @@ func randomStory(seed uint64, n int) *story {
 			d["at"] = earlier()
 		}
 		kind := pick(trail.Deploy, trail.Deploy, trail.Start, trail.Start, trail.Healthy, trail.Sick, trail.Stop, trail.Kill, trail.Die, trail.Pause, trail.Resume,
-			trail.Rename, trail.Update, trail.Judge, trail.Judge, trail.Remove, trail.Exec, scanned, trail.Network, "word-of-a-newer-version")
+			trail.Rename, trail.Update, trail.Judge, trail.Judge, trail.Remove, trail.Exec, trail.Scan, trail.Network, "word-of-a-newer-version")
 		e := trail.Event{Type: kind, Subject: c.subject(), Detail: d}
 		switch kind {
 		case trail.Deploy:
@@ -62,7 +62,7 @@ func randomStory(seed uint64, n int) *story {
 			d["limits"] = details{"memory": r.IntN(100)}
 		case trail.Judge:
 			d["failing"], d["worst"] = r.IntN(3), pick("", "high", "low", "dreadful")
-		case scanned:
+		case trail.Scan:
 			e.Subject = trail.Subject{Kind: "image", Digest: c.digest}
 			d["findings"], d["worst"] = r.IntN(9), pick("critical", "info", "")
 		}

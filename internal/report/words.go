@@ -16,13 +16,7 @@ const most = 3
 // shorten lists names: on a terminal three and how many more, else all, the
 // last two joined by last.
 func (p *page) shorten(names []string, last string) string {
-	if n := len(names) - most; n > 0 && p.out.Terminal() && !p.o.Verbose {
-		return strings.Join(names[:most], ", ") + " and " + number(n) + " more"
-	}
-	if n := len(names); n > 1 {
-		return strings.Join(names[:n-1], ", ") + last + names[n-1]
-	}
-	return strings.Join(names, "")
+	return Shorten(names, last, p.out.Terminal() && !p.o.Verbose)
 }
 
 // number writes a number with commas.

@@ -56,6 +56,7 @@ const (
 	Network = "network"
 	Task    = "task"    // a node of a swarm was given a container, or it was taken away
 	Judge   = "judge"   // what the rules say of a container became otherwise
+	Scan    = "scan"    // an image was scanned for known flaws and secrets
 	Engine  = "engine"  // the engine was met, lost or met again
 	Prune   = "prune"   // events of this trail were thrown away
 	Clock   = "clock"   // the host's clock was set back

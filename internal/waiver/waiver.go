@@ -153,6 +153,17 @@ func (f *File) CheckRules(known []string) error {
 	return nil
 }
 
+// About is the file with those of its waivers alone whose rule is one of those meant.
+func (f *File) About(meant func(rule string) bool) *File {
+	out := &File{Name: f.Name, doc: f.doc}
+	for _, w := range f.Waivers {
+		if meant(w.Rule) {
+			out.Waivers = append(out.Waivers, w)
+		}
+	}
+	return out
+}
+
 // CheckTwice refuses a waiver for what one before it is for: which of them counts
 // would hang on their days.
 func (f *File) CheckTwice() error {

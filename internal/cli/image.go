@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/scan"
+	"github.com/plimsoll/plimsoll/internal/term"
+)
+
+// references says in help how an image is named.
+const references = `REF is an image of the engine, by its name or id, or one of
+
+  docker-archive:FILE   as docker save writes it
+  oci-archive:FILE      a tar file of an OCI layout
+  oci:DIR               an OCI layout
+  registry:NAME         in a registry, with docker's credentials
+  dir:PATH              a folder that is the root of a file system`
+
+// imageCommand is plimsoll image with its verbs.
+func (a *app) imageCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "image",
+		Short: "What is in an image: its packages, their known flaws, secrets",
+		Example: `  plimsoll image scan nginx:1.27
+  plimsoll image sbom docker-archive:shop.tar --format spdx -o shop.spdx.json`,
+		Args: commandsOnly,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.imageScanCommand())
+	return c
+}
+
+// peering are the flags of commands that look into an image.
+type peering struct {
+	platform, name string
+	noCache        bool
+}
+
+func (p *peering) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&p.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
+	f.StringVar(&p.name, "name", "", "of an archive or a layout with several images, the one called `NAME`")
+	f.BoolVar(&p.noCache, "no-cache", false, "read each layer anew, and keep nothing of it")
+}
+
+// oneReference takes the reference of an image.
+func oneReference(c *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return &failure{code: exitUsage, message: fmt.Sprintf("%s takes one image, and %d are named", c.CommandPath(), len(args)), hint: "For example\n  " + c.CommandPath() + " nginx:1.27"}
+}
+
+// contents looks into an image, with progress on standard error.
+func (a *app) contents(ctx context.Context, text string, p *peering) (*scan.Contents, error) {
+	ref, err := image.Parse(text)
+	if err != nil {
+		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%q names no image", text), hint: "See  plimsoll image scan --help", err: err}
+	}
+	shown := a.stderr
+	if a.quiet {
+		shown = term.New(term.Config{Writer: io.Discard})
+	}
+	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
+	defer progress.Stop()
+	i, err := a.openImage(ctx, ref, p, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer i.Close()
+	o := scan.Options{Progress: func(done, of int) {
+		if done == 0 {
+			progress.Count("Reading the image", of, "layers")
+		} else {
+			progress.Done(1)
+		}
+	}, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }}
+	if !p.noCache {
+		o.Cache = scan.Cache(filepath.Join(a.state, "layers"))
+	}
+	c, err := scan.Look(ctx, i, text, o)
+	if err != nil {
+		return nil, &failure{code: exitUsage, message: text + " can't be read", err: err}
+	}
+	return c, nil
+}
+
+// openImage opens what a reference names.
+func (a *app) openImage(ctx context.Context, ref image.Reference, p *peering, progress *term.Progress) (*image.Image, error) {
+	o := image.Options{Name: p.name, Platform: p.platform}
+	if ref.Source != image.Engine {
+		i, err := image.Open(ctx, ref, o)
+		switch {
+		case err == nil:
+			return i, nil
+		case errors.Is(err, fs.ErrPermission):
+			return nil, &failure{code: exitUnable, message: ref.String() + " can't be read", err: err}
+		}
+		return nil, &failure{code: exitUsage, message: ref.String() + " can't be read", err: err}
+	}
+	client, _, err := a.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	progress.Wait("Waiting for the engine", "the image", 0)
+	raw, err := client.ImageInspect(ctx, ref.At)
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil, &failure{code: exitUsage, message: fmt.Sprintf("the engine has no image %q", ref.At), hint: "Pull it first:  docker pull " + ref.At + "\nor look where it is:  registry:" + ref.At, err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		ID string `json:"Id"`
+	}
+	if err := json.Unmarshal(raw, &body); err != nil || body.ID == "" {
+		return nil, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: cmp.Or(err, errors.New("it has no id"))}
+	}
+	stream, err := client.ImageSave(ctx, ref.At)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	i, err := image.Stream(ctx, ref.At, stream, o)
+	if err != nil {
+		return nil, &failure{code: exitUnable, message: ref.At + " can't be read", err: err}
+	}
+	if string(i.ID) != body.ID && string(i.Manifest) != body.ID && !strings.HasPrefix(ref.At, "sha256:") {
+		// A name may have been given to another image between the two questions; an engine with
+		// containerd's store has the manifest's digest for an id.
+		a.note(fmt.Sprintf("the engine calls it %s, and what it sent is %s", body.ID, i.ID))
+	}
+	return i, nil
+}

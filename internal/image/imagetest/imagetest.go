@@ -1,0 +1,109 @@
+// Package imagetest makes images for tests: [Saved] writes one of layers as docker save
+// does.
+package imagetest
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Layer is files with their content by path, with or without a leading slash. A content
+// that begins with "link:" is a symbolic link's target, one that begins with "exec:" a
+// program's, and a mode in octal before a colon is a file's, as in "4755:…". A name that
+// begins with .wh. is a whiteout.
+type Layer map[string]string
+
+// Config is what the configuration of an image has beside its layers, by the names of the
+// OCI image specification's config.md.
+type Config map[string]any
+
+// Saved writes an image of layers, the lowest first, and gives the path of the file. A
+// configuration of nil says nothing.
+func Saved(t testing.TB, config Config, layers ...Layer) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	put := func(name string, data []byte) {
+		write(t, w, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}, data)
+	}
+	var names, diffs []string
+	for n, l := range layers {
+		data := l.tar(t)
+		names, diffs = append(names, fmt.Sprintf("%d.tar", n)), append(diffs, "sha256:"+digest(data))
+		put(names[n], data)
+	}
+	whole := map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": diffs}}
+	maps.Copy(whole, config)
+	data, err := json.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(digest(data)+".json", data)
+	manifest, err := json.Marshal([]map[string]any{{"Config": digest(data) + ".json", "RepoTags": []string{"app:1"}, "Layers": names}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("manifest.json", manifest)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "image.tar")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+func write(t testing.TB, w *tar.Writer, h *tar.Header, data []byte) {
+	t.Helper()
+	err := w.WriteHeader(h)
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l Layer) tar(t testing.TB) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(l)) {
+		h := &tar.Header{Name: strings.TrimPrefix(name, "/"), Mode: 0o644, Typeflag: tar.TypeReg}
+		content := l[name]
+		before, rest, _ := strings.Cut(content, ":")
+		switch {
+		case before == "link":
+			h.Typeflag, h.Linkname, content = tar.TypeSymlink, rest, ""
+		case before == "exec":
+			h.Mode, content = 0o755, rest
+		case len(before) == 4 && strings.Trim(before, "01234567") == "":
+			if _, err := fmt.Sscanf(before, "%o", &h.Mode); err != nil {
+				t.Fatal(err)
+			}
+			content = rest
+		}
+		h.Size = int64(len(content))
+		write(t, w, h, []byte(content))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

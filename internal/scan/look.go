@@ -1,0 +1,264 @@
+// Package scan says what is in an image: what software, which known flaws of it, and what
+// should not be there.
+//
+// [Look] reads an image once and gives [Contents]; layers that were read before come out of
+// a [Cache]. [Judge] asks what is known of the packages and makes a finding.Report of it,
+// which [Table] writes for people. What the data could not tell is a finding of its own,
+// never a clean answer.
+//
+// Nothing of the image is run, and nothing is fetched but the image itself.
+package scan
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+
+	"github.com/plimsoll/plimsoll/internal/collect"
+	"github.com/plimsoll/plimsoll/internal/extract"
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/sbom"
+	"github.com/plimsoll/plimsoll/internal/secret"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// Options say how an image is looked at. The zero value keeps nothing.
+type Options struct {
+	// Temp is the folder for what has to be spooled, "" the system's.
+	Temp string
+	// Cache holds what layers told; "" is none.
+	Cache Cache
+	// Progress is told how many of how many layers were read; nil: it is not.
+	Progress func(done, of int)
+	// Log is told what a person who looks for a fault should know; nil: it is not.
+	Log func(format string, args ...any)
+}
+
+func (o *Options) tell(done, of int) {
+	if o.Progress != nil {
+		o.Progress(done, of)
+	}
+}
+
+// Contents are what is in an image.
+type Contents struct {
+	Document sbom.Document
+	// Facts are those of its configuration and history.
+	Facts facts.Image
+	// View is what is there in the end.
+	View *image.View
+	// Secrets are those of all layers, also of files that are gone in the end, and of the
+	// configuration.
+	Secrets []secret.Secret
+	// Cut are files that were not looked at for secrets as a whole, each with the reason.
+	Cut []string
+	// Read counts the layers that were read, and Kept those that were known.
+	Read, Kept int
+}
+
+// small is up to which size a file that tells of packages is looked at for secrets too.
+// What is larger are programs, archives and databases.
+const small = 4 << 20
+
+// looker takes what the entries of an image tell.
+type looker struct {
+	ctx     context.Context
+	find    *extract.Finder
+	secrets *secret.Detector
+	layers  []*kept
+	buffer  bytes.Buffer
+}
+
+// Look reads an image, which the caller closes. Name is what it was asked for as.
+func Look(ctx context.Context, i *image.Image, name string, o Options) (*Contents, error) {
+	l := &looker{ctx: ctx, layers: make([]*kept, len(i.Layers))}
+	var err error
+	if l.find, err = extract.New(extract.Options{Temp: o.Temp}); err != nil {
+		return nil, err
+	}
+	if l.secrets, err = secret.New(secret.Options{}); err != nil {
+		return nil, err
+	}
+	c := &Contents{}
+	for n := range l.layers {
+		l.layers[n] = &kept{fresh: true}
+	}
+	n := 0
+	known := func(layer image.Layer) ([]image.Entry, bool) {
+		o.tell(n, len(i.Layers))
+		k, err := o.Cache.load(layer.DiffID)
+		if err != nil && o.Log != nil {
+			o.Log("what was kept of a layer can't be used, and is read anew: %v", err)
+		}
+		n++
+		if k == nil {
+			return nil, false
+		}
+		l.layers[n-1] = k
+		return k.Entries, true
+	}
+	if c.View, err = i.WalkUnknown(ctx, known, l.visit); err != nil {
+		return nil, err
+	}
+	for n, k := range l.layers {
+		if !k.fresh {
+			c.Kept++
+			continue
+		}
+		c.Read++
+		if err := o.Cache.store(i.Layers[n].DiffID, k); err != nil && o.Log != nil {
+			o.Log("what a layer told can't be kept: %v", err)
+		}
+	}
+	l.contents(c, i, name)
+	return c, nil
+}
+
+// visit takes an entry of a layer that was not known.
+func (l *looker) visit(e *image.Entry) error {
+	k := l.layers[e.Layer]
+	if !k.fresh {
+		return nil
+	}
+	plain := *e
+	plain.Body = nil
+	k.Entries = append(k.Entries, plain)
+	if l.find.Wants(e) {
+		twice := e.Size <= small
+		if twice {
+			l.buffer.Reset()
+			if _, err := io.CopyN(&l.buffer, e.Body, e.Size); err != nil {
+				return err
+			}
+			e.Body = bytes.NewReader(l.buffer.Bytes())
+		}
+		found, err := l.find.File(l.ctx, e)
+		if err != nil {
+			return err
+		}
+		if found != nil {
+			k.Found = append(k.Found, *found)
+		}
+		if !twice {
+			return nil
+		}
+		e.Body = bytes.NewReader(l.buffer.Bytes())
+	}
+	found, err := l.secrets.File(l.ctx, e)
+	if err != nil {
+		return err
+	}
+	k.Secrets = append(k.Secrets, found.Secrets...)
+	if found.Unread != "" {
+		k.Cut = append(k.Cut, e.Path+": "+found.Unread)
+	}
+	return nil
+}
+
+// contents puts together what the layers told.
+func (l *looker) contents(c *Contents, i *image.Image, name string) {
+	var found []extract.Found
+	for n, k := range l.layers {
+		for _, f := range k.Found {
+			f.Layer = n
+			found = append(found, f)
+		}
+		for _, s := range k.Secrets {
+			s.Layer = n
+			c.Secrets = append(c.Secrets, s)
+		}
+		c.Cut = append(c.Cut, k.Cut...)
+	}
+	config := l.secrets.Config(&i.Config)
+	c.Secrets = append(c.Secrets, config.Secrets...)
+	if config.Unread != "" {
+		c.Cut = append(c.Cut, "the configuration: "+config.Unread)
+	}
+	d := &c.Document
+	d.Name, d.Names, d.ID, d.Manifest = name, i.Names, i.ID, i.Manifest
+	if i.Config.Created != nil {
+		d.Created = i.Config.Created.UTC()
+	}
+	d.OS, d.Packages, d.Unread = extract.Assemble(c.View, found)
+	d.Unread = append(d.Unread, c.View.Unseen...)
+	outside := outsideOf(i, c.View)
+	c.Facts = outside.Facts()
+	base := baseLayers(&c.Facts)
+	for n, layer := range i.Layers {
+		s := sbom.Layer{DiffID: layer.DiffID, Digest: layer.Digest, Base: n < base}
+		if len(c.Facts.LayerSteps) == len(i.Layers) {
+			s.Step = c.Facts.History[c.Facts.LayerSteps[n]-1].CreatedBy
+		}
+		d.Layers = append(d.Layers, s)
+	}
+}
+
+// outsideOf is an image by its configuration.
+func outsideOf(i *image.Image, v *image.View) collect.Outside {
+	o := collect.Outside{Config: workload.ImageConfig{ID: string(i.ID), Tags: i.Names, User: i.Config.Config.User, Env: i.Config.Config.Env, Labels: i.Config.Config.Labels,
+		Entrypoint: i.Config.Config.Entrypoint, Cmd: i.Config.Config.Cmd, StopSignal: i.Config.Config.StopSignal}}
+	if at := i.Config.Created; at != nil {
+		o.Config.Created = at.Format("2006-01-02T15:04:05.999999999Z07:00")
+	}
+	check := i.Config.Config.Healthcheck
+	o.Config.HasHealth = check != nil && len(check.Test) > 0 && check.Test[0] != "NONE"
+	for port := range i.Config.Config.ExposedPorts {
+		o.Config.ExposedPorts = append(o.Config.ExposedPorts, port)
+	}
+	for volume := range i.Config.Config.Volumes {
+		o.Config.Volumes = append(o.Config.Volumes, volume)
+	}
+	slices.Sort(o.Config.ExposedPorts)
+	slices.Sort(o.Config.Volumes)
+	for _, h := range i.Config.History {
+		s := collect.Step{CreatedBy: h.CreatedBy, Comment: h.Comment, EmptyLayer: h.EmptyLayer}
+		if h.Created != nil {
+			s.Created = h.Created.Format("2006-01-02T15:04:05Z07:00")
+		}
+		o.Steps = append(o.Steps, s)
+	}
+	for n, layer := range i.Layers {
+		o.Layers = append(o.Layers, string(layer.DiffID))
+		o.LayerBytes = append(o.LayerBytes, v.Layers[n].Bytes)
+	}
+	for f := range v.All() {
+		if f.Mode.IsRegular() && f.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+			o.Setuid = append(o.Setuid, facts.SetuidFile{Path: f.Path, Mode: fmt.Sprintf("%04o", unixMode(f.Mode))})
+		}
+	}
+	return o
+}
+
+// baseLayers guesses how many layers came of a base image: base images end with a step that
+// makes no layer (CMD or ENTRYPOINT), and what was built on them goes on behind it. 0 is
+// none that can be told.
+func baseLayers(i *facts.Image) int {
+	if len(i.LayerSteps) == 0 {
+		return 0
+	}
+	base := 0
+	for _, s := range i.History {
+		if s.Number > i.LayerSteps[len(i.LayerSteps)-1] {
+			break
+		}
+		if s.Instruction == "CMD" || s.Instruction == "ENTRYPOINT" {
+			base, _ = slices.BinarySearch(i.LayerSteps, s.Number)
+		}
+	}
+	return base
+}
+
+// unixMode has the permissions and the three bits above them as chmod(1) has them.
+func unixMode(m fs.FileMode) uint32 {
+	mode := uint32(m.Perm())
+	for bit, of := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if m&of != 0 {
+			mode |= bit
+		}
+	}
+	return mode
+}
