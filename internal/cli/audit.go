@@ -52,7 +52,7 @@ does not run it: read it, then run it as root. The exit code is 0 then.`,
   plimsoll audit --inside`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := j.check(); err != nil {
+			if err := j.check(formats); err != nil {
 				return err
 			}
 			if file != "" && (look.inside || a.host != "" || c.Flags().Changed("root") || c.Flags().Changed("ci") || look.imageHistory) {

@@ -30,7 +30,7 @@ line may have sudo, and settings such as DOCKER_HOST=..., before docker.`,
 			if c.ArgsLenAtDash() != 0 || len(args) == 0 {
 				return &failure{code: exitUsage, message: "check judges a run line, given after --", hint: "For example\n  plimsoll check -- docker run nginx"}
 			}
-			if err := j.check(); err != nil {
+			if err := j.check(formats); err != nil {
 				return err
 			}
 			return a.check(c.Context(), &j, args)

@@ -38,7 +38,7 @@ func (a *app) imageCommand() *cobra.Command {
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.imageScanCommand())
+	c.AddCommand(a.imageScanCommand(), a.imageSBOMCommand())
 	return c
 }
 
@@ -65,6 +65,9 @@ func oneReference(c *cobra.Command, args []string) error {
 
 // contents looks into an image, with progress on standard error.
 func (a *app) contents(ctx context.Context, text string, p *peering) (*scan.Contents, error) {
+	if file, is := strings.CutPrefix(text, "sbom:"); is {
+		return a.sbomContents(ctx, file)
+	}
 	ref, err := image.Parse(text)
 	if err != nil {
 		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%q names no image", text), hint: "See  plimsoll image scan --help", err: err}

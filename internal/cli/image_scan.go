@@ -44,6 +44,7 @@ Nothing of the image is run, and nothing is fetched but the image: the database
 of known flaws is what plimsoll db brought here.
 
 ` + references + `
+  sbom:FILE             a CycloneDX or SPDX document
 
 What the database can't tell is not evaluated: the report says so, and the exit
 code is 3. --without leaves packages of an ecosystem out.
@@ -72,7 +73,7 @@ state can be written.`,
 	f.StringVar(&s.unknownAs, "unknown-as", "high", "the `SEVERITY` of a flaw that nobody has weighed, where a newer version mends it")
 	f.StringSliceVar(&s.without, "without", nil, "leave out packages of these `ECOSYSTEMS`: Debian, npm, Go")
 	f.StringVar(&s.maxAge, "max-db-age", "", "exit 3 where a database that was asked is older than `AGE`: 12h, 7d")
-	f.StringVar(&s.format, "format", "table", "`FORMAT` of the report: "+strings.Join(formats, " or "))
+	f.StringVar(&s.format, "format", "table", "`FORMAT` of the report: "+strings.Join(scanFormats, ", "))
 	f.StringVarP(&s.output, "output", "o", "", "write the report to `FILE` instead of standard output")
 	f.StringVar(&s.waiversFile, "waivers", "", "`FILE` of accepted failures; see plimsoll waiver")
 	f.StringVar(&s.baselineFile, "baseline", "", "earlier report in JSON, `FILE`: only what it lacks counts for --fail-on")
@@ -80,9 +81,12 @@ state can be written.`,
 	return c
 }
 
+// scanFormats are what --format of image scan takes.
+var scanFormats = []string{"table", "json", "cyclonedx"}
+
 // check refuses what flags alone can tell.
 func (s *scanning) check() error {
-	if err := s.judging.check(); err != nil {
+	if err := s.judging.check(scanFormats); err != nil {
 		return err
 	}
 	if _, err := finding.ParseSeverity(s.unknownAs); err != nil {
@@ -140,8 +144,11 @@ func (a *app) imageScan(ctx context.Context, s *scanning, ref string) error {
 	}
 	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	if err := a.output(ctx, &s.judging, "the report", func(out *term.Printer) error {
-		if s.format == "json" {
+		switch s.format {
+		case "json":
 			return report.JSON(out, r)
+		case "cyclonedx":
+			return scan.WriteCycloneDX(out, &contents.Document, r, a.maker())
 		}
 		return scan.Table(out, r, a.verbose)
 	}); err != nil {

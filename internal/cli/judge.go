@@ -52,7 +52,7 @@ func (j *judging) flags(c *cobra.Command) {
 }
 
 // check refuses what flags alone can tell, before anything is looked at.
-func (j *judging) check() error {
+func (j *judging) check(formats []string) error {
 	if !slices.Contains(formats, j.format) {
 		return &failure{code: exitUsage, message: fmt.Sprintf("--format %s is not a format", j.format), hint: "Use  --format " + strings.Join(formats, "  or  --format ")}
 	}
