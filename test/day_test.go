@@ -232,7 +232,11 @@ func TestDay(t *testing.T) {
 		t.Errorf("in the morning %s was overdue", got)
 	}
 	if h := d.list(t, "--all")["hungry"]; !h.OOM || h.ExitCode == nil || *h.ExitCode != 137 || h.State != inventory.Removed {
-		t.Errorf("hungry is %+v", h)
+		code := int64(-1)
+		if h.ExitCode != nil {
+			code = *h.ExitCode
+		}
+		t.Errorf("hungry ended with %d: %+v", code, h)
 	}
 
 	// The story of web, to the last event.

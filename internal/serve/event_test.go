@@ -146,6 +146,34 @@ func TestProbesAreNoExecs(t *testing.T) {
 	}
 }
 
+// TestOOMBehind: that the kernel was out of memory is told of an end whose event came first,
+// and of no other.
+func TestOOMBehind(t *testing.T) {
+	f, m := startFake(t), &memory{}
+	watch(t, f.client, m, nil).follows(t)
+	var c *fakeContainer
+	for n, oom := range []bool{true, false} {
+		f.do(func() { c = f.create(n+1, nil); f.start(c) })
+		m.wait(t, trail.Start, c.name)
+		f.do(func() { f.die(c, 137) })
+		if oom {
+			time.Sleep(quick.settle / 5)
+			f.do(func() { f.emit("container", "oom", c.id, f.attrs(c)) })
+		}
+		m.wait(t, trail.Die, c.name)
+	}
+	f.mark(m, "end")
+	var ends []*trail.Event
+	for _, e := range m.all() {
+		if e.Type == trail.Die {
+			ends = append(ends, e)
+		}
+	}
+	if diff := cmp.Diff([]string{"die c1 exit_code=137 oom=true", "die c2 exit_code=137"}, lines(ends, "exit_code", "oom")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestHealth: the first time that a check passes or fails is an event, with the time since
 // the start, and so is each change.
 func TestHealth(t *testing.T) {

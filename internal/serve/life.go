@@ -103,11 +103,37 @@ func (w *watcher) die(ctx context.Context, c *container, e *event, code string) 
 			n, err, oom = l.State.ExitCode, nil, oom || l.State.OOMKilled
 		}
 	}
+	if n == 137 && !oom && !c.now.stopped {
+		var ended error
+		if oom, ended = w.oomUnderWay(ctx, c.id, w.late(e)); ended != nil {
+			return ended
+		}
+	}
 	if err == nil {
 		d["exit_code"] = n
 	}
 	d.flag("oom", oom)
 	return w.tell(ctx, trail.Die, e, c.subject(), d)
+}
+
+// oomUnderWay says whether an event says that the kernel was out of memory for a container
+// that was killed. The kernel tells of it on another way than of the end, and engines pass on
+// what comes first. What is remembered is there already, and where much happens nobody waits.
+func (w *watcher) oomUnderWay(ctx context.Context, id string, remembered bool) (bool, error) {
+	const looks, busy = 10, 100
+	for n := 0; ; n++ {
+		oom, waiting := false, 0
+		w.stream.waiting(func(e *event) {
+			waiting++
+			oom = oom || e.kind == "container" && e.action == "oom" && e.id == id
+		})
+		if oom || n == looks || remembered || waiting > busy {
+			return oom, nil
+		}
+		if err := w.pause(ctx, w.pace.settle/looks); err != nil {
+			return false, err
+		}
+	}
 }
 
 func (w *watcher) renamed(ctx context.Context, c *container, to string, e *event) error {
