@@ -170,7 +170,8 @@ func (a *archive) index(ctx context.Context, l Limits) error {
 // maxHops bounds how many links are followed, as the kernel does (path_resolution(7)).
 const maxHops = 40
 
-func (a *archive) open(name string) (*blob, error) {
+func (a *archive) open(ctx context.Context, p part) (*blob, error) {
+	name := p.name
 	at, there := a.members[path.Clean(name)]
 	for hops := 0; there && at.link != ""; hops++ {
 		if hops == maxHops {
@@ -181,7 +182,7 @@ func (a *archive) open(name string) (*blob, error) {
 	if !there {
 		return nil, fmt.Errorf("opening %q: it is not in the archive", shown(name))
 	}
-	return &blob{io.NewSectionReader(a.file, at.at, at.size), func() error { return nil }}, nil
+	return &blob{withContext{ctx, io.NewSectionReader(a.file, at.at, at.size)}, at.size, func() error { return nil }}, nil
 }
 
 // inside cleans a name of an archive: the path below its root, "." for the root. A

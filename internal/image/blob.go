@@ -17,16 +17,29 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// blob is a file of an archive or a layout, open.
+// blob is a file of an archive, a layout or a registry, open. size is how many bytes it has;
+// reading gives an error where that turns out not to be so.
 type blob struct {
-	*io.SectionReader
+	io.Reader
+	size  int64
 	close func() error
 }
 
-// store is what holds an image's files. open gives one by its clean relative path, which
-// is a regular file and inside the store; its error names the path.
+// part names a file of an image.
+type part struct {
+	// name is its clean relative path.
+	name string
+	// size is the bytes that it has by the document that names it: stores that know it
+	// themselves pay no heed.
+	size int64
+	// manifest is true for manifests and indexes, which registries keep apart.
+	manifest bool
+}
+
+// store is what holds an image's files. open gives one, which is a regular file and inside
+// the store; its error names the path. Reading ends with the context, or soon after.
 type store interface {
-	open(name string) (*blob, error)
+	open(ctx context.Context, p part) (*blob, error)
 	Close() error
 }
 
@@ -35,7 +48,8 @@ type layoutFolder struct{ root *os.Root }
 
 func (f layoutFolder) Close() error { return f.root.Close() }
 
-func (f layoutFolder) open(name string) (*blob, error) {
+func (f layoutFolder) open(ctx context.Context, p part) (*blob, error) {
+	name := p.name
 	// O_NONBLOCK: opening a fifo must not wait for a writer. The root lets no link lead
 	// out of it.
 	file, err := f.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -54,18 +68,19 @@ func (f layoutFolder) open(name string) (*blob, error) {
 		file.Close()
 		return nil, fmt.Errorf("opening %q: %w", name, err)
 	}
-	return &blob{io.NewSectionReader(file, 0, info.Size()), file.Close}, nil
+	return &blob{withContext{ctx, io.NewSectionReader(file, 0, info.Size())}, info.Size(), file.Close}, nil
 }
 
 // document reads a whole file of a store, bounded.
-func document(s store, name string, most int64) ([]byte, error) {
-	b, err := s.open(name)
+func document(ctx context.Context, s store, p part, most int64) ([]byte, error) {
+	name := p.name
+	b, err := s.open(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
-	if b.Size() > most {
-		return nil, fmt.Errorf("%q has %d bytes, and %d is the most", name, b.Size(), most)
+	if b.size > most {
+		return nil, fmt.Errorf("%q has %d bytes, and %d is the most", name, b.size, most)
 	}
 	data, err := io.ReadAll(b)
 	if err != nil {

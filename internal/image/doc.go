@@ -4,16 +4,18 @@
 // In the order of use:
 //
 //   - [Parse] reads a [Reference]: docker-archive:FILE, oci-archive:FILE, oci:DIR, dir:PATH,
-//     or the name of an image of the engine.
-//   - [Open] opens what is in files, [Stream] a docker-archive that an engine sends. Either
-//     gives an [Image]: its configuration, its digests and its layers.
+//     registry:NAME, or the name of an image of the engine. [List] tells which images of a
+//     registry one with a * stands for.
+//   - [Open] opens what is in files or in a registry, [Stream] a docker-archive that an
+//     engine sends. Either gives an [Image]: its configuration, its digests and its layers.
 //   - [Image.Walk] gives each [Entry] of each layer to a function, in order, with its
 //     content as a stream, and in the end the [View]: what of all that is still there, and
 //     what each layer loses to those above it. [Image.WalkUnknown] does without the bytes of
 //     layers whose entries were kept.
 //
 // The standards are the OCI image specification 1.1 (manifest.md, config.md, layer.md,
-// image-layout.md), the form that docker save has written since 1.10, POSIX.1-2001 tar with
+// image-layout.md), the OCI distribution specification 1.1 with docker's token
+// authentication and catalog, the form that docker save has written since 1.10, POSIX.1-2001 tar with
 // GNU's and PAX's extensions as archive/tar reads them, RFC 1952 and RFC 8878.
 //
 // # What is believed
@@ -28,6 +30,15 @@
 // others. [Limits] bounds what is read, kept and spooled. An archive or document that two
 // readers could take for different ones, and a layer that engines refuse to unpack, is an
 // error.
+//
+// # Registries
+//
+// A registry says where its tokens are to be had, and gets credentials only for itself and
+// from there, over TLS or where [Registries] allows plain HTTP. It may redirect to other
+// hosts, which get none, but not from https to http, and not from a public host to a private
+// address. No layer is kept: it is read as it comes, from where it broke off if it does, and
+// the URLs that a manifest may have for it are not asked. Neither are schema 1 manifests
+// read, nor signatures looked at.
 //
 // # Layers
 //

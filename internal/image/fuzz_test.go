@@ -83,8 +83,8 @@ type memory []byte
 
 func (m memory) Close() error { return nil }
 
-func (m memory) open(string) (*blob, error) {
-	return &blob{io.NewSectionReader(bytes.NewReader(m), 0, int64(len(m))), m.Close}, nil
+func (m memory) open(context.Context, part) (*blob, error) {
+	return &blob{io.NewSectionReader(bytes.NewReader(m), 0, int64(len(m))), int64(len(m)), m.Close}, nil
 }
 
 // inRoot checks a path of an image.
@@ -190,7 +190,7 @@ func FuzzLayout(f *testing.F) {
 
 // FuzzParse: a reference reads back as it is written.
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{"nginx:1", "oci:a", "engine:dir:latest", "docker-archive:a:b", "dir:"} {
+	for _, text := range []string{"nginx:1", "oci:a", "engine:dir:latest", "docker-archive:a:b", "dir:", "registry:2", "registry:a/*", "registry:host:5000/a:*", "registry:registry:5000/a@sha256:00", "registry:5000/a"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -200,6 +200,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if again, err := Parse(r.String()); err != nil || again != r {
 			t.Errorf("%q is %+v, and read back %+v, %v", text, r, again, err)
+		}
+		if _, err := r.pattern(); r.Several() && err != nil {
+			t.Errorf("%q stands for several images, but: %v", text, err)
 		}
 	})
 }

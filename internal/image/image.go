@@ -25,10 +25,13 @@ type Options struct {
 	// that the index has. "" is for one that is alone.
 	Name string
 	// Platform picks one where an image has several: os/architecture or
-	// os/architecture/variant. "" is for one that is alone.
+	// os/architecture/variant. "" is for one that is alone, and in a registry for that of
+	// linux and this machine's architecture where there are several.
 	Platform string
 	// Limits bounds the reading.
 	Limits Limits
+	// Registries is for images in registries.
+	Registries Registries
 }
 
 // Config is the configuration of an image, with what docker adds to OCI's. Numbers and
@@ -45,6 +48,8 @@ type Layer struct {
 
 	name string
 }
+
+func (l Layer) part() part { return part{name: l.name, size: l.Size} }
 
 // Image is an image that can be read. One goroutine uses it at a time; [Image.Close] ends it.
 type Image struct {
@@ -77,10 +82,11 @@ func (i *Image) Close() error {
 	return i.store.Close()
 }
 
-// Open opens an image that is in files. Those of the engine are streams: see [Stream]. The
-// error says where in which document something is wrong.
+// Open opens an image that is in files or in a registry. Those of the engine are streams:
+// see [Stream]. Of a registry the documents are read here, and each layer when Walk gets to
+// it, again for each walk. The error says where in which document something is wrong.
 func Open(ctx context.Context, r Reference, o Options) (*Image, error) {
-	o.Limits = o.Limits.withDefaults()
+	o.Limits, o.Registries = o.Limits.withDefaults(), o.Registries.withDefaults()
 	i := &Image{where: r.String(), limits: o.Limits}
 	var err error
 	switch r.Source {
@@ -99,13 +105,18 @@ func Open(ctx context.Context, r Reference, o Options) (*Image, error) {
 			i.Layers = []Layer{{name: r.At}}
 			return i, nil
 		}
+	case Registry:
+		var found *repository
+		if found, i.Names, err = openRegistry(ctx, r, o); err == nil {
+			i.store = found
+		}
 	default:
-		err = errors.New("it is not in files")
+		err = errors.New("it is the engine's, which sends it as a stream")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", r, err)
 	}
-	return i.read(r.Source, o)
+	return i.read(ctx, r.Source, o)
 }
 
 // Stream opens an image of a docker-archive that comes as a stream, such as the engine's
@@ -122,16 +133,19 @@ func Stream(ctx context.Context, where string, r io.Reader, o Options) (*Image, 
 		return nil, fmt.Errorf("opening %s: %w", where, err)
 	}
 	i := &Image{where: where, limits: o.Limits, store: a}
-	return i.read(DockerArchive, o)
+	return i.read(ctx, DockerArchive, o)
 }
 
 // read reads the documents, and closes the store where they cannot be read.
-func (i *Image) read(source Source, o Options) (*Image, error) {
+func (i *Image) read(ctx context.Context, source Source, o Options) (*Image, error) {
 	read := i.readLayout
-	if source == DockerArchive {
+	switch source {
+	case DockerArchive:
 		read = i.readArchive
+	case Registry:
+		read = i.readRegistry
 	}
-	err := read(o)
+	err := read(ctx, o)
 	if got := platformOf(&i.Config.Platform); err == nil && o.Platform != "" && o.Platform != got && !strings.HasPrefix(got, o.Platform+"/") {
 		err = fmt.Errorf("its image is for %q, not %q", shown(got), shown(o.Platform))
 	}
@@ -150,8 +164,8 @@ type archived struct {
 	Layers   []string
 }
 
-func (i *Image) readArchive(o Options) error {
-	data, err := document(i.store, "manifest.json", i.limits.Document)
+func (i *Image) readArchive(ctx context.Context, o Options) error {
+	data, err := document(ctx, i.store, part{name: "manifest.json"}, i.limits.Document)
 	if err != nil {
 		return err
 	}
@@ -173,7 +187,7 @@ func (i *Image) readArchive(o Options) error {
 	for _, name := range one.Layers {
 		i.Layers = append(i.Layers, Layer{Digest: named(name), name: name})
 	}
-	return i.readConfig(one.Config, named(one.Config))
+	return i.readConfig(ctx, part{name: one.Config}, named(one.Config))
 }
 
 // pick is the entry of that name, or the only one.
@@ -225,8 +239,9 @@ func sameName(a, b string) bool {
 
 // readConfig reads the configuration, which must have the digest, if there is one, and a
 // diff id for each layer.
-func (i *Image) readConfig(name string, want digest.Digest) error {
-	data, err := document(i.store, name, i.limits.Document)
+func (i *Image) readConfig(ctx context.Context, p part, want digest.Digest) error {
+	name := p.name
+	data, err := document(ctx, i.store, p, i.limits.Document)
 	if err != nil {
 		return err
 	}
@@ -249,14 +264,14 @@ func (i *Image) readConfig(name string, want digest.Digest) error {
 			return fmt.Errorf("%s: rootfs.diff_ids[%d]: %.100q is no digest: %w", shown(name), n, id, err)
 		}
 		i.Layers[n].DiffID = id
-		b, err := i.store.open(i.Layers[n].name)
+		b, err := i.store.open(ctx, i.Layers[n].part())
 		if err != nil {
 			return fmt.Errorf("layer %d: %w", n, err)
 		}
-		if size := i.Layers[n].Size; i.Manifest != "" && size != b.Size() {
-			err = fmt.Errorf("layer %d: %q has %d bytes, and its manifest says %d", n, shown(i.Layers[n].name), b.Size(), size)
+		if size := i.Layers[n].Size; i.Manifest != "" && size != b.size {
+			err = fmt.Errorf("layer %d: %q has %d bytes, and its manifest says %d", n, shown(i.Layers[n].name), b.size, size)
 		}
-		i.Layers[n].Size = b.Size()
+		i.Layers[n].Size = b.size
 		if err = errors.Join(err, b.close()); err != nil {
 			return err
 		}

@@ -22,9 +22,9 @@ type unread struct {
 	t *testing.T
 }
 
-func (u unread) open(name string) (*blob, error) {
-	u.t.Errorf("%s was opened", name)
-	return u.store.open(name)
+func (u unread) open(ctx context.Context, p part) (*blob, error) {
+	u.t.Errorf("%s was opened", p.name)
+	return u.store.open(ctx, p)
 }
 
 // replayed walks an image a second time, its layers from what was recorded of them where

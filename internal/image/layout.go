@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,8 +31,8 @@ func namesOf(d oci.Descriptor) []string {
 }
 
 // readLayout reads an OCI layout down to its one manifest.
-func (i *Image) readLayout(o Options) error {
-	data, err := document(i.store, oci.ImageLayoutFile, i.limits.Document)
+func (i *Image) readLayout(ctx context.Context, o Options) error {
+	data, err := document(ctx, i.store, part{name: oci.ImageLayoutFile}, i.limits.Document)
 	if err != nil {
 		return fmt.Errorf("it is no OCI layout: %w", err)
 	}
@@ -42,7 +43,7 @@ func (i *Image) readLayout(o Options) error {
 	if layout.Version != oci.ImageLayoutVersion {
 		return fmt.Errorf("%s: the version is %.40q, and %s is read", oci.ImageLayoutFile, layout.Version, oci.ImageLayoutVersion)
 	}
-	data, err = document(i.store, oci.ImageIndexFile, i.limits.Document)
+	data, err = document(ctx, i.store, part{name: oci.ImageIndexFile}, i.limits.Document)
 	if err != nil {
 		return err
 	}
@@ -58,19 +59,24 @@ func (i *Image) readLayout(o Options) error {
 		}
 		list = []oci.Descriptor{one}
 	}
-	f := finder{image: i, platform: o.Platform, seen: map[digest.Digest]bool{}}
+	f := finder{ctx: ctx, image: i, platform: o.Platform, seen: map[digest.Digest]bool{}}
 	if err := f.find(list, nil, 0); err != nil {
 		return err
 	}
+	return i.readFound(ctx, &f)
+}
+
+// readFound reads the one manifest that was found.
+func (i *Image) readFound(ctx context.Context, f *finder) error {
 	switch {
 	case len(f.found) == 0 && len(f.other) > 0:
-		return fmt.Errorf("it has no image for %q, but for %q", shown(o.Platform), some(f.other))
+		return fmt.Errorf("it has no image for %q, but for %q", shown(f.platform), some(f.other))
 	case len(f.found) == 0:
 		return errors.New("it names no image")
 	case len(f.found) > 1:
 		return fmt.Errorf("it has %d images, and one must be picked by name or platform: %q", len(f.found), some(f.labels()))
 	}
-	return i.readManifest(f.found[0])
+	return i.readManifest(ctx, f.found[0])
 }
 
 // candidate is a manifest that an index leads to.
@@ -81,6 +87,7 @@ type candidate struct {
 
 // finder follows indexes to manifests of images.
 type finder struct {
+	ctx      context.Context
 	image    *Image
 	platform string
 	// seen are the digests that were followed: an index cannot hold itself, but the same
@@ -136,7 +143,7 @@ func (f *finder) find(list []oci.Descriptor, names []string, depth int) error {
 		switch d.MediaType {
 		case oci.MediaTypeImageIndex, dockerList:
 			var below oci.Index
-			if err := f.image.decode(d, &below); err != nil {
+			if err := f.image.decode(f.ctx, d, &below); err != nil {
 				return err
 			}
 			if err := f.find(below.Manifests, names, depth+1); err != nil {
@@ -150,12 +157,12 @@ func (f *finder) find(list []oci.Descriptor, names []string, depth int) error {
 }
 
 // decode reads a document of a layout, which must have its digest and size.
-func (i *Image) decode(d oci.Descriptor, into any) error {
+func (i *Image) decode(ctx context.Context, d oci.Descriptor, into any) error {
 	name, err := blobPath(d.Digest)
 	if err != nil {
 		return err
 	}
-	data, err := document(i.store, name, i.limits.Document)
+	data, err := document(ctx, i.store, part{name, d.Size, true}, i.limits.Document)
 	if err != nil {
 		return err
 	}
@@ -173,9 +180,9 @@ func (i *Image) decode(d oci.Descriptor, into any) error {
 	return err
 }
 
-func (i *Image) readManifest(c candidate) error {
+func (i *Image) readManifest(ctx context.Context, c candidate) error {
 	var m oci.Manifest
-	if err := i.decode(c.Descriptor, &m); err != nil {
+	if err := i.decode(ctx, c.Descriptor, &m); err != nil {
 		return err
 	}
 	i.Manifest, i.Names = c.Digest, c.names
@@ -199,5 +206,5 @@ func (i *Image) readManifest(c candidate) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	return i.readConfig(name, m.Config.Digest)
+	return i.readConfig(ctx, part{name: name, size: m.Config.Size}, m.Config.Digest)
 }

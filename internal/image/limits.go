@@ -42,6 +42,9 @@ type Limits struct {
 	// Window is how many bytes of what it has unpacked a zstd decoder may have to keep.
 	// Default 128 MiB, as in the zstd program; common levels need 8 MiB.
 	Window int64
+	// Repositories is how many repositories a registry's catalog may name, and Tags how many
+	// tags those that are listed may have in all. Defaults 10,000 and 100,000.
+	Repositories, Tags int
 }
 
 // withDefaults fills in what is zero.
@@ -60,6 +63,8 @@ func (l Limits) withDefaults() Limits {
 	l.RatioFrom = cmp.Or(l.RatioFrom, gib)
 	l.Spool = cmp.Or(l.Spool, 32*gib)
 	l.Window = cmp.Or(l.Window, 128<<20)
+	l.Repositories = cmp.Or(l.Repositories, 10_000)
+	l.Tags = cmp.Or(l.Tags, 100_000)
 	return l
 }
 

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -38,5 +39,5 @@ func Recorded(where string, id digest.Digest, config []byte, o Options) (*Image,
 // nowhere is where nothing is.
 type nowhere struct{}
 
-func (nowhere) open(string) (*blob, error) { return nil, errors.New("it is not here") }
-func (nowhere) Close() error               { return nil }
+func (nowhere) open(context.Context, part) (*blob, error) { return nil, errors.New("it is not here") }
+func (nowhere) Close() error                              { return nil }

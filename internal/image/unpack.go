@@ -52,11 +52,19 @@ type unpacker struct {
 // compression names how something begins; "" is not compressed. What is not read is
 // named with an error. Engines go by these first bytes too, and not by media types.
 func compression(r io.ReaderAt) (string, error) {
-	var start [6]byte
+	var start [longestMagic]byte
 	n, err := r.ReadAt(start[:], 0)
 	if err != nil && err != io.EOF {
 		return "", err
 	}
+	return compressedAs(start[:n])
+}
+
+// longestMagic is how many bytes tell a compression.
+const longestMagic = 6
+
+// compressedAs is compression by the first bytes.
+func compressedAs(start []byte) (string, error) {
 	for _, form := range []struct {
 		magic, name string
 		read        bool
@@ -66,7 +74,7 @@ func compression(r io.ReaderAt) (string, error) {
 		{"BZh", "bzip2", false},
 		{"\xfd7zXZ\x00", "xz", false},
 	} {
-		if !bytes.HasPrefix(start[:n], []byte(form.magic)) {
+		if !bytes.HasPrefix(start, []byte(form.magic)) {
 			continue
 		}
 		if !form.read {
@@ -75,7 +83,7 @@ func compression(r io.ReaderAt) (string, error) {
 		return form.name, nil
 	}
 	// A frame that zstd readers skip may come first (RFC 8878, 3.1.2).
-	if n >= 4 && start[0]&0xf0 == 0x50 && bytes.Equal(start[1:4], []byte("\x2a\x4d\x18")) {
+	if len(start) >= 4 && start[0]&0xf0 == 0x50 && bytes.Equal(start[1:4], []byte("\x2a\x4d\x18")) {
 		return "zstd", nil
 	}
 	return "", nil

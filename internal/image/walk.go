@@ -129,12 +129,17 @@ type walker struct {
 // layer reads one layer, once.
 func (w *walker) layer(n int) error {
 	at := w.image.Layers[n]
-	b, err := w.image.store.open(at.name)
+	b, err := w.image.store.open(w.ctx, at.part())
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	form, err := compression(b)
+	packedBytes := bufio.NewReaderSize(b, 16) // what reads behind it reads more at once, past it
+	start, err := packedBytes.Peek(longestMagic)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	form, err := compressedAs(start)
 	if err != nil {
 		return err
 	}
@@ -144,7 +149,7 @@ func (w *walker) layer(n int) error {
 		packed = at.Digest.Algorithm().Hash()
 	}
 	l := w.image.limits
-	u, err := unpack(withContext{w.ctx, b}, form, l, min(l.Layer, l.Total-w.total), packed)
+	u, err := unpack(packedBytes, form, l, min(l.Layer, l.Total-w.total), packed)
 	if err != nil {
 		return err
 	}
