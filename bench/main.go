@@ -76,14 +76,20 @@ func run(args []string, stdout, stderr io.Writer) error {
 	starts := flags.Int("starts", 40, "how many pairs of starts are run")
 	peer := flags.String("docker-bench", "", "`DIR` of a checkout of docker-bench-security; without one it is left out")
 	differences := flags.String("differences", "", "measure nothing, but write to `FILE` what docker-bench-security judges differently")
+	osvScanner := flags.String("osv-scanner", "", "`PROGRAM` of osv-scanner; without one image scans are not measured")
+	rpm := flags.String("rpm", "rpm", "`PROGRAM` of rpm, for -scan-peer")
+	scanPeer := flags.String("scan-peer", "", "measure nothing, but write to `FILE` what -osv-scanner says of the lists in "+scanFixtures)
 	socketProxy := flags.String("socket-proxy", "", "`PROGRAM` of wollomatic/socket-proxy; without one it is left out")
 	sockguard := flags.String("sockguard", "", "`PROGRAM` of CodesWhat/sockguard; without one it is left out")
 	only := flags.String("only", "", "measure only this `PART`, which is gate, and write it to no file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *only != "" && (*only != "gate" || *output != "") {
-		return fmt.Errorf("usage: bench [-o FILE | -only gate] [-pairs N] [-starts N] [-socket-proxy PROGRAM] [-sockguard PROGRAM] [-docker-bench DIR [-differences FILE]]")
+	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *scanPeer != "" && *osvScanner == "" || *only != "" && (*only != "gate" || *output != "") {
+		return fmt.Errorf("usage: bench [-o FILE | -only gate] [-pairs N] [-starts N] [-socket-proxy PROGRAM] [-sockguard PROGRAM] [-docker-bench DIR [-differences FILE]] [-osv-scanner PROGRAM [-scan-peer FILE]]")
+	}
+	if *scanPeer != "" {
+		return recordPeer(context.Background(), *osvScanner, *rpm, *scanPeer)
 	}
 	engine, err := sharedEngine()
 	if err != nil {

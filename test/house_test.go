@@ -62,6 +62,7 @@ var arrows = map[string][]string{
 	"internal/image":            {"internal/strict"},
 	"internal/image/imagetest":  {},
 	"internal/sbom":             {"internal/strict"},
+	"internal/scan/scantest":    {"internal/image/imagetest", "internal/sbom", "internal/vuln"},
 	"internal/scan":             {"internal/collect", "internal/extract", "internal/facts", "internal/finding", "internal/image", "internal/report", "internal/sbom", "internal/secret", "internal/term", "internal/vuln", "internal/workload"},
 	"internal/extract":          {"internal/image", "internal/sbom"},
 	"internal/secret":           {"internal/image", "internal/redact"},
@@ -79,7 +80,7 @@ var arrows = map[string][]string{
 	"test":             {},
 	"test/lab":         {},
 	"test/lab/cmd/lab": {"test/lab"},
-	"bench":            {"test/lab"},
+	"bench":            {"internal/image/imagetest", "internal/sbom", "internal/scan/scantest", "test/lab"},
 	"bench/minimal":    {},
 	"bench/reverse":    {},
 }

@@ -8,11 +8,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -32,29 +35,7 @@ type Config map[string]any
 func Saved(t testing.TB, config Config, layers ...Layer) string {
 	t.Helper()
 	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	put := func(name string, data []byte) {
-		write(t, w, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}, data)
-	}
-	var names, diffs []string
-	for n, l := range layers {
-		data := l.tar(t)
-		names, diffs = append(names, fmt.Sprintf("%d.tar", n)), append(diffs, "sha256:"+digest(data))
-		put(names[n], data)
-	}
-	whole := map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": diffs}}
-	maps.Copy(whole, config)
-	data, err := json.Marshal(whole)
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(digest(data)+".json", data)
-	manifest, err := json.Marshal([]map[string]any{{"Config": digest(data) + ".json", "RepoTags": []string{"app:1"}, "Layers": names}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put("manifest.json", manifest)
-	if err := w.Close(); err != nil {
+	if err := Write(&b, config, layers...); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "image.tar")
@@ -64,46 +45,68 @@ func Saved(t testing.TB, config Config, layers ...Layer) string {
 	return path
 }
 
+// Write is Saved for who is no test.
+func Write(out io.Writer, config Config, layers ...Layer) error {
+	w := tar.NewWriter(out)
+	var names, diffs []string
+	put := func(name string, data []byte) error {
+		return write(w, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}, data)
+	}
+	for n, l := range layers {
+		data, err := l.tar()
+		if err != nil {
+			return err
+		}
+		names, diffs = append(names, fmt.Sprintf("%d.tar", n)), append(diffs, "sha256:"+digest(data))
+		if err := put(names[n], data); err != nil {
+			return err
+		}
+	}
+	whole := map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": diffs}}
+	maps.Copy(whole, config)
+	data, err := json.Marshal(whole)
+	if err != nil {
+		return err
+	}
+	manifest, err := json.Marshal([]map[string]any{{"Config": digest(data) + ".json", "RepoTags": []string{"app:1"}, "Layers": names}})
+	if err != nil {
+		return err
+	}
+	return errors.Join(put(digest(data)+".json", data), put("manifest.json", manifest), w.Close())
+}
+
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-func write(t testing.TB, w *tar.Writer, h *tar.Header, data []byte) {
-	t.Helper()
-	err := w.WriteHeader(h)
-	if err == nil {
-		_, err = w.Write(data)
+func write(w *tar.Writer, h *tar.Header, data []byte) error {
+	if err := w.WriteHeader(h); err != nil {
+		return err
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, err := w.Write(data)
+	return err
 }
 
-func (l Layer) tar(t testing.TB) []byte {
-	t.Helper()
+func (l Layer) tar() ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(l)) {
 		h := &tar.Header{Name: strings.TrimPrefix(name, "/"), Mode: 0o644, Typeflag: tar.TypeReg}
 		content := l[name]
 		before, rest, _ := strings.Cut(content, ":")
-		switch {
+		switch mode, err := strconv.ParseInt(before, 8, 64); {
 		case before == "link":
 			h.Typeflag, h.Linkname, content = tar.TypeSymlink, rest, ""
 		case before == "exec":
 			h.Mode, content = 0o755, rest
-		case len(before) == 4 && strings.Trim(before, "01234567") == "":
-			if _, err := fmt.Sscanf(before, "%o", &h.Mode); err != nil {
-				t.Fatal(err)
-			}
-			content = rest
+		case err == nil && len(before) == 4:
+			h.Mode, content = mode, rest
 		}
 		h.Size = int64(len(content))
-		write(t, w, h, []byte(content))
+		if err := write(w, h, []byte(content)); err != nil {
+			return nil, err
+		}
 	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return b.Bytes(), w.Close()
 }
