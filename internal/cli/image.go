@@ -3,19 +3,21 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"path/filepath"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/scan"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
 )
 
@@ -46,6 +48,9 @@ func (a *app) imageCommand() *cobra.Command {
 type peering struct {
 	platform, name string
 	noCache        bool
+	mirrors        []string
+	certs          string
+	insecure       []string
 }
 
 func (p *peering) flags(c *cobra.Command) {
@@ -53,6 +58,27 @@ func (p *peering) flags(c *cobra.Command) {
 	f.StringVar(&p.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
 	f.StringVar(&p.name, "name", "", "of an archive or a layout with several images, the one called `NAME`")
 	f.BoolVar(&p.noCache, "no-cache", false, "read each layer anew, and keep nothing of it")
+	f.StringArrayVar(&p.mirrors, "registry-mirror", nil, "ask `HOST=URL` before the registry HOST, as in docker.io=https://mirror.example (repeatable)")
+	f.StringVar(&p.certs, "registry-certs", "/etc/docker/certs.d", "`DIR` with authorities and certificates for registries, as docker has it")
+	f.StringSliceVar(&p.insecure, "insecure-registry", nil, "registries, `HOSTS`, that may be spoken to in plain HTTP; loopback may always")
+}
+
+// imageOptions say how an image is opened.
+func (a *app) imageOptions(p *peering) (image.Options, error) {
+	o := image.Options{Name: p.name, Platform: p.platform, Registries: image.Registries{
+		Config: engine.Settings{Getenv: a.world.Getenv, HomeDir: a.world.HomeDir}.ConfigDir(), Certs: p.certs, Insecure: p.insecure, Proxy: http.ProxyFromEnvironment, Mirrors: map[string][]string{},
+	}}
+	if a.world.Environ != nil {
+		o.Registries.Environ = a.world.Environ()
+	}
+	for _, text := range p.mirrors {
+		host, url, found := strings.Cut(text, "=")
+		if !found || host == "" || url == "" {
+			return o, &failure{code: exitUsage, message: fmt.Sprintf("--registry-mirror %s names no host and URL", text), hint: "For example  --registry-mirror docker.io=https://mirror.example"}
+		}
+		o.Registries.Mirrors[host] = append(o.Registries.Mirrors[host], url)
+	}
+	return o, nil
 }
 
 // oneReference takes the reference of an image.
@@ -68,9 +94,12 @@ func (a *app) contents(ctx context.Context, text string, p *peering) (*scan.Cont
 	if file, is := strings.CutPrefix(text, "sbom:"); is {
 		return a.sbomContents(ctx, file)
 	}
-	ref, err := image.Parse(text)
+	ref, err := parseReference(text)
 	if err != nil {
-		return nil, &failure{code: exitUsage, message: fmt.Sprintf("%q names no image", text), hint: "See  plimsoll image scan --help", err: err}
+		return nil, err
+	}
+	if ref.Several() {
+		return nil, &failure{code: exitUsage, message: text + " stands for several images", hint: "Name one of them; only  plimsoll image scan  takes several."}
 	}
 	shown := a.stderr
 	if a.quiet {
@@ -78,11 +107,6 @@ func (a *app) contents(ctx context.Context, text string, p *peering) (*scan.Cont
 	}
 	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
 	defer progress.Stop()
-	i, err := a.openImage(ctx, ref, p, progress)
-	if err != nil {
-		return nil, err
-	}
-	defer i.Close()
 	o := scan.Options{Progress: func(done, of int) {
 		if done == 0 {
 			progress.Count("Reading the image", of, "layers")
@@ -91,60 +115,99 @@ func (a *app) contents(ctx context.Context, text string, p *peering) (*scan.Cont
 		}
 	}, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }}
 	if !p.noCache {
-		o.Cache = scan.Cache(filepath.Join(a.state, "layers"))
+		o.Cache = a.layerCache()
 	}
-	c, err := scan.Look(ctx, i, text, o)
+	look := func(i *image.Image) (*scan.Contents, error) {
+		defer i.Close()
+		c, err := scan.Look(ctx, i, text, o)
+		if err != nil {
+			return nil, &failure{code: exitUsage, message: text + " can't be read", err: err}
+		}
+		return c, nil
+	}
+	i, kept, err := a.openImage(ctx, ref, p, progress)
 	if err != nil {
-		return nil, &failure{code: exitUsage, message: text + " can't be read", err: err}
+		return nil, err
 	}
-	return c, nil
+	c, err := look(i)
+	if err != nil && kept && ctx.Err() == nil { // what was kept is damaged
+		again := *p
+		again.noCache = true
+		if i, _, err = a.openImage(ctx, ref, &again, progress); err != nil {
+			return nil, err
+		}
+		return look(i)
+	}
+	return c, err
 }
 
-// openImage opens what a reference names.
-func (a *app) openImage(ctx context.Context, ref image.Reference, p *peering, progress *term.Progress) (*image.Image, error) {
-	o := image.Options{Name: p.name, Platform: p.platform}
+func parseReference(text string) (image.Reference, error) {
+	ref, err := image.Parse(text)
+	if err != nil {
+		return ref, &failure{code: exitUsage, message: fmt.Sprintf("%q names no image", text), hint: "See  plimsoll image scan --help", err: err}
+	}
+	return ref, nil
+}
+
+// layerCache is where what layers told is kept.
+func (a *app) layerCache() scan.Cache { return scan.Cache(filepath.Join(a.state, "layers")) }
+
+// openImage opens what a reference names. Kept is an image of the engine that needs nothing
+// of it, since all of its layers are known.
+func (a *app) openImage(ctx context.Context, ref image.Reference, p *peering, progress *term.Progress) (i *image.Image, kept bool, err error) {
+	o, err := a.imageOptions(p)
+	if err != nil {
+		return nil, false, err
+	}
 	if ref.Source != image.Engine {
-		i, err := image.Open(ctx, ref, o)
+		i, err = image.Open(ctx, ref, o)
 		switch {
 		case err == nil:
-			return i, nil
-		case errors.Is(err, fs.ErrPermission):
-			return nil, &failure{code: exitUnable, message: ref.String() + " can't be read", err: err}
+			return i, false, nil
+		case errors.Is(err, fs.ErrPermission), ref.Source == image.Registry:
+			return nil, false, &failure{code: exitUnable, message: ref.String() + " can't be read", err: err}
 		}
-		return nil, &failure{code: exitUsage, message: ref.String() + " can't be read", err: err}
+		return nil, false, &failure{code: exitUsage, message: ref.String() + " can't be read", err: err}
 	}
 	client, _, err := a.client(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer client.Close()
 	progress.Wait("Waiting for the engine", "the image", 0)
 	raw, err := client.ImageInspect(ctx, ref.At)
 	if errors.Is(err, engine.ErrNotFound) {
-		return nil, &failure{code: exitUsage, message: fmt.Sprintf("the engine has no image %q", ref.At), hint: "Pull it first:  docker pull " + ref.At + "\nor look where it is:  registry:" + ref.At, err: err}
+		return nil, false, &failure{code: exitUsage, message: fmt.Sprintf("the engine has no image %q", ref.At), hint: "Pull it first:  docker pull " + ref.At + "\nor look where it is:  registry:" + ref.At, err: err}
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var body struct {
-		ID string `json:"Id"`
+		ID       string `json:"Id"`
+		RepoTags []string
 	}
-	if err := json.Unmarshal(raw, &body); err != nil || body.ID == "" {
-		return nil, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: cmp.Or(err, errors.New("it has no id"))}
+	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil || body.ID == "" {
+		return nil, false, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: cmp.Or(err, errors.New("it has no id"))}
+	}
+	if !p.noCache {
+		if i := a.layerCache().Image(ref.At, digest.Digest(body.ID)); i != nil {
+			i.Names = body.RepoTags
+			return i, true, nil
+		}
 	}
 	stream, err := client.ImageSave(ctx, ref.At)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer stream.Close()
-	i, err := image.Stream(ctx, ref.At, stream, o)
+	i, err = image.Stream(ctx, ref.At, stream, o)
 	if err != nil {
-		return nil, &failure{code: exitUnable, message: ref.At + " can't be read", err: err}
+		return nil, false, &failure{code: exitUnable, message: ref.At + " can't be read", err: err}
 	}
 	if string(i.ID) != body.ID && string(i.Manifest) != body.ID && !strings.HasPrefix(ref.At, "sha256:") {
 		// A name may have been given to another image between the two questions; an engine with
 		// containerd's store has the manifest's digest for an id.
 		a.note(fmt.Sprintf("the engine calls it %s, and what it sent is %s", body.ID, i.ID))
 	}
-	return i, nil
+	return i, false, nil
 }

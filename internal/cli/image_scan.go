@@ -14,11 +14,13 @@ import (
 	"github.com/plimsoll/plimsoll/internal/baseline"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/gate"
+	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/report"
 	"github.com/plimsoll/plimsoll/internal/scan"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/internal/verdict"
+	"github.com/plimsoll/plimsoll/internal/vuln"
 	"github.com/plimsoll/plimsoll/internal/waiver"
 )
 
@@ -46,6 +48,10 @@ of known flaws is what plimsoll db brought here.
 ` + references + `
   sbom:FILE             a CycloneDX or SPDX document
 
+registry:HOST/PATH/* is every image of the repositories below PATH, and
+registry:HOST/PATH/NAME:* every tag of one: a row each. Layers that they share are
+read once.
+
 What the database can't tell is not evaluated: the report says so, and the exit
 code is 3. --without leaves packages of an ecosystem out.
 
@@ -58,6 +64,7 @@ state can be written.`,
 		Example: `  plimsoll image scan nginx:1.27
   plimsoll image scan docker-archive:shop.tar --fail-on critical
   plimsoll image scan registry:registry.example/shop/api:4.18 --format json -o scan.json
+  plimsoll image scan 'registry:registry.example/shop/*'
   plimsoll image scan --without npm --max-db-age 3d shop/api`,
 		Args: oneReference,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -100,49 +107,29 @@ func (s *scanning) check() error {
 	return nil
 }
 
-func (a *app) imageScan(ctx context.Context, s *scanning, ref string) error {
+func (a *app) imageScan(ctx context.Context, s *scanning, text string) error {
 	started := a.world.Now()
 	if _, err := a.config(ctx); err != nil {
 		return err
 	}
-	var waivers *waiver.File
-	if s.waiversFile != "" {
-		all, err := readWaivers(ctx, s.waiversFile)
-		if err != nil {
-			return err
-		}
-		waivers = all.About(scan.Finds)
-	}
-	var earlier *baseline.Earlier
-	if s.baselineFile != "" {
-		var err error
-		if earlier, err = readBaseline(ctx, s.baselineFile); err != nil {
-			return err
-		}
-	}
-	contents, err := a.contents(ctx, ref, &s.peering)
+	by, err := a.scanMeasure(ctx, s)
 	if err != nil {
 		return err
 	}
-	status, err := a.dbFolder().Status()
+	defer by.records.Close()
+	if !strings.HasPrefix(text, "sbom:") {
+		ref, err := parseReference(text)
+		if err != nil {
+			return err
+		}
+		if ref.Several() {
+			return a.scanSeveral(ctx, s, by, ref)
+		}
+	}
+	r, contents, err := a.scanOne(ctx, s, by, text, started)
 	if err != nil {
-		a.note("a database can't be read: " + err.Error())
+		return err
 	}
-	records := a.dbFolder().Open()
-	defer records.Close()
-	r, err := scan.Judge(contents, scan.Measure{Records: records, Status: status, Weights: scan.Weights{Unknown: finding.Severity(s.unknownAs)},
-		Without: s.without, Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started})
-	if err != nil {
-		return &failure{code: exitUnable, message: "a database can't be read", hint: "Import it again:  plimsoll db import PATH", err: err}
-	}
-	if waivers != nil {
-		r.Waivers = applyWaivers(waivers, r.Findings, scan.Finds, started)
-		r.Finish(0)
-	}
-	if earlier != nil {
-		earlier.Apply(&r, nil)
-	}
-	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	if err := a.output(ctx, &s.judging, "the report", func(out *term.Printer) error {
 		switch s.format {
 		case "json":
@@ -155,11 +142,122 @@ func (a *app) imageScan(ctx context.Context, s *scanning, ref string) error {
 		return err
 	}
 	a.tellWaivers(r.Waivers)
-	a.tellBaseline(earlier, r)
+	a.tellBaseline(by.earlier, r)
+	return a.scanVerdict(&r, s)
+}
+
+// scanMeasure is what scans are judged by.
+type scanMeasure struct {
+	records *vuln.Set
+	status  []vuln.Status
+	waivers *waiver.File
+	earlier *baseline.Earlier
+}
+
+func (a *app) scanMeasure(ctx context.Context, s *scanning) (*scanMeasure, error) {
+	by := &scanMeasure{}
+	if s.waiversFile != "" {
+		all, err := readWaivers(ctx, s.waiversFile)
+		if err != nil {
+			return nil, err
+		}
+		by.waivers = all.About(scan.Finds)
+	}
+	if s.baselineFile != "" {
+		var err error
+		if by.earlier, err = readBaseline(ctx, s.baselineFile); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if by.status, err = a.dbFolder().Status(); err != nil {
+		a.note("a database can't be read: " + err.Error())
+	}
+	by.records = a.dbFolder().Open()
+	return by, nil
+}
+
+// scanOne looks into one image and judges what is in it.
+func (a *app) scanOne(ctx context.Context, s *scanning, by *scanMeasure, text string, started time.Time) (finding.Report, *scan.Contents, error) {
+	contents, err := a.contents(ctx, text, &s.peering)
+	if err != nil {
+		return finding.Report{}, nil, err
+	}
+	r, err := scan.Judge(contents, scan.Measure{Records: by.records, Status: by.status, Weights: scan.Weights{Unknown: finding.Severity(s.unknownAs)},
+		Without: s.without, Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started})
+	if err != nil {
+		return r, nil, &failure{code: exitUnable, message: "a database can't be read", hint: "Import it again:  plimsoll db import PATH", err: err}
+	}
+	if by.waivers != nil {
+		r.Waivers = applyWaivers(by.waivers, r.Findings, scan.Finds, started)
+		r.Finish(0)
+	}
+	if by.earlier != nil {
+		by.earlier.Apply(&r, nil)
+	}
+	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	if !s.noRecord {
 		a.recordScan(ctx, &r)
 	}
-	return a.scanVerdict(&r, s)
+	return r, contents, nil
+}
+
+// scanSeveral scans each image that a reference stands for. What cannot be read of one keeps
+// none of the others from being told.
+func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref image.Reference) error {
+	if s.format == "cyclonedx" {
+		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a CycloneDX document is of one", hint: "Use  --format json"}
+	}
+	if by.earlier != nil {
+		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a baseline is of one"}
+	}
+	o, err := a.imageOptions(&s.peering)
+	if err != nil {
+		return err
+	}
+	list, err := image.List(ctx, ref, o)
+	if err != nil {
+		return &failure{code: exitUnable, message: "the images of " + ref.String() + " can't be told", err: err}
+	}
+	if len(list) == 0 {
+		return &failure{code: exitUnable, message: "there is no image in " + ref.String()}
+	}
+	rows := make([]scan.Row, 0, len(list))
+	var outcome error
+	for _, one := range list {
+		row := scan.Row{Name: strings.TrimPrefix(one.Reference.String(), "registry:"), Err: one.Err}
+		if row.Err == nil {
+			var r finding.Report
+			if r, _, row.Err = a.scanOne(ctx, s, by, one.Reference.String(), a.world.Now()); row.Err == nil {
+				row.Report = &r
+				outcome = worse(outcome, a.scanVerdict(&r, s))
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if row.Err != nil {
+			outcome = worse(outcome, &failure{code: exitUnable, message: row.Name + " could not be scanned", err: row.Err})
+		}
+		rows = append(rows, row)
+	}
+	if err := a.output(ctx, &s.judging, "the report", func(out *term.Printer) error {
+		if s.format == "json" {
+			return scan.RowsJSON(out, ref.String(), rows)
+		}
+		return scan.RowsTable(out, ref.String(), rows)
+	}); err != nil {
+		return err
+	}
+	return outcome
+}
+
+// worse is the one of two outcomes that counts: what could not be done before findings.
+func worse(a, b error) error {
+	if a == nil || errors.Is(a, errFindings) && b != nil {
+		return b
+	}
+	return a
 }
 
 // scanVerdict is what the exit code says: what could not be told counts before what was

@@ -82,7 +82,7 @@ func (s Settings) fromHost(host, source string) (Endpoint, error) {
 	}
 	folder := s.Getenv("DOCKER_CERT_PATH")
 	if folder == "" {
-		folder = s.configDir()
+		folder = s.ConfigDir()
 	}
 	t := tlsFolder(folder)
 	t.SkipVerify = !verify
@@ -116,7 +116,9 @@ func tlsFolder(dir string) TLS {
 	return TLS{CAFile: there("ca.pem"), CertFile: there("cert.pem"), KeyFile: there("key.pem")}
 }
 
-func (s Settings) configDir() string {
+// ConfigDir is the folder of docker's own configuration: that of DOCKER_CONFIG, or .docker
+// of the home folder; "" without either.
+func (s Settings) ConfigDir() string {
 	if dir := s.Getenv("DOCKER_CONFIG"); dir != "" {
 		return dir
 	}
@@ -128,7 +130,7 @@ func (s Settings) configDir() string {
 
 // currentContext is the context that `docker context use` chose, or "".
 func (s Settings) currentContext() (string, error) {
-	dir := s.configDir()
+	dir := s.ConfigDir()
 	if dir == "" {
 		return "", nil
 	}
@@ -155,7 +157,7 @@ func (s Settings) currentContext() (string, error) {
 func (s Settings) fromContext(name, source string) (Endpoint, error) {
 	sum := sha256.Sum256([]byte(name))
 	id := hex.EncodeToString(sum[:])
-	dir := filepath.Join(s.configDir(), "contexts")
+	dir := filepath.Join(s.ConfigDir(), "contexts")
 	var meta struct {
 		Endpoints struct {
 			Docker *struct {

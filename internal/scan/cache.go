@@ -54,61 +54,139 @@ const (
 	maxCache = 1 << 30
 )
 
-// suffix ends the names of a cache's files.
-const suffix = ".layer.zst"
+// What the names of a cache's files end with: those of what layers told, and of
+// configurations of images.
+const (
+	suffix       = ".layer.zst"
+	configSuffix = ".config.json"
+)
 
-// path is that of a layer's file; "" where nothing is kept.
-func (c Cache) path(id digest.Digest) string {
+// path is that of a file; "" where nothing is kept.
+func (c Cache) path(id digest.Digest, suffix string) string {
 	if c == "" || id.Validate() != nil {
 		return ""
 	}
 	return filepath.Join(string(c), string(id.Algorithm())+"-"+id.Encoded()+suffix)
 }
 
-// load is what was kept of a layer; nil is nothing that can be used.
-func (c Cache) load(id digest.Digest) (*kept, error) {
-	path := c.path(id)
+// Image is an image that needs nothing but what was kept: its configuration, and what its
+// layers told; nil where something is missing. Where stands in messages.
+func (c Cache) Image(where string, id digest.Digest) *image.Image {
+	path := c.path(id, configSuffix)
 	if path == "" {
-		return nil, nil
+		return nil
+	}
+	config, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	i, err := image.Recorded(where, id, config, image.Options{})
+	if err != nil {
+		return nil // it is not what its name says
+	}
+	for _, l := range i.Layers {
+		if !c.has(l.DiffID) {
+			return nil
+		}
+	}
+	return i
+}
+
+// keepConfig keeps the configuration of an image all of whose layers are kept.
+func (c Cache) keepConfig(i *image.Image) error {
+	path := c.path(i.ID, configSuffix)
+	if path == "" || i.Document == nil {
+		return nil
+	}
+	return c.write(path, func(w io.Writer) error {
+		_, err := w.Write(i.Document)
+		return err
+	})
+}
+
+// has is true for a layer of which something was kept that can be used, unless it is damaged.
+func (c Cache) has(id digest.Digest) bool {
+	_, close, err := c.open(id)
+	if close != nil {
+		close()
+	}
+	return err == nil && close != nil
+}
+
+// open is what was kept of a layer, behind its head; without a close function there is
+// nothing that can be used.
+func (c Cache) open(id digest.Digest) (d *json.Decoder, close func(), err error) {
+	path := c.path(id, suffix)
+	if path == "" {
+		return nil, nil, nil
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer f.Close()
 	z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		f.Close()
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	defer z.Close()
-	d := json.NewDecoder(io.LimitReader(z, maxKept))
+	close = func() {
+		z.Close()
+		f.Close()
+	}
+	d = json.NewDecoder(io.LimitReader(z, maxKept))
 	var head keptHead
-	if err := d.Decode(&head); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	switch err := d.Decode(&head); {
+	case err != nil:
+		close()
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	case head != (keptHead{analysis, id}):
+		close()
+		return nil, nil, nil
 	}
-	if head != (keptHead{analysis, id}) {
-		return nil, nil
+	return d, close, nil
+}
+
+// load is what was kept of a layer; nil is nothing that can be used.
+func (c Cache) load(id digest.Digest) (*kept, error) {
+	d, close, err := c.open(id)
+	if close == nil {
+		return nil, err
 	}
+	defer close()
 	k := &kept{}
 	if err := d.Decode(k); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", c.path(id, suffix), err)
 	}
 	// The checksum of the stream is behind its end.
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%s: something is behind its end: %w", path, cmp.Or(err, errors.New("more JSON")))
+		return nil, fmt.Errorf("%s: something is behind its end: %w", c.path(id, suffix), cmp.Or(err, errors.New("more JSON")))
 	}
 	return k, nil
 }
 
-// store keeps what a layer told. A reader sees a file whole, or not at all.
-func (c Cache) store(id digest.Digest, k *kept) (err error) {
-	path := c.path(id)
+// store keeps what a layer told.
+func (c Cache) store(id digest.Digest, k *kept) error {
+	path := c.path(id, suffix)
 	if path == "" {
 		return nil
 	}
+	return c.write(path, func(w io.Writer) error {
+		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+		if err != nil {
+			return err
+		}
+		b := bufio.NewWriterSize(z, 64<<10)
+		e := json.NewEncoder(b)
+		e.SetEscapeHTML(false)
+		return errors.Join(e.Encode(keptHead{analysis, id}), e.Encode(k), b.Flush(), z.Close())
+	})
+}
+
+// write writes a file that a reader sees whole, or not at all.
+func (c Cache) write(path string, content func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(string(c), 0o700); err != nil {
 		return err
 	}
@@ -122,14 +200,7 @@ func (c Cache) store(id digest.Digest, k *kept) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	z, err := zstd.NewWriter(f, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriterSize(z, 64<<10)
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	if err := errors.Join(e.Encode(keptHead{analysis, id}), e.Encode(k), b.Flush(), z.Close()); err != nil {
+	if err := content(f); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {
@@ -150,7 +221,7 @@ func (c Cache) prune(most int64) error {
 	var files []fs.FileInfo
 	total := int64(0)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), suffix) {
+		if info, err := e.Info(); err == nil && (strings.HasSuffix(e.Name(), suffix) || strings.HasSuffix(e.Name(), configSuffix)) {
 			files = append(files, info)
 			total += info.Size()
 		}

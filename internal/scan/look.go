@@ -114,6 +114,9 @@ func Look(ctx context.Context, i *image.Image, name string, o Options) (*Content
 			o.Log("what a layer told can't be kept: %v", err)
 		}
 	}
+	if err := o.Cache.keepConfig(i); err != nil && o.Log != nil {
+		o.Log("the configuration can't be kept: %v", err)
+	}
 	l.contents(c, i, name)
 	return c, nil
 }

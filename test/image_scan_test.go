@@ -1,0 +1,97 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/plimsoll/plimsoll/internal/image/imagetest"
+	"github.com/plimsoll/plimsoll/internal/scan/scantest"
+	known "github.com/plimsoll/plimsoll/internal/verdict"
+	"github.com/plimsoll/plimsoll/internal/vuln"
+	"github.com/plimsoll/plimsoll/test/lab"
+)
+
+// TestImageScan: an image of a real engine is scanned as what was loaded there, a second time
+// without asking the engine for it; the gate and the trail learn what was found, and an image
+// like it without the flaw passes.
+func TestImageScan(t *testing.T) {
+	t.Parallel()
+	e, program, state := lab.Private(t, nil), build(t), t.TempDir()
+	if err := scantest.Import(context.Background(), vuln.Folder(filepath.Join(state, "db")), filepath.Join("testdata", "scan", "osv"), t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	load := func(version string) string {
+		t.Helper()
+		path := imagetest.Saved(t, nil, imagetest.Layer{"/app/node_modules/lodash/package.json": `{"name":"lodash","version":"` + version + `"}`})
+		out, err := e.Docker("load", "-i", path)
+		if err != nil {
+			t.Fatal(err, out)
+		}
+		id, err := e.Docker("inspect", "-f", "{{.Id}}", "app:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(id)
+	}
+	run := func(args ...string) (string, int) {
+		t.Helper()
+		cmd := exec.Command(filepath.Join(program, "plimsoll"), append(args, "--state", state, "--host", e.Host())...)
+		out, err := cmd.Output()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	id := load("4.17.4")
+	first, code := run("image", "scan", "--format", "json", "--unknown-as", "critical", "app:1")
+	if code != 1 {
+		t.Fatalf("exit %d: %s", code, first)
+	}
+	var report struct {
+		Image    struct{ ID string }
+		Findings []struct{ Rule, Element string }
+	}
+	if err := json.Unmarshal([]byte(first), &report); err != nil || report.Image.ID != id || len(report.Findings) == 0 || report.Findings[0].Element != "pkg:npm/lodash@4.17.4" {
+		t.Errorf("%v: %+v, and the engine has %s", err, report, id)
+	}
+	v, err := known.Folder(filepath.Join(state, "verdicts")).Read(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Scanned == nil || v.Scanned.Worst == "" {
+		t.Errorf("the verdict is %+v", v.Scanned)
+	}
+	if events, code := run("trail", "list", "--type", "scan", "--format", "json"); code != 0 || !strings.Contains(events, id) {
+		t.Errorf("the trail has %s (exit %d)", events, code)
+	}
+	// All that there is to read of it is kept, so that an engine which can't save it is enough.
+	if kept, err := os.ReadDir(filepath.Join(state, "layers")); err != nil || len(kept) != 2 {
+		t.Errorf("kept: %v, %v", kept, err)
+	}
+	second, code := run("image", "scan", "--format", "json", "--unknown-as", "critical", "app:1")
+	if code != 1 || findingsOf(t, second) != findingsOf(t, first) {
+		t.Errorf("exit %d: %s", code, second)
+	}
+	good := load("99.0.0")
+	if out, code := run("image", "scan", "app:1"); code != 0 || good == id {
+		t.Errorf("a version without flaws: exit %d: %s", code, out)
+	}
+	if out, code := run("image", "scan", "nowhere:1"); code != 2 {
+		t.Errorf("one that is not there: exit %d: %s", code, out)
+	}
+}
+
+// findingsOf is what a report found, to be compared.
+func findingsOf(t *testing.T, report string) string {
+	t.Helper()
+	var body struct{ Findings json.RawMessage }
+	if err := json.Unmarshal([]byte(report), &body); err != nil {
+		t.Fatal(err)
+	}
+	return string(body.Findings)
+}
