@@ -25,7 +25,7 @@ func (b *bench) build() error {
 		}
 	}
 	for _, one := range []struct{ dir, name, source string }{{".", "plimsoll", "./cmd/plimsoll"}, {".", "plimsoll-gate", "./cmd/plimsoll-gate"},
-		{".", "minimal", "./bench/minimal"}, {".", "reverse", "./bench/reverse"}, {hello, "hello", "."}} {
+		{".", "minimal", "./bench/minimal"}, {".", "reverse", "./bench/reverse"}, {".", "floor", "./bench/floor"}, {hello, "hello", "."}} {
 		cmd := exec.Command("go", "build", "-C", one.dir, "-trimpath", "-ldflags=-s -w", "-o", b.program(one.name+".linked"), one.source)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -15,6 +15,9 @@
 // programs of wollomatic/socket-proxy and CodesWhat/sockguard, beside these. With
 // -only gate nothing else is measured.
 //
+// With -image and -osv, scans of images are measured beside unpacking alone (bench/floor),
+// and beside osv-scanner, trivy and syft where their programs are named.
+//
 // Times on a shared machine say little, so that the bars are ratios: both
 // sides run in turn, and the median of all pairs counts. A bar that is missed
 // ends the program with exit code 1, after the page is written.
@@ -76,17 +79,21 @@ func run(args []string, stdout, stderr io.Writer) error {
 	starts := flags.Int("starts", 40, "how many pairs of starts are run")
 	peer := flags.String("docker-bench", "", "`DIR` of a checkout of docker-bench-security; without one it is left out")
 	differences := flags.String("differences", "", "measure nothing, but write to `FILE` what docker-bench-security judges differently")
-	osvScanner := flags.String("osv-scanner", "", "`PROGRAM` of osv-scanner; without one image scans are not measured")
+	osvScanner := flags.String("osv-scanner", "", "`PROGRAM` of osv-scanner; without one it is left out")
+	scanImage := flags.String("image", "", "docker-archive, `FILE`, that scans are measured with; without one they are left out")
+	osv := flags.String("osv", "", "`DIR` of OSV's zips, for -image")
+	trivy := flags.String("trivy", "", "`PROGRAM` of trivy; without one it is left out")
+	syft := flags.String("syft", "", "`PROGRAM` of syft; without one it is left out")
 	rpm := flags.String("rpm", "rpm", "`PROGRAM` of rpm, for -scan-peer")
 	scanPeer := flags.String("scan-peer", "", "measure nothing, but write to `FILE` what -osv-scanner says of the lists in "+scanFixtures)
 	socketProxy := flags.String("socket-proxy", "", "`PROGRAM` of wollomatic/socket-proxy; without one it is left out")
 	sockguard := flags.String("sockguard", "", "`PROGRAM` of CodesWhat/sockguard; without one it is left out")
-	only := flags.String("only", "", "measure only this `PART`, which is gate, and write it to no file")
+	only := flags.String("only", "", "measure only this `PART`, gate or scan, and write it to no file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *scanPeer != "" && *osvScanner == "" || *only != "" && (*only != "gate" || *output != "") {
-		return fmt.Errorf("usage: bench [-o FILE | -only gate] [-pairs N] [-starts N] [-socket-proxy PROGRAM] [-sockguard PROGRAM] [-docker-bench DIR [-differences FILE]] [-osv-scanner PROGRAM [-scan-peer FILE]]")
+	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *scanPeer != "" && *osvScanner == "" || *only != "" && (*only != "gate" && *only != "scan" || *output != "") || *scanImage != "" && *osv == "" {
+		return fmt.Errorf("usage: bench [-o FILE | -only gate] [-pairs N] [-starts N] [-socket-proxy PROGRAM] [-sockguard PROGRAM] [-docker-bench DIR [-differences FILE]] [-image FILE -osv DIR [-osv-scanner PROGRAM] [-trivy PROGRAM] [-syft PROGRAM]] [-osv-scanner PROGRAM -scan-peer FILE]")
 	}
 	if *scanPeer != "" {
 		return recordPeer(context.Background(), *osvScanner, *rpm, *scanPeer)
@@ -100,13 +107,17 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, socket: engine.Socket(), fill: newFiller(engine), pairs: *pairs, starts: *starts, peer: *peer, socketProxy: *socketProxy, sockguard: *sockguard, log: stderr}
+	b := &bench{dir: dir, socket: engine.Socket(), fill: newFiller(engine), pairs: *pairs, starts: *starts, peer: *peer, socketProxy: *socketProxy, sockguard: *sockguard, log: stderr,
+		scan: scanInput{image: *scanImage, osv: *osv, osvScanner: *osvScanner, trivy: *trivy, syft: *syft}}
 	if *differences != "" {
 		return b.differences(context.Background(), engine, *differences)
 	}
 	measure := b.measureAll
-	if *only != "" {
+	switch *only {
+	case "gate":
 		measure = b.measureGate
+	case "scan":
+		measure = b.measureScans
 	}
 	p, err := measure(context.Background())
 	if err != nil {
@@ -136,6 +147,7 @@ type bench struct {
 	peer          string // the others' programs are empty where they are left out
 	socketProxy   string
 	sockguard     string
+	scan          scanInput
 	log           io.Writer
 }
 
@@ -170,6 +182,9 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	}
 	b.say("remembering")
 	if p.remembering, err = measureRemembering(); err != nil {
+		return nil, err
+	}
+	if p.scanned, err = b.scans(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.fill.begin(ctx); err != nil {
@@ -219,6 +234,19 @@ func (b *bench) measureGate(ctx context.Context) (*page, error) {
 	return b.end(ctx, p)
 }
 
+// measureScans is the scans of images alone.
+func (b *bench) measureScans(ctx context.Context) (*page, error) {
+	p, err := b.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.only = true
+	if p.scanned, err = b.scans(ctx); err != nil {
+		return nil, err
+	}
+	return p.finished()
+}
+
 // begin builds what is measured, and says where.
 func (b *bench) begin(ctx context.Context) (*page, error) {
 	p := &page{when: time.Now()}
@@ -241,6 +269,11 @@ func (b *bench) end(ctx context.Context, p *page) (*page, error) {
 	if err := b.fill.end(ctx); err != nil {
 		return nil, fmt.Errorf("removing what was measured: %w", err)
 	}
+	return p.finished()
+}
+
+// finished notes the load and the time that it took.
+func (p *page) finished() (*page, error) {
 	load, err := loadAverage()
 	p.loads = append(p.loads, load)
 	p.took = time.Since(p.when)

@@ -19,7 +19,8 @@ type page struct {
 	audits      []audited
 	peer        []beside // none when it was left out
 	gate        *gating
-	only        bool // nothing but the gate was measured
+	scanned     *scanned // nil when it was left out
+	only        bool     // nothing but one part was measured
 }
 
 // What each figure must not exceed.
@@ -63,7 +64,7 @@ func milliseconds(seconds float64) string {
 // figures are all rows that have one number, but those of the gate.
 func (p *page) figures() []figure {
 	if p.only {
-		return nil
+		return p.scanned.figures()
 	}
 	var rows []figure
 	for _, a := range p.audits {
@@ -109,6 +110,7 @@ func (p *page) figures() []figure {
 		figure{what: "verifying a million events", number: r.verify, unit: " events/s", bar: barVerify, least: true},
 		figure{what: "opening a trail of a million events", number: r.open, unit: " ms"},
 		figure{what: "what is deployed, of a million events", number: r.list, unit: " ms", bar: barList, detail: "the slowest of five questions, 300 deployments present, the database up to date"})
+	rows = append(rows, p.scanned.figures()...)
 	return rows
 }
 
@@ -149,15 +151,25 @@ func (p *page) markdown() string {
 	line("| engine | %s |\n", p.engine)
 	if !p.only {
 		b.WriteString(p.requestTable())
+	}
+	if !p.only || p.scanned != nil {
 		line("## Time and memory\n\n%s", table(p.figures()))
 	}
-	b.WriteString(p.gate.markdown(table(p.gate.figures())))
+	if p.gate != nil {
+		b.WriteString(p.gate.markdown(table(p.gate.figures())))
+	}
 	line("\n## What the figures mean\n")
 	if !p.only {
 		b.WriteString(meaning)
 	}
 	if p.gate != nil {
 		b.WriteString(gateMeaning)
+	}
+	if p.scanned != nil {
+		b.WriteString(scanMeaning)
+		for _, made := range p.scanned.made {
+			line("  - %s", made)
+		}
 	}
 	return b.String()
 }

@@ -82,6 +82,7 @@ var arrows = map[string][]string{
 	"test/lab/cmd/lab": {"test/lab"},
 	"bench":            {"internal/image/imagetest", "internal/sbom", "internal/scan/scantest", "test/lab"},
 	"bench/minimal":    {},
+	"bench/floor":      {},
 	"bench/reverse":    {},
 }
 
