@@ -13,7 +13,7 @@ import (
 
 // Files are the rules.
 //
-//go:embed container daemon file host image network swarm
+//go:embed container contents daemon file host image network swarm
 var Files embed.FS
 
 // Rule is what judging needs of a rule: no tests, and nothing that a program

@@ -64,7 +64,7 @@ func newDocument(t *testing.T, set *rule.Set, f *facts.Facts, containers ...work
 // rulesAbout are our rules about subjects of a kind.
 func rulesAbout(t *testing.T, kind string) *rule.Set {
 	t.Helper()
-	set, err := ourRules(t).Select(rule.Selection{Subject: kind})
+	set, err := ourRules(t).Select(rule.Selection{Subjects: []string{kind}})
 	if err != nil {
 		t.Fatal(err)
 	}

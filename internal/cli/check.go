@@ -66,7 +66,7 @@ func (a *app) check(ctx context.Context, j *judging, args []string) error {
 	for _, path := range []string{"host", "daemon", "files", "images", "networks", "volumes", "swarm"} {
 		f.Unseen = append(f.Unseen, workload.Unseen{Path: path, Reason: "no engine was asked"})
 	}
-	if by.set, err = by.set.Select(rule.Selection{Subject: "container"}); err != nil {
+	if by.set, err = by.set.Select(rule.Selection{Subjects: []string{"container"}}); err != nil {
 		return err
 	}
 	if len(by.set.Rules()) == 0 {

@@ -33,7 +33,7 @@ func (a *app) rulesCommand() *cobra.Command {
 }
 
 func (a *app) rulesListCommand() *cobra.Command {
-	var dir, severity string
+	var dir, severity, subject string
 	var want rule.Selection
 	c := &cobra.Command{
 		Use:     "list",
@@ -50,8 +50,11 @@ func (a *app) rulesListCommand() *cobra.Command {
 					return &failure{code: exitUsage, message: fmt.Sprintf("--severity %s is not a severity", severity), hint: "Use critical, high, medium, low or info."}
 				}
 			}
-			if want.Subject != "" && !slices.Contains(rule.Subjects, want.Subject) {
-				return &failure{code: exitUsage, message: fmt.Sprintf("--subject %s is not a subject", want.Subject), hint: "Use one of " + strings.Join(rule.Subjects, ", ") + "."}
+			if subject != "" {
+				if !slices.Contains(rule.Subjects, subject) {
+					return &failure{code: exitUsage, message: fmt.Sprintf("--subject %s is not a subject", subject), hint: "Use one of " + strings.Join(rule.Subjects, ", ") + "."}
+				}
+				want.Subjects = []string{subject}
 			}
 			if err := knownBenchmark(set, want.Benchmark); err != nil {
 				return err
@@ -68,7 +71,7 @@ func (a *app) rulesListCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&dir, "rules", "", "`DIR` with rules of your own")
 	f.StringVar(&severity, "severity", "", "only the rules of one `SEVERITY`")
-	f.StringVar(&want.Subject, "subject", "", "only the rules of one `SUBJECT`: "+strings.Join(rule.Subjects, ", "))
+	f.StringVar(&subject, "subject", "", "only the rules of one `SUBJECT`: "+strings.Join(rule.Subjects, ", "))
 	f.StringVar(&want.Benchmark, "benchmark", "", "only the rules of one `BENCHMARK`: cis-1.8, cis-1.6 or cis-1.13")
 	f.StringSliceVar(&want.Only, "only", nil, "only these `RULES`: names, benchmark ids (5.5, or cis-1.13:5.5), or globs")
 	f.StringSliceVar(&want.Skip, "skip", nil, "all `RULES` but these")

@@ -23,7 +23,8 @@ type Step struct {
 	EmptyLayer                  bool
 }
 
-// Facts are those of the image. What only an engine knows is unseen.
+// Facts are those of the image by itself: no container is made of it, no other image is
+// built on it, and it is not left over. What only an engine knows is unseen.
 func (o *Outside) Facts() facts.Image {
 	i := &foundImage{config: &o.Config, layers: append([]string{}, o.Layers...), setuid: o.Setuid, size: new(int64)}
 	at := 0
@@ -44,7 +45,8 @@ func (o *Outside) Facts() facts.Image {
 	out := facts.Image{ID: o.Config.ID, UsedBy: []string{}}
 	i.imageFacts(&out, listedImage{}, newStepReader())
 	out.Base.Name, out.Base.Digest = out.Labels[baseNameLabel], out.Labels[baseDigestLabel]
-	for _, path := range []string{"tagged", "dangling", "used_by", "derived", "base.id"} {
+	out.Dangling = false
+	for _, path := range []string{"tagged", "base.id"} {
 		out.Unseen = append(out.Unseen, workload.Unseen{Path: path, Reason: "it was not looked at in an engine"})
 	}
 	return out

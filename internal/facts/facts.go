@@ -31,6 +31,9 @@ type Facts struct {
 	Networks   []Network       `json:"networks"`
 	Volumes    []Volume        `json:"volumes"`
 	Swarm      Swarm           `json:"swarm"`
+	// Contents are of images that were looked into. No host has any: a document without the
+	// key has none.
+	Contents []Contents `json:"contents"`
 	// Unseen lists what could not be observed, with paths below the document:
 	// "daemon.sockets", "containers[3].mounts[0].resolved".
 	Unseen []workload.Unseen `json:"unseen"`

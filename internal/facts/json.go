@@ -97,7 +97,7 @@ func visible(v reflect.Value, path string, hidden map[string]bool) any {
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Tag.Get("json")
 			at := child(path, name)
-			if name == "-" || hidden[at] {
+			if name == "-" || hidden[at] || at == contentsKey && v.Field(i).Len() == 0 {
 				continue
 			}
 			o = append(o, member{name, visible(v.Field(i), at, hidden)})
@@ -185,6 +185,9 @@ func absent(v *strict.Value, t reflect.Type, path string) []string {
 			}
 			at := child(path, name)
 			field := v.Get(name)
+			if at == contentsKey && field == nil {
+				continue
+			}
 			if field == nil || field.Kind == strict.Null {
 				missing = append(missing, at)
 				continue

@@ -29,7 +29,10 @@ type Subjects struct {
 }
 
 // Kinds are the words for all that there are many of, in the document's order.
-var Kinds = []string{"file", "image", "container", "network"}
+var Kinds = []string{"file", "image", "container", "network", "contents"}
+
+// contentsKey is the one key of the document that is left out where there is nothing.
+const contentsKey = "contents"
 
 // Listed gives what there are many of, in the order of Kinds.
 func (f *Facts) Listed() []Subjects {
@@ -48,6 +51,10 @@ func (f *Facts) Listed() []Subjects {
 		}},
 		{"network", "networks", len(f.Networks), func(i int) Subject {
 			x := &f.Networks[i]
+			return Subject{ID: x.ID, Name: x.Name, Value: x, Unseen: &x.Unseen}
+		}},
+		{"contents", contentsKey, len(f.Contents), func(i int) Subject {
+			x := &f.Contents[i]
 			return Subject{ID: x.ID, Name: x.Name, Value: x, Unseen: &x.Unseen}
 		}},
 	}

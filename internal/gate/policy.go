@@ -165,7 +165,7 @@ func ReadPolicy(name string, data []byte, set *rule.Set) (*Policy, error) {
 
 // choose finds the rules that the policy enforces.
 func (p *Policy) choose(set *rule.Set) error {
-	all, err := set.Select(rule.Selection{Subject: "container"})
+	all, err := set.Select(rule.Selection{Subjects: []string{"container"}})
 	if err != nil {
 		return err
 	}

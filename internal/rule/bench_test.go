@@ -47,7 +47,7 @@ func containerRules(t testing.TB) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := all.Select(Selection{Subject: "container"})
+	set, err := all.Select(Selection{Subjects: []string{"container"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ var base = cel.NewEnv(helpers()...).
 	With("image", cel.TypeOf(reflect.TypeFor[*facts.Image]())).
 	With("container", cel.TypeOf(reflect.TypeFor[*workload.Spec]())).
 	With("network", cel.TypeOf(reflect.TypeFor[*facts.Network]())).
+	With("contents", cel.TypeOf(reflect.TypeFor[*facts.Contents]())).
 	With("swarm", cel.TypeOf(reflect.TypeFor[*facts.Swarm]())).
 	With("host", cel.TypeOf(reflect.TypeFor[*facts.Host]())).
 	With("daemon", cel.TypeOf(reflect.TypeFor[*facts.Daemon]())).

@@ -98,7 +98,7 @@ func section(kind string) string {
 	case "host", "daemon", "swarm": // there is one
 		return upperFirst(kind)
 	}
-	return upperFirst(kind) + "s"
+	return upperFirst(strings.TrimSuffix(kind, "s")) + "s"
 }
 
 func upperFirst(word string) string { return strings.ToUpper(word[:1]) + word[1:] }

@@ -27,6 +27,9 @@ func (s *Set) Judge(f *facts.Facts) ([]finding.Finding, error) {
 		subjects[kind] = []view{{subject: &finding.Subject{Kind: kind, Name: f.Host.Name}, known: shared, hidden: everywhere}}
 	}
 	rules := s.inOrder()
+	if len(f.Contents) == 0 { // no image was looked into, and none was to be
+		rules = slices.DeleteFunc(slices.Clone(rules), func(r *Rule) bool { return r.Subject == "contents" })
+	}
 	for _, of := range f.Listed() {
 		if !slices.ContainsFunc(rules, func(r *Rule) bool { return r.Subject == of.Kind }) {
 			continue

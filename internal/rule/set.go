@@ -215,9 +215,9 @@ type Selection struct {
 	Only, Skip []string
 	// Benchmark limits to the rules that answer it ("cis-1.8"); "" does not.
 	Benchmark string
-	// Severity limits to one; "" does not. Subject likewise.
+	// Severity limits to one; "" does not. Subjects limit to several; none do not.
 	Severity finding.Severity
-	Subject  string
+	Subjects []string
 }
 
 // Select gives the rules wanted. A pattern that matches no rule is an error:
@@ -237,7 +237,7 @@ func (s *Set) Select(want Selection) (*Set, error) {
 		case skip[r]:
 		case want.Benchmark != "" && len(r.Refs[want.Benchmark]) == 0:
 		case want.Severity != "" && r.Severity != want.Severity:
-		case want.Subject != "" && r.Subject != want.Subject:
+		case len(want.Subjects) > 0 && !slices.Contains(want.Subjects, r.Subject):
 		default:
 			return true
 		}

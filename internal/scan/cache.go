@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/plimsoll/plimsoll/internal/contents"
 	"github.com/plimsoll/plimsoll/internal/extract"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/secret"
@@ -27,8 +28,8 @@ import (
 // in it is believed. "" is no cache.
 type Cache string
 
-// analysis is the version of what is made of a layer: whoever changes what image, extract
-// or secret make of the same bytes raises it.
+// analysis is the version of what is made of a layer: whoever changes what image, extract,
+// secret or contents make of the same bytes raises it.
 const analysis = 1
 
 // keptHead says what a file of the cache is.
@@ -43,6 +44,7 @@ type kept struct {
 	Found   []extract.Found `json:",omitempty"`
 	Secrets []secret.Secret `json:",omitempty"`
 	Cut     []string        `json:",omitempty"`
+	Told    []contents.Told `json:",omitempty"`
 
 	fresh bool // it was read just now
 }

@@ -193,10 +193,10 @@ func secretFinding(s *secret.Secret, v *image.View, subject *finding.Subject, do
 	if !s.Likely {
 		severity = finding.Info
 	}
-	place, message := s.Where, "it is in "+s.Where
+	place, message := s.Where, s.What+" is in "+s.Where
 	e := map[string]any{"fingerprint": s.Fingerprint, "likely": s.Likely}
 	if s.Path != "" {
-		place, message = s.Path, "it is in "+s.Path
+		place, message = s.Path, s.What+" is in "+s.Path
 		e["path"] = s.Path
 		if s.Line > 0 {
 			place = fmt.Sprintf("%s:%d", s.Path, s.Line)

@@ -28,7 +28,7 @@ type Measure struct {
 // The findings are of one subject, the image. An error is of a database that cannot be read.
 func Judge(c *Contents, m Measure) (finding.Report, error) {
 	doc := &c.Document
-	subject := &finding.Subject{Kind: "image", ID: string(cmp.Or(doc.ID, doc.Manifest)), Name: doc.Name, Also: strings.Join(doc.Names, "\n")}
+	subject := c.subject()
 	r := finding.Report{Tool: m.Tool, Started: m.Started.UTC(), Target: finding.Target{Name: doc.Name, OS: shortOS(doc.OS)},
 		Image: &finding.Image{Reference: doc.Name, ID: string(doc.ID), Manifest: string(doc.Manifest), Names: append([]string{}, doc.Names...), Packages: len(doc.Packages), Data: []finding.Data{}}}
 	list, owned := components(doc.Packages)
@@ -76,15 +76,7 @@ func Judge(c *Contents, m Measure) (finding.Report, error) {
 	if len(doc.Packages) == 0 {
 		r.Findings = append(r.Findings, unknown(NotEvaluated, "what software is in the image", "no file of it tells of a package", subject, "", nil))
 	}
-	for i := range c.Secrets {
-		r.Findings = append(r.Findings, secretFinding(&c.Secrets[i], c.View, subject, doc))
-	}
-	for _, text := range c.Cut {
-		path, reason, _ := strings.Cut(text, ": ")
-		f := unknown(SecretsNotEvaluated, "whether there is a secret in "+path, reason, subject, path, nil)
-		f.About.Section, f.About.Severity = SectionSecrets, finding.Low
-		r.Findings = append(r.Findings, f)
-	}
+	r.Findings = append(r.Findings, c.SecretFindings()...)
 	for _, s := range m.Status {
 		if asked[s.Family] {
 			r.Image.Data = append(r.Image.Data, finding.Data{Name: s.Family, Newest: s.Newest})
@@ -92,6 +84,29 @@ func Judge(c *Contents, m Measure) (finding.Report, error) {
 	}
 	r.Finish(0)
 	return r, nil
+}
+
+// subject is the image that findings are of.
+func (c *Contents) subject() *finding.Subject {
+	d := &c.Document
+	return &finding.Subject{Kind: "image", ID: string(cmp.Or(d.ID, d.Manifest)), Name: d.Name, Also: strings.Join(d.Names, "\n")}
+}
+
+// SecretFindings are what a report has of the secrets that were found, and of the files that
+// were not looked at as a whole.
+func (c *Contents) SecretFindings() []finding.Finding {
+	var list []finding.Finding
+	subject := c.subject()
+	for i := range c.Secrets {
+		list = append(list, secretFinding(&c.Secrets[i], c.View, subject, &c.Document))
+	}
+	for _, text := range c.Cut {
+		path, reason, _ := strings.Cut(text, ": ")
+		f := unknown(SecretsNotEvaluated, "whether there is a secret in "+path, reason, subject, path, nil)
+		f.About.Section, f.About.Severity = SectionSecrets, finding.Low
+		list = append(list, f)
+	}
+	return list
 }
 
 // shortOS is a distribution in two words: Debian 12.

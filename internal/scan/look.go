@@ -18,6 +18,7 @@ import (
 	"slices"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
+	"github.com/plimsoll/plimsoll/internal/contents"
 	"github.com/plimsoll/plimsoll/internal/extract"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -49,6 +50,8 @@ type Contents struct {
 	Document sbom.Document
 	// Facts are those of its configuration and history.
 	Facts facts.Image
+	// Files are facts of its files.
+	Files facts.Contents
 	// View is what is there in the end.
 	View *image.View
 	// Secrets are those of all layers, also of files that are gone in the end, and of the
@@ -117,7 +120,7 @@ func Look(ctx context.Context, i *image.Image, name string, o Options) (*Content
 	if err := o.Cache.keepConfig(i); err != nil && o.Log != nil {
 		o.Log("the configuration can't be kept: %v", err)
 	}
-	l.contents(c, i, name)
+	l.together(c, i, name)
 	return c, nil
 }
 
@@ -130,14 +133,28 @@ func (l *looker) visit(e *image.Entry) error {
 	plain := *e
 	plain.Body = nil
 	k.Entries = append(k.Entries, plain)
-	if l.find.Wants(e) {
-		twice := e.Size <= small
-		if twice {
+	accounts := contents.Wants(e)
+	if packages := l.find.Wants(e); packages || accounts {
+		kept := e.Size <= small
+		if kept {
 			l.buffer.Reset()
 			if _, err := io.CopyN(&l.buffer, e.Body, e.Size); err != nil {
 				return err
 			}
 			e.Body = bytes.NewReader(l.buffer.Bytes())
+		}
+		if accounts {
+			told, err := contents.File(e)
+			if err != nil {
+				return err
+			}
+			if told != nil {
+				k.Told = append(k.Told, *told)
+			}
+			e.Body = bytes.NewReader(l.buffer.Bytes())
+		}
+		if !packages {
+			return l.secret(k, e)
 		}
 		found, err := l.find.File(l.ctx, e)
 		if err != nil {
@@ -146,11 +163,16 @@ func (l *looker) visit(e *image.Entry) error {
 		if found != nil {
 			k.Found = append(k.Found, *found)
 		}
-		if !twice {
+		if !kept {
 			return nil
 		}
 		e.Body = bytes.NewReader(l.buffer.Bytes())
 	}
+	return l.secret(k, e)
+}
+
+// secret looks for secrets in an entry.
+func (l *looker) secret(k *kept, e *image.Entry) error {
 	found, err := l.secrets.File(l.ctx, e)
 	if err != nil {
 		return err
@@ -162,10 +184,17 @@ func (l *looker) visit(e *image.Entry) error {
 	return nil
 }
 
-// contents puts together what the layers told.
-func (l *looker) contents(c *Contents, i *image.Image, name string) {
+// together puts together what the layers told.
+func (l *looker) together(c *Contents, i *image.Image, name string) {
 	var found []extract.Found
+	var told []contents.Told
+	entries := make([][]image.Entry, len(l.layers))
 	for n, k := range l.layers {
+		entries[n] = k.Entries
+		for _, t := range k.Told {
+			t.Layer = n
+			told = append(told, t)
+		}
 		for _, f := range k.Found {
 			f.Layer = n
 			found = append(found, f)
@@ -188,8 +217,13 @@ func (l *looker) contents(c *Contents, i *image.Image, name string) {
 	}
 	d.OS, d.Packages, d.Unread = extract.Assemble(c.View, found)
 	d.Unread = append(d.Unread, c.View.Unseen...)
+	c.Files = contents.Of(c.View, entries, told, d.OS)
 	outside := outsideOf(i, c.View)
 	c.Facts = outside.Facts()
+	c.Files.ID, c.Files.Name = string(i.ID), name
+	if len(c.Facts.Tags) > 0 {
+		c.Files.Name = c.Facts.Name()
+	}
 	base := baseLayers(&c.Facts)
 	for n, layer := range i.Layers {
 		s := sbom.Layer{DiffID: layer.DiffID, Digest: layer.Digest, Base: n < base}

@@ -228,11 +228,7 @@ func (t *table) unmended() report.Part {
 func (t *table) secrets() report.Part {
 	part := report.Part{Name: "Secrets", Count: report.Count(len(t.secret), "secret", "secrets")}
 	for _, f := range t.secret {
-		e := report.Entry{Glyph: report.GlyphOf(f.Severity), Title: f.Element + ": " + f.Title, Right: f.Rule}
-		if f.Message != "" {
-			e.Lines = append(e.Lines, f.Message)
-		}
-		part.Entries = append(part.Entries, e)
+		part.Entries = append(part.Entries, report.Entry{Glyph: report.GlyphOf(f.Severity), Title: f.Message, Right: f.Rule})
 	}
 	return part
 }

@@ -16,7 +16,7 @@ import (
 // rules about containers. What the rules say of a container is what they say of it in an
 // audit of everything.
 func Judging(c collect.Config, set *rule.Set) (func(context.Context, []string) (map[string][]finding.Finding, error), error) {
-	set, err := set.Select(rule.Selection{Subject: "container"})
+	set, err := set.Select(rule.Selection{Subjects: []string{"container"}})
 	if err != nil {
 		return nil, fmt.Errorf("choosing the rules about containers: %w", err)
 	}

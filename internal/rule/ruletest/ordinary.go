@@ -83,3 +83,9 @@ func ordinaryImageFacts() facts.Image {
 func ordinaryNetwork() facts.Network {
 	return facts.Network{ID: strings.Repeat("2", 64), Name: "bridge", Driver: "bridge", Scope: "local", ICC: true, Options: map[string]string{}}
 }
+
+func ordinaryContents() facts.Contents {
+	return facts.Contents{ID: "sha256:" + strings.Repeat("3", 64), Name: "app:1", Distribution: "Debian 12", SupportEnds: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), Capable: []facts.CapableFile{},
+		WorldWritable: []string{}, Devices: []string{}, EmptyPasswords: []string{}, Roots: []string{}, Shells: []string{}, Compilers: []string{}, PackageManagers: []string{}, NetworkTools: []string{},
+		HostKeys: []string{}, AuthorizedKeys: []string{}, Repositories: []string{}, Caches: []facts.Bytes{}, Size: 100 << 20, Efficiency: 1}
+}

@@ -231,6 +231,8 @@ func testFacts(r *rule.Rule, t *rule.Test) (*facts.Facts, error) {
 		f.Images = []facts.Image{ordinaryImageFacts()}
 	case "network":
 		f.Networks = []facts.Network{ordinaryNetwork()}
+	case "contents":
+		f.Contents = []facts.Contents{ordinaryContents()}
 	}
 	var own *[]workload.Unseen
 	for _, of := range f.Listed() {
