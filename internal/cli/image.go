@@ -40,7 +40,7 @@ func (a *app) imageCommand() *cobra.Command {
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.imageScanCommand(), a.imageLintCommand(), a.imageSBOMCommand())
+	c.AddCommand(a.imageScanCommand(), a.imageDiffCommand(), a.imageLintCommand(), a.imageSBOMCommand())
 	return c
 }
 

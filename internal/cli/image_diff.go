@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/scan"
+	"github.com/plimsoll/plimsoll/internal/term"
+)
+
+// imageDiffCommand is plimsoll image diff.
+func (a *app) imageDiffCommand() *cobra.Command {
+	s := scanning{noRecord: true}
+	c := &cobra.Command{
+		Use:   "diff BEFORE AFTER",
+		Short: "What one image has that another has not: flaws, packages, settings",
+		Long: `diff looks into two images and tells what became worse, what became better, and
+what else is other: flaws and secrets that are new or mended, packages that came,
+went or have another version, what containers get from the configuration, and
+programs that run as others. Contents of files are not compared.
+
+--fail-on counts what is new alone.
+
+` + references + `
+  sbom:FILE             a CycloneDX or SPDX document`,
+		Example: `  plimsoll image diff shop/api:4.17 shop/api:4.18
+  plimsoll image diff --fail-on medium registry:registry.example/shop/api docker-archive:new.tar
+  plimsoll image diff --format json sbom:old.cdx.json shop/api:4.18`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nil
+			}
+			return &failure{code: exitUsage, message: fmt.Sprintf("image diff takes two images, and %d are named", len(args)), hint: "For example\n  plimsoll image diff shop/api:4.17 shop/api:4.18"}
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := s.check(); err != nil {
+				return err
+			}
+			return a.imageDiff(c.Context(), &s, args[0], args[1])
+		},
+	}
+	s.peering.flags(c)
+	f := c.Flags()
+	f.StringVar(&s.failOn, "fail-on", "high", "exit 1 where something new is of this `SEVERITY` or graver: critical, high, medium, low, info, or never")
+	f.StringVar(&s.unknownAs, "unknown-as", "high", "the `SEVERITY` of a flaw that nobody has weighed, where a newer version mends it")
+	f.StringSliceVar(&s.without, "without", nil, "leave out packages of these `ECOSYSTEMS`: Debian, npm, Go")
+	f.StringVar(&s.format, "format", "table", "`FORMAT`: table or json")
+	f.StringVarP(&s.output, "output", "o", "", "write to `FILE` instead of standard output")
+	return c
+}
+
+func (a *app) imageDiff(ctx context.Context, s *scanning, before, after string) error {
+	if s.format == "cyclonedx" {
+		return &failure{code: exitUsage, message: "--format cyclonedx is of one image", hint: "Use  --format table  or  --format json"}
+	}
+	by, err := a.scanMeasure(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer by.records.Close()
+	started := a.world.Now()
+	was, old, err := a.scanOne(ctx, s, by, before, started)
+	if err != nil {
+		return err
+	}
+	is, new, err := a.scanOne(ctx, s, by, after, started)
+	if err != nil {
+		return err
+	}
+	d := scan.DiffOf(old, new, was, is)
+	if err := a.output(ctx, &s.judging, "the comparison", func(out *term.Printer) error {
+		if s.format == "json" {
+			return d.WriteJSON(out)
+		}
+		return d.WriteTable(out, a.verbose)
+	}); err != nil {
+		return err
+	}
+	for _, r := range []*finding.Report{&was, &is} {
+		never := *s
+		never.failOn = "never"
+		if err := a.scanVerdict(r, &never); err != nil {
+			return err
+		}
+	}
+	if s.failOn != "never" && d.Worst(finding.Severity(s.failOn)) {
+		a.note("Something new is " + s.failOn + " or graver, and --fail-on is " + s.failOn + ": exit 1.")
+		return errFindings
+	}
+	return nil
+}
