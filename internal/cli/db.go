@@ -42,7 +42,8 @@ func (a *app) dbCommand() *cobra.Command {
 func (a *app) dbFolder() vuln.Folder { return vuln.Folder(filepath.Join(a.state, "db")) }
 
 func (a *app) dbImportCommand() *cobra.Command {
-	return &cobra.Command{
+	var kev, epss string
+	c := &cobra.Command{
 		Use:   "import PATH...",
 		Short: "Import records of known flaws, as OSV publishes them",
 		Long: `import compiles records of known flaws into the database. A PATH is a folder
@@ -50,13 +51,18 @@ with a folder for each ecosystem and in that an all.zip, as OSV's bucket has the
 (` + osvBucket + `), one such folder, or a zip
 that is called as its ecosystem. Nothing is fetched.
 
+With --kev and --epss, CISA's list of known exploited vulnerabilities (JSON) and
+FIRST's EPSS scores of a day (CSV, packed or not) are imported too: reports then
+tell which flaws are exploited, and how likely that is.
+
 What is imported takes the place of what was there of its ecosystem. A zip that
 can't be read, or of which more than one record in a hundred is bad, changes
 nothing.`,
 		Example: `  plimsoll db import ./osv
-  plimsoll db import ./osv/Debian ./osv/Go/all.zip npm.zip`,
+  plimsoll db import ./osv/Debian ./osv/Go/all.zip npm.zip
+  plimsoll db import --kev known_exploited_vulnerabilities.json --epss epss_scores.csv.gz`,
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && kev == "" && epss == "" {
 				return &failure{code: exitUsage, message: "db import takes folders or zips, and none is named", hint: "See  plimsoll db import --help"}
 			}
 			return nil
@@ -77,6 +83,12 @@ nothing.`,
 					all = append(all, s)
 				}
 			}
+			if err := a.dbImportWeights(kev, epss); err != nil {
+				return err
+			}
+			if len(all) == 0 {
+				return nil
+			}
 			done, err := a.dbImport(c.Context(), all)
 			if len(done) > 0 {
 				err = errors.Join(a.print(a.dbImported(done)), err)
@@ -84,6 +96,33 @@ nothing.`,
 			return err
 		},
 	}
+	c.Flags().StringVar(&kev, "kev", "", "`FILE` of CISA's known exploited vulnerabilities")
+	c.Flags().StringVar(&epss, "epss", "", "`FILE` of FIRST's EPSS scores")
+	return c
+}
+
+// dbImportWeights imports what others say of flaws; "" is no file.
+func (a *app) dbImportWeights(kev, epss string) error {
+	for _, one := range []struct {
+		path string
+		with func(string) (vuln.WeightStatus, error)
+	}{{kev, a.dbFolder().ImportKEV}, {epss, a.dbFolder().ImportEPSS}} {
+		if one.path == "" {
+			continue
+		}
+		s, err := one.with(one.path)
+		if err != nil {
+			code := exitUsage
+			if errors.Is(err, fs.ErrPermission) {
+				code = exitUnable
+			}
+			return &failure{code: code, message: one.path + " can't be imported", hint: "What was there before is as it was.", err: err}
+		}
+		if err := a.print(fmt.Sprintf("%s: %d CVEs, of %s\n", s.Name, s.CVEs, dbDay(s.Date))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dbImport imports each source. One that fails keeps none of the others from it.
@@ -107,6 +146,11 @@ func (a *app) dbImport(ctx context.Context, all []vuln.Source) (done []vuln.Stat
 			a.note(s.Path + " can't be imported either: " + err.Error())
 		default:
 			done = append(done, status)
+		}
+	}
+	if len(done) > 0 {
+		if err := a.dbFolder().WeighAll(); err != nil {
+			a.note("what records say of each other's flaws can't be gathered: " + err.Error())
 		}
 	}
 	if failed == nil && len(done) == 0 {
@@ -188,6 +232,11 @@ func (a *app) dbUpdate(ctx context.Context, from string, families []string) erro
 			fmt.Fprintf(&b, "%s: nothing newer, the newest of %s\n", a.stdout.Escape(family), dbDay(s.Newest))
 		}
 	}
+	if b.Len() > 0 {
+		if err := a.dbFolder().WeighAll(); err != nil {
+			a.note("what records say of each other's flaws can't be gathered: " + err.Error())
+		}
+	}
 	return errors.Join(a.print(b.String()), failed)
 }
 
@@ -209,6 +258,21 @@ type dbStatus struct {
 	Source string `json:"source"`
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
+}
+
+// weightStatus is a file of what others say as json has it.
+type weightStatus struct {
+	Name string    `json:"name"`
+	Date time.Time `json:"date"`
+	CVEs int       `json:"cves"`
+}
+
+func weightStatuses(list []vuln.WeightStatus) []weightStatus {
+	out := []weightStatus{}
+	for _, w := range list {
+		out = append(out, weightStatus{w.Name, w.Date, w.CVEs})
+	}
+	return out
 }
 
 func newDBStatus(s vuln.Status, now time.Time) dbStatus {
@@ -243,15 +307,20 @@ found since.`,
 			} else if len(list) == 0 {
 				return &failure{code: exitUnable, message: "there is no database in " + string(a.dbFolder()), hint: "Import one:  plimsoll db import PATH"}
 			}
+			weighed, err := a.dbFolder().Weights()
+			if err != nil && wrong == nil {
+				wrong = &failure{code: exitUnable, message: "a file can't be read", hint: "Import it again:  plimsoll db import --kev FILE --epss FILE", err: err}
+			}
 			out := make([]dbStatus, len(list))
 			for i, s := range list {
 				out[i] = newDBStatus(s, a.world.Now())
 			}
 			if format == "json" {
 				data, err := json.MarshalIndent(struct {
-					Schema    string     `json:"schema"`
-					Databases []dbStatus `json:"databases"`
-				}{"plimsoll/db/1", out}, "", "  ")
+					Schema    string         `json:"schema"`
+					Databases []dbStatus     `json:"databases"`
+					Weights   []weightStatus `json:"weights"`
+				}{"plimsoll/db/1", out, weightStatuses(weighed)}, "", "  ")
 				if err != nil {
 					return err
 				}
@@ -260,7 +329,11 @@ found since.`,
 			if len(out) == 0 {
 				return wrong
 			}
-			return errors.Join(a.print(a.dbTable(out)), wrong)
+			text := a.dbTable(out)
+			for _, w := range weighed {
+				text += fmt.Sprintf("\n%s: %d CVEs, of %s\n", w.Name, w.CVEs, dbDay(w.Date))
+			}
+			return errors.Join(a.print(text), wrong)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "table", "`FORMAT`: table or json")

@@ -18,7 +18,8 @@ const maxEventBytes = 4 << 20
 
 // Events gives the engine's events as they happen, one JSON object each, first
 // those that it remembers since the given time; the zero time asks for none of
-// these. The engine remembers 256.
+// these. The engine remembers 256. Before the first, nil without an error says that the
+// engine has answered, and listens.
 //
 // The stream has no end of its own. It ends with an error, which is the last
 // thing that it gives: ctx's when ctx is done, else an *Error. A caller that
@@ -59,6 +60,9 @@ func (c *Client) events(ctx context.Context, since, until time.Time) iter.Seq2[j
 		defer a.close()
 		if until.IsZero() {
 			a.timer.Stop() // silence is normal from here on
+			if !yield(nil, nil) {
+				return
+			}
 		}
 		err = eachEvent(a.Body, func(ev json.RawMessage) bool { return yield(ev, nil) })
 		if err == io.EOF && until.IsZero() {

@@ -42,13 +42,17 @@ func TestEvents(t *testing.T) {
 			last = err
 			continue
 		}
+		if ev == nil {
+			got = append(got, "it listens")
+			continue
+		}
 		got = append(got, string(ev))
-		if len(got) == 3 {
+		if len(got) == 4 {
 			// Silence, longer than a call may take, is no fault.
 			time.AfterFunc(2500*time.Millisecond, cancel)
 		}
 	}
-	if diff := cmp.Diff([]string{`{"Action":"create"}`, `{"Action":"start"}`, `{"Action":"die"}`}, got); diff != "" {
+	if diff := cmp.Diff([]string{"it listens", `{"Action":"create"}`, `{"Action":"start"}`, `{"Action":"die"}`}, got); diff != "" {
 		t.Error(diff)
 	}
 	if !errors.Is(last, context.Canceled) {
@@ -127,7 +131,7 @@ func TestEventsEnd(t *testing.T) {
 				if last != nil {
 					t.Errorf("something after the error: %s", ev)
 				}
-				if last = err; err == nil {
+				if last = err; err == nil && ev != nil {
 					n++
 				}
 			}

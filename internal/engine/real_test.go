@@ -359,6 +359,9 @@ func TestEngineKilled(t *testing.T) {
 			last = err
 			break
 		}
+		if raw == nil {
+			continue
+		}
 		var ev struct {
 			Type, Action string
 			Actor        struct{ ID string }

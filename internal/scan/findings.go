@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -41,7 +42,7 @@ type Weights struct{ Unknown finding.Severity }
 
 // severity is what a flaw counts as, and whether that is a guess.
 func (w Weights) severity(f *Flaw) (s finding.Severity, guessed bool) {
-	switch f.Severity.Level {
+	switch f.level() {
 	case vuln.Critical:
 		return finding.Critical, false
 	case vuln.High:
@@ -57,6 +58,14 @@ func (w Weights) severity(f *Flaw) (s finding.Severity, guessed bool) {
 		return finding.Info, true
 	}
 	return w.Unknown, true
+}
+
+// level is how grave the flaw is: by its own record, or else by that of another family.
+func (f *Flaw) level() vuln.Level {
+	if f.Severity.Level == vuln.Unknown {
+		return f.Weight.Level
+	}
+	return f.Severity.Level
 }
 
 // element names a component in findings and waivers: its package URL without qualifiers.
@@ -103,10 +112,19 @@ func unknown(rule, title, reason string, subject *finding.Subject, element strin
 func (c *Component) evidence(f *Flaw, doc *sbom.Document, guessed bool) map[string]any {
 	e := map[string]any{
 		"package": c.Name, "version": c.Version, "type": c.Type, "ecosystem": c.Ecosystem, "fixed": f.Fixed, "upgrade": c.Fixed, "ids": f.IDs,
-		"level": f.Severity.Level.String(), "level_guessed": guessed,
+		"level": f.level().String(), "level_guessed": guessed,
 	}
 	if f.Severity.Tenths >= 0 {
 		e["cvss"], e["vectors"] = float64(f.Severity.Tenths)/10, f.Severity.Vectors
+	}
+	if f.Severity.Level == vuln.Unknown && f.Weight.From != "" {
+		e["level_from"], e["cvss"] = f.Weight.From, float64(f.Weight.Tenths)/10
+	}
+	if !f.Weight.Exploited.IsZero() {
+		e["exploited_since"], e["ransomware"] = f.Weight.Exploited.Format(time.DateOnly), f.Weight.Ransomware
+	}
+	if f.Weight.EPSS >= 0 {
+		e["epss"], e["epss_percentile"] = f.Weight.EPSS, f.Weight.Percentile
 	}
 	if f.Urgency != "" {
 		e["urgency"] = f.Urgency

@@ -14,6 +14,8 @@ import (
 type Records interface {
 	Match(vuln.Query) (vuln.Answer, error)
 	Details(vuln.Match) (*vuln.Details, error)
+	// Weigh tells what others say of a CVE.
+	Weigh(id string) (vuln.Weight, error)
 }
 
 // Component is what is mended together: the packages that were built from one source, in
@@ -36,6 +38,8 @@ type Component struct {
 // Flaw is a known flaw of a component.
 type Flaw struct {
 	vuln.Match
+	// Weight is what others say of it.
+	Weight vuln.Weight
 	// Summary is what the advisory says in a line, "" where it says nothing.
 	Summary string
 }
@@ -98,8 +102,12 @@ func (c *Component) match(records Records) error {
 			if err != nil {
 				return fmt.Errorf("reading what is said of %s: %w", m.ID, err)
 			}
+			w, err := records.Weigh(m.ID)
+			if err != nil {
+				return fmt.Errorf("weighing %s: %w", m.ID, err)
+			}
 			summary, _, _ := strings.Cut(cmp.Or(d.Summary, d.Details), "\n")
-			c.Flaws = append(c.Flaws, Flaw{Match: m, Summary: strings.TrimSpace(summary)})
+			c.Flaws = append(c.Flaws, Flaw{Match: m, Weight: w, Summary: strings.TrimSpace(summary)})
 			c.Fixed = vuln.Later(c.Ecosystem, c.Fixed, m.Fixed)
 		}
 	}

@@ -147,6 +147,32 @@ func (r records) Details(m vuln.Match) (*vuln.Details, error) {
 	return &vuln.Details{ID: m.ID, Summary: "about " + m.ID}, nil
 }
 
+func (r records) Weigh(id string) (vuln.Weight, error) {
+	w := vuln.Weight{Tenths: -1, EPSS: -1, Percentile: -1}
+	if id == "CVE-5" {
+		w = vuln.Weight{Level: vuln.Medium, Tenths: 55, From: "Bitnami", Exploited: time.Unix(1.7e9, 0), EPSS: 0.5, Percentile: 0.9}
+	}
+	return w, nil
+}
+
+// TestWeigh: what others say of a flaw stands where its own record says nothing, and is told
+// as theirs.
+func TestWeigh(t *testing.T) {
+	c := look(t, imagetest.Saved(t, nil, imagetest.Layer{"/node_modules/a/package.json": `{"name":"a","version":"1.0.0"}`}), Options{})
+	known := records{"npm a 1.0.0": {Matches: []vuln.Match{{ID: "CVE-5", Fixed: "2.0.0", Severity: vuln.Severity{Tenths: -1}}, {ID: "CVE-6", Severity: vuln.Severity{Level: vuln.Low, Tenths: 20}}}}}
+	r, err := Judge(c, Measure{Records: known, Weights: Weights{Unknown: finding.Critical}})
+	if err != nil || len(r.Findings) != 2 {
+		t.Fatalf("%+v, %v", r.Findings, err)
+	}
+	five, six := r.Findings[0], r.Findings[1]
+	if five.Severity != finding.Medium || five.Evidence["level_from"] != "Bitnami" || five.Evidence["level_guessed"] != false || five.Evidence["exploited_since"] != "2023-11-14" || five.Evidence["epss"] != 0.5 {
+		t.Errorf("%s %+v", five.Severity, five.Evidence)
+	}
+	if _, told := six.Evidence["level_from"]; told || six.Severity != finding.Low || six.Evidence["epss"] != nil {
+		t.Errorf("%s %+v", six.Severity, six.Evidence)
+	}
+}
+
 // TestJudge: flaws by what they count as, with what mends them; what could not be told, and
 // a secret without its value.
 func TestJudge(t *testing.T) {

@@ -21,9 +21,11 @@ const (
 type stream struct {
 	limit int // of events that wait
 	wake  chan struct{}
-	first chan struct{} // closed with the first event, or the end
-	ended chan struct{}
-	stop  context.CancelFunc
+	// opened is closed when the engine listens, or the end came; first with the first event,
+	// or the end.
+	opened, first chan struct{}
+	ended         chan struct{}
+	stop          context.CancelFunc
 
 	mu    sync.Mutex
 	queue []*event // owned by mu, as all below
@@ -36,16 +38,21 @@ type stream struct {
 // follow begins to read events. Whoever calls it calls close.
 func follow(ctx context.Context, c *engine.Client, limit int, log func(string, ...any)) *stream {
 	ctx, stop := context.WithCancel(ctx)
-	s := &stream{limit: limit, wake: make(chan struct{}, 1), first: make(chan struct{}), ended: make(chan struct{}), stop: stop}
+	s := &stream{limit: limit, wake: make(chan struct{}, 1), opened: make(chan struct{}), first: make(chan struct{}), ended: make(chan struct{}), stop: stop}
 	go func() {
 		defer close(s.ended)
-		begun := sync.OnceFunc(func() { close(s.first) })
+		listens, begun := sync.OnceFunc(func() { close(s.opened) }), sync.OnceFunc(func() { close(s.first) })
 		defer begun()
+		defer listens()
 		// All that it remembers: the first of them says that the engine listens, too.
 		for raw, err := range c.Events(ctx, time.Unix(1, 0)) {
 			if err != nil {
 				s.end(err)
 				return
+			}
+			if raw == nil {
+				listens()
+				continue
 			}
 			e, err := readEvent(raw)
 			if err != nil {
@@ -97,6 +104,16 @@ func (s *stream) next() (e *event, gap bool, err error) {
 	s.queue[0] = nil
 	s.queue, s.bytes = s.queue[1:], s.bytes-e.size
 	return e, false, nil
+}
+
+// failed is why a stream ended that brought nothing.
+func (s *stream) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) > 0 || s.gap {
+		return nil
+	}
+	return s.err
 }
 
 // waiting gives what waits without taking it.

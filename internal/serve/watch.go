@@ -161,11 +161,16 @@ func (w *watcher) pause(ctx context.Context, wait time.Duration) error {
 func (w *watcher) connection(ctx context.Context) (good bool, err error) {
 	w.stream = follow(ctx, w.Client, w.pace.queue, w.log)
 	defer w.stream.close()
+	<-w.stream.opened // which is bounded by how long the engine may take to answer
 	timer := time.NewTimer(w.pace.first)
 	defer timer.Stop()
 	select {
 	case <-w.stream.first:
 	case <-timer.C: // an engine that remembers nothing is silent
+	}
+	// Of an engine that is gone again already nothing is said.
+	if err := w.stream.failed(); err != nil {
+		return false, away("following the engine's events", err)
 	}
 	m, err := w.meet(ctx)
 	if err != nil {

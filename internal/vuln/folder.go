@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,17 +79,37 @@ func (f Folder) Import(ctx context.Context, s Source) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if err := os.MkdirAll(string(f), 0o755); err != nil {
-		return Status{}, err
-	}
-	next, err := os.CreateTemp(string(f), ".next-")
+	var status Status
+	err = f.replace(filepath.Base(path), func(w io.Writer) error {
+		_, err := Compile(ctx, w, s)
+		return err
+	}, func(next string) error {
+		made, err := Open(next)
+		if err != nil {
+			return err
+		}
+		status = made.Status()
+		return made.Close()
+	})
 	if err != nil {
 		return Status{}, err
 	}
+	return status, nil
+}
+
+// replace writes a file of the folder and puts it in the place of the old one, durably, once
+// it was checked; whatever fails, the old one stays.
+func (f Folder) replace(name string, write func(io.Writer) error, check func(next string) error) error {
+	if err := os.MkdirAll(string(f), 0o755); err != nil {
+		return err
+	}
+	next, err := os.CreateTemp(string(f), ".next-")
+	if err != nil {
+		return err
+	}
 	defer os.Remove(next.Name())
 	out := bufio.NewWriterSize(next, 1<<20)
-	_, err = Compile(ctx, out, s)
-	if err == nil {
+	if err = write(out); err == nil {
 		err = out.Flush()
 	}
 	if err == nil {
@@ -98,22 +119,20 @@ func (f Folder) Import(ctx context.Context, s Source) (Status, error) {
 		err = next.Sync()
 	}
 	if err = errors.Join(err, next.Close()); err != nil {
-		return Status{}, err
+		return err
 	}
-	made, err := Open(next.Name())
-	if err != nil {
-		return Status{}, err
+	if err := check(next.Name()); err != nil {
+		return err
 	}
-	status := made.Status()
-	if err := errors.Join(made.Close(), os.Rename(next.Name(), path)); err != nil {
-		return Status{}, err
+	if err := os.Rename(next.Name(), filepath.Join(string(f), name)); err != nil {
+		return err
 	}
 	dir, err := os.Open(string(f))
 	if err != nil {
-		return Status{}, err
+		return err
 	}
 	defer dir.Close()
-	return status, dir.Sync()
+	return dir.Sync()
 }
 
 // Status tells what is in the folder, by family. A file that cannot be read is in the error,

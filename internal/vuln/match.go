@@ -58,6 +58,7 @@ type Set struct {
 	folder Folder
 	mu     sync.Mutex
 	open   map[string]*DB
+	others *weights // nil until it is asked for
 }
 
 // Match answers a question. The error is about a file that cannot be read; that there is

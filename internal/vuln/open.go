@@ -284,6 +284,24 @@ func (d *DB) rowsOf(first, count uint32) ([]row, error) {
 	return list, nil
 }
 
+// each gives the names and the severity of every row.
+func (d *DB) each(visit func(names, Severity)) error {
+	list, err := d.rowsOf(0, uint32(len(d.index[secRows])/rowSize))
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		n, err := d.names(r.advisory)
+		b := d.data(r.severity)
+		s := b.severity()
+		if err = errors.Join(err, b.err); err != nil {
+			return err
+		}
+		visit(n, s)
+	}
+	return nil
+}
+
 // names are the ids of an advisory.
 type names struct {
 	id                string
