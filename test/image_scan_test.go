@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/image/imagetest"
 	"github.com/plimsoll/plimsoll/internal/scan/scantest"
@@ -94,4 +95,80 @@ func findingsOf(t *testing.T, report string) string {
 		t.Fatal(err)
 	}
 	return string(body.Findings)
+}
+
+// TestServeScans: the image of what is run is scanned by plimsoll serve, and again when more
+// is known of flaws; the inventory says when, and what is new is told.
+func TestServeScans(t *testing.T) {
+	t.Parallel()
+	e, program, state := lab.Private(t, nil), build(t), t.TempDir()
+	plimsoll := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command(filepath.Join(program, "plimsoll"), append(args, "--state", state)...).Output()
+		if err != nil {
+			t.Fatalf("%q: %v", args, err)
+		}
+		return string(out)
+	}
+	docker := func(args ...string) {
+		t.Helper()
+		if out, err := e.Docker(args...); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	records := func(ids ...string) {
+		t.Helper()
+		dir := t.TempDir()
+		var lines strings.Builder
+		for _, id := range ids {
+			lines.WriteString(`{"id":"` + id + `","modified":"2026-11-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"lodash"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"9.0.0"}]}]}]}` + "\n")
+		}
+		if err := os.WriteFile(filepath.Join(dir, "npm.jsonl"), []byte(lines.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := scantest.Import(t.Context(), vuln.Folder(filepath.Join(state, "db")), dir, t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.Busybox(t.Context(), "base:1"); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "package.json")
+	if err := os.WriteFile(file, []byte(`{"name":"lodash","version":"4.17.4"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	docker("run", "--name", "make", "base:1", "mkdir", "-p", "/app/node_modules/lodash")
+	docker("cp", file, "make:/app/node_modules/lodash/package.json")
+	docker("commit", "make", "web:1")
+	records("CVE-2024-1")
+	serve := exec.Command(filepath.Join(program, "plimsoll"), "serve", "--state", state, "--host", e.Host())
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = serve.Process.Signal(os.Interrupt)
+		_ = serve.Wait()
+	})
+	scanned := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			if out, err := exec.Command(filepath.Join(program, "plimsoll"), "trail", "list", "--type", "scan", "--format", "json", "--state", state).Output(); err == nil && strings.Contains(string(out), what) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("no scan tells %s", what)
+			}
+		}
+	}
+	docker("run", "-d", "--name", "web", "web:1", "sleep", "60")
+	scanned(`"CVE-2024-1"`)
+	if out := plimsoll("inventory", "--format", "json"); !strings.Contains(out, `"last_scanned"`) {
+		t.Errorf("the inventory has no scan: %s", out)
+	}
+	records("CVE-2024-1", "CVE-2024-2")
+	docker("run", "-d", "--name", "again", "web:1", "sleep", "60")
+	scanned(`"CVE-2024-2"`)
+	if out := plimsoll("trail", "list", "--type", "scan", "--format", "json"); !strings.Contains(strings.Join(strings.Fields(out), ""), `"new":["CVE-2024-2"]`) {
+		t.Errorf("what is new is not told: %s", out)
+	}
 }

@@ -177,8 +177,17 @@ func (a *app) scanMeasure(ctx context.Context, s *scanning) (*scanMeasure, error
 	return by, nil
 }
 
-// scanOne looks into one image and judges what is in it.
+// scanOne looks into one image, judges what is in it and writes down what was found.
 func (a *app) scanOne(ctx context.Context, s *scanning, by *scanMeasure, text string, started time.Time) (finding.Report, *scan.Contents, error) {
+	r, contents, err := a.scanImage(ctx, s, by, text, started)
+	if err == nil && !s.noRecord {
+		a.recordScan(ctx, &r)
+	}
+	return r, contents, err
+}
+
+// scanImage looks into one image and judges what is in it.
+func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text string, started time.Time) (finding.Report, *scan.Contents, error) {
 	contents, err := a.contents(ctx, text, &s.peering)
 	if err != nil {
 		return finding.Report{}, nil, err
@@ -196,9 +205,6 @@ func (a *app) scanOne(ctx context.Context, s *scanning, by *scanMeasure, text st
 		by.earlier.Apply(&r, nil)
 	}
 	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
-	if !s.noRecord {
-		a.recordScan(ctx, &r)
-	}
 	return r, contents, nil
 }
 
@@ -294,12 +300,12 @@ func (a *app) scanVerdict(r *finding.Report, s *scanning) error {
 	return a.verdict(*r, &s.judging)
 }
 
-// recordScan writes down what a scan found. Who may not write there has scanned all the
-// same.
-func (a *app) recordScan(ctx context.Context, r *finding.Report) {
-	id := r.Image.ID
-	if id == "" || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Status == finding.Unknown }) {
-		return // what was not evaluated as a whole is not called scanned
+// writeVerdict writes down what a scan found, for the gate and the rules, and gives it; nil
+// where the image has no digest, or was not evaluated as a whole: that is not called scanned.
+// Who may not write there has scanned all the same.
+func (a *app) writeVerdict(r *finding.Report) *verdict.Scanned {
+	if r.Image.ID == "" || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Status == finding.Unknown }) {
+		return nil
 	}
 	what := &verdict.Scanned{At: r.Started, Counts: map[finding.Severity]int{}}
 	for _, d := range r.Image.Data {
@@ -307,27 +313,40 @@ func (a *app) recordScan(ctx context.Context, r *finding.Report) {
 			what.Data = d.Newest
 		}
 	}
-	total := 0
 	for _, f := range r.Findings {
 		if f.Status != finding.Fail || f.Severity == finding.Info {
 			continue
 		}
-		total++
 		what.Counts[f.Severity]++
 		if what.Worst == "" || f.Severity.Rank() < what.Worst.Rank() {
 			what.Worst = f.Severity
 		}
 	}
 	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
-	for _, digest := range []string{id, r.Image.Manifest} {
+	for _, digest := range []string{r.Image.ID, r.Image.Manifest} {
 		if digest == "" {
 			continue
 		}
 		if err := folder.Scan(digest, what); err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
-			return
+			break
 		}
 	}
+	return what
+}
+
+// recordScan writes down what a scan found, and records it in the trail, unless plimsoll
+// serve does that.
+func (a *app) recordScan(ctx context.Context, r *finding.Report) {
+	what := a.writeVerdict(r)
+	if what == nil {
+		return
+	}
+	total := 0
+	for _, n := range what.Counts {
+		total += n
+	}
+	id := r.Image.ID
 	log, err := trail.Open(trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now})
 	if err == nil {
 		_, err = log.Append(ctx, trail.Event{Type: trail.Scan, Subject: trail.Subject{Kind: "image", ID: id, Digest: id, Name: r.Target.Name}, Detail: map[string]any{"findings": total, "worst": string(what.Worst), "at": r.Started.Format(time.RFC3339Nano)}})

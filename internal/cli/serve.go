@@ -1,17 +1,22 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/serve"
@@ -23,13 +28,17 @@ import (
 // serveCommand is plimsoll serve.
 func (a *app) serveCommand() *cobra.Command {
 	var dir string
-	var check bool
+	var check, noScan bool
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Record in the trail what happens on this host, until it is stopped",
 		Long: `serve follows the engine and records each deployment, start, stop, exec, removal
 and so on in the trail, and what the rules say of each container that starts.
 What happened while it was away it finds by what is different, and says so.
+
+The images of what runs it scans for known flaws and secrets (plimsoll image scan),
+and again when the database of known flaws changes (plimsoll db update): what was
+found is in the trail, with what is new since the last time.
 
 It only looks: it changes nothing in the engine, and whether it runs or not,
 containers go on. Who did something the engine does not tell; where a gate
@@ -51,10 +60,11 @@ stands before the engine (plimsoll gate), its trail does.`,
 			if check {
 				return a.print("The configuration and the rules are right.\n")
 			}
-			return a.serve(ctx, client, set)
+			return a.serve(ctx, client, set, noScan)
 		},
 	}
 	c.Flags().StringVar(&dir, "rules", "", "`DIR` with rules of your own")
+	c.Flags().BoolVar(&noScan, "no-scan", false, "do not scan the images of what runs")
 	c.Flags().BoolVar(&check, "check", false, "only check configuration and rules")
 	return c
 }
@@ -68,7 +78,7 @@ func hostName() string {
 	return name
 }
 
-func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) error {
+func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set, noScan bool) error {
 	key, err := a.envKey(ctx)
 	if err != nil {
 		return err
@@ -80,9 +90,13 @@ func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) e
 		return &failure{code: exitUnable, message: "the rules can't be used", err: err}
 	}
 	asked := &serve.Asked{Dir: filepath.Join(a.state, gate.TrailFolder), Now: a.world.Now, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }}
+	var scan func(context.Context, string) (serve.Scanned, error)
+	if !noScan {
+		scan = a.scanForServe
+	}
 	err = serve.Run(ctx, serve.RunConfig{
 		Trail: trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now},
-		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Who: asked.Name, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }},
+		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Who: asked.Name, Scan: scan, Data: a.flawData, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }},
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -96,4 +110,53 @@ func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set) e
 		return a.noTrail(err)
 	}
 	return &failure{code: exitUnable, message: "the engine can't be followed any more", err: err}
+}
+
+// flawData names the state of the database of known flaws; "" is that there is none.
+func (a *app) flawData() string {
+	list, err := a.dbFolder().Status()
+	if err != nil || len(list) == 0 {
+		return ""
+	}
+	sum := sha256.New()
+	for _, s := range list {
+		fmt.Fprintf(sum, "%s %x\n", s.Family, s.SHA256)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// scanForServe scans an image of the engine, and writes down what was found for the gate.
+func (a *app) scanForServe(ctx context.Context, id string) (serve.Scanned, error) {
+	quiet := *a
+	quiet.quiet = true
+	s := &scanning{unknownAs: "high"}
+	by, err := quiet.scanMeasure(ctx, s)
+	if err != nil {
+		return serve.Scanned{}, err
+	}
+	defer by.records.Close()
+	r, contents, err := quiet.scanImage(ctx, s, by, "engine:"+id, a.world.Now())
+	if errors.Is(err, engine.ErrNotFound) {
+		return serve.Scanned{}, serve.ErrGone
+	}
+	if err != nil {
+		return serve.Scanned{}, err
+	}
+	found := serve.Scanned{}
+	if len(contents.Document.Names) > 0 {
+		found.Name = contents.Document.Names[0]
+	}
+	quiet.writeVerdict(&r)
+	for _, severity := range finding.Severities[:4] {
+		for _, f := range r.Findings {
+			if f.Status == finding.Fail && f.Severity == severity {
+				found.Findings++
+				found.Worst = cmp.Or(found.Worst, severity)
+				if !slices.Contains(found.IDs, f.Rule) {
+					found.IDs = append(found.IDs, f.Rule)
+				}
+			}
+		}
+	}
+	return found, nil
 }

@@ -24,6 +24,8 @@ type Known struct {
 	Networks []Network
 	// Freed are names that containers had until lately.
 	Freed []Freed
+	// Scans are the last scans of images, by id.
+	Scans []Scan
 	// Gone are the ids of the last containers that were removed, the oldest first.
 	Gone []string
 }
@@ -59,6 +61,12 @@ type Image struct {
 
 // Network is one by its id.
 type Network struct{ ID, Name string }
+
+// Scan is the last scan of an image: under which data, and what it found.
+type Scan struct {
+	ID, Data string
+	IDs      []string
+}
 
 // Freed is a name that a container had, and lost At a time.
 type Freed struct {
@@ -105,6 +113,9 @@ func (p *picture) known(k *Known) {
 		k.Freed = append(k.Freed, p.freed[name])
 	}
 	k.Gone = p.gone.all()
+	for _, id := range sortedKeys(p.scans) {
+		k.Scans = append(k.Scans, Scan{ID: id, Data: p.scans[id].data, IDs: p.scans[id].ids})
+	}
 }
 
 // pictureOf is the picture that k describes.
@@ -131,6 +142,9 @@ func pictureOf(k *Known) *picture {
 	}
 	for _, f := range k.Freed {
 		p.freed[f.Name] = f
+	}
+	for _, s := range k.Scans {
+		p.scans[s.ID] = scanned{s.Data, s.IDs}
 	}
 	for _, id := range k.Gone {
 		p.gone.add(id)

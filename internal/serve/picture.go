@@ -20,10 +20,11 @@ type picture struct {
 	networks   map[string]string          // names by id
 	freed      map[string]Freed           // by name
 	gone       *names                     // ids of containers that were removed
+	scans      map[string]scanned         // by id of the image
 }
 
 func newPicture() *picture {
-	return &picture{containers: map[string]*container{}, images: map[string]map[string]bool{}, volumes: map[string]bool{}, networks: map[string]string{}, freed: map[string]Freed{}, gone: newNames(maxGone)}
+	return &picture{containers: map[string]*container{}, images: map[string]map[string]bool{}, volumes: map[string]bool{}, networks: map[string]string{}, freed: map[string]Freed{}, gone: newNames(maxGone), scans: map[string]scanned{}}
 }
 
 // container is one in the picture.
@@ -190,6 +191,15 @@ func (p *picture) applyContainer(e *trail.Event) {
 
 // applyImage: a tag is of one image.
 func (p *picture) applyImage(e *trail.Event) {
+	if e.Type == trail.Scan {
+		if data := textIn(e.Detail, "data"); data != "" { // one of ours
+			p.scans[e.Subject.ID] = scanned{data, textsIn(e.Detail, "ids")}
+		}
+		return
+	}
+	if e.Type == trail.Delete && e.Subject.Name == "" {
+		delete(p.scans, e.Subject.ID)
+	}
 	id, name := e.Subject.ID, e.Subject.Name
 	if id == "" {
 		return

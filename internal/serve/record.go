@@ -23,6 +23,9 @@ func (w *watcher) record(ctx context.Context, e trail.Event) error {
 		switch {
 		case err == nil:
 			w.picture.apply(&e)
+			if e.Type == trail.Start {
+				w.scan.want(e.Subject.Digest)
+			}
 			return nil
 		case errors.As(err, &large) && e.Declared == nil && len(e.Detail) <= 2:
 			return err

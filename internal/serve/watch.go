@@ -29,6 +29,12 @@ type Config struct {
 	// Judge judges containers, many at a time, and gives the findings of each that it
 	// found. It is called by one goroutine of its own. nil: none is judged.
 	Judge func(ctx context.Context, ids []string) (map[string][]finding.Finding, error)
+	// Scan looks into an image, by its id, for known flaws and secrets; the error is ErrGone
+	// where it is not there any more. Data says what is known of flaws: it changes when that
+	// does, and is "" where nothing is. Both are called by one goroutine of their own. nil:
+	// none is scanned.
+	Scan func(ctx context.Context, id string) (Scanned, error)
+	Data func() string
 	// Log is told what a person who looks for a fault should know. Texts of the engine
 	// in it may hold anything. It may be called by several goroutines. nil: it is not
 	// told.
@@ -48,19 +54,21 @@ type pace struct {
 	most   time.Duration // the longest
 	full   time.Duration // between two attempts to record on a full disk, at first
 	judge  time.Duration // in which containers to judge are gathered
+	scan   time.Duration // between two looks at what is known of flaws
 	queue  int
 }
 
 var ordinary = pace{first: 250 * time.Millisecond, settle: 100 * time.Millisecond, retry: 100 * time.Millisecond, most: 30 * time.Second,
-	full: 500 * time.Millisecond, judge: 200 * time.Millisecond, queue: maxQueue}
+	full: 500 * time.Millisecond, judge: 200 * time.Millisecond, scan: time.Minute, queue: maxQueue}
 
-// watcher follows one engine. All of it belongs to the goroutine of Watch, but for judge,
-// which looks after itself.
+// watcher follows one engine. All of it belongs to the goroutine of Watch, but for judge
+// and scan, which look after themselves.
 type watcher struct {
 	Config
 	picture *picture
 	seen    seen
 	judge   *judge
+	scan    *scanner
 
 	stream *stream // of the connection
 	// since is what counts of what the engine remembers at the first comparison: what
@@ -95,6 +103,8 @@ func Watch(ctx context.Context, c Config) error {
 	}
 	w.judge = beginJudging(ctx, c)
 	defer w.judge.close()
+	w.scan = beginScanning(ctx, c, w.picture.scans)
+	defer w.scan.close()
 	wait := c.pace.retry
 	for {
 		good, err := w.connection(ctx)
@@ -138,7 +148,7 @@ func (w *watcher) log(format string, args ...any) {
 	}
 }
 
-// pause waits, and records judgements meanwhile.
+// pause waits, and records judgements and scans meanwhile.
 func (w *watcher) pause(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -148,6 +158,10 @@ func (w *watcher) pause(ctx context.Context, wait time.Duration) error {
 			return nil
 		case j := <-w.judge.results:
 			if err := w.judged(ctx, j); err != nil {
+				return err
+			}
+		case r := <-w.scan.results:
+			if err := w.scannedImage(ctx, r); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -187,6 +201,9 @@ func (w *watcher) connection(ctx context.Context) (good bool, err error) {
 	}
 	for _, c := range w.picture.containers {
 		c.now.anew = false
+		if c.running {
+			w.scan.want(c.digest)
+		}
 	}
 	good, w.said = true, ""
 	if w.compared != nil {
@@ -200,6 +217,10 @@ func (w *watcher) connection(ctx context.Context) (good bool, err error) {
 		case <-w.stream.wake:
 		case j := <-w.judge.results:
 			if err := w.judged(ctx, j); err != nil {
+				return good, err
+			}
+		case r := <-w.scan.results:
+			if err := w.scannedImage(ctx, r); err != nil {
 				return good, err
 			}
 		case <-ctx.Done():
