@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"internal/install":          {"internal/accounts", "internal/dockerd", "internal/posixacl", "internal/strict"},
 	"internal/verdict":          {"internal/finding", "internal/strict"},
 	"internal/vuln":             {"internal/strict"},
+	"internal/vex":              {"internal/strict"},
 	"internal/image":            {"internal/strict"},
 	"internal/image/imagetest":  {},
 	"internal/sbom":             {"internal/strict"},

@@ -142,17 +142,3 @@ func TestGranted(t *testing.T) {
 		t.Errorf("%d capabilities", len(capabilities))
 	}
 }
-
-func TestSupported(t *testing.T) {
-	for name, os := range map[string]sbom.OS{"2028-06-30": {ID: "debian", VersionID: "12"}, "2025-11-01": {ID: "alpine", VersionID: "3.19.1"}, "2032-05-31": {ID: "rocky", VersionID: "9.3"}, "": {ID: "debian", VersionID: "99"}} {
-		day, known := supported(os)
-		if known != (name != "") || known && day.Format(time.DateOnly) != name {
-			t.Errorf("%+v: %v, %v", os, day, known)
-		}
-	}
-	for what, day := range ends {
-		if _, err := time.Parse(time.DateOnly, day); err != nil {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-}
