@@ -20,6 +20,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/internal/verdict"
+	"github.com/plimsoll/plimsoll/internal/vex"
 	"github.com/plimsoll/plimsoll/internal/vuln"
 	"github.com/plimsoll/plimsoll/internal/waiver"
 )
@@ -32,6 +33,7 @@ type scanning struct {
 	without   []string
 	maxAge    string
 	noRecord  bool
+	vex       []string
 }
 
 // imageScanCommand is plimsoll image scan.
@@ -84,6 +86,7 @@ state can be written.`,
 	f.StringVarP(&s.output, "output", "o", "", "write the report to `FILE` instead of standard output")
 	f.StringVar(&s.waiversFile, "waivers", "", "`FILE` of accepted failures; see plimsoll waiver")
 	f.StringVar(&s.baselineFile, "baseline", "", "earlier report in JSON, `FILE`: only what it lacks counts for --fail-on")
+	f.StringArrayVar(&s.vex, "vex", nil, "documents that say which flaws do no harm, OpenVEX or CycloneDX: a `FILE`, or a folder with some (repeatable)")
 	f.BoolVar(&s.noRecord, "no-record", false, "write nothing down for the gate and the inventory")
 	return c
 }
@@ -152,6 +155,7 @@ type scanMeasure struct {
 	status  []vuln.Status
 	waivers *waiver.File
 	earlier *baseline.Earlier
+	vex     *vex.Documents
 }
 
 func (a *app) scanMeasure(ctx context.Context, s *scanning) (*scanMeasure, error) {
@@ -167,6 +171,15 @@ func (a *app) scanMeasure(ctx context.Context, s *scanning) (*scanMeasure, error
 		var err error
 		if by.earlier, err = readBaseline(ctx, s.baselineFile); err != nil {
 			return nil, err
+		}
+	}
+	if len(s.vex) > 0 {
+		var err error
+		if by.vex, err = vex.Read(s.vex...); err != nil {
+			return nil, &failure{code: exitUsage, message: "a document of --vex can't be read", err: err}
+		}
+		for _, file := range by.vex.Skipped {
+			a.note(file + " is neither OpenVEX nor CycloneDX, and is left out")
 		}
 	}
 	var err error
@@ -193,7 +206,7 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 		return finding.Report{}, nil, err
 	}
 	r, err := scan.Judge(contents, scan.Measure{Records: by.records, Status: by.status, Weights: scan.Weights{Unknown: finding.Severity(s.unknownAs)},
-		Without: s.without, Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started})
+		VEX: by.vex, Without: s.without, Tool: finding.Tool{Name: "plimsoll", Version: version()}, Started: started})
 	if err != nil {
 		return r, nil, &failure{code: exitUnable, message: "a database can't be read", hint: "Import it again:  plimsoll db import PATH", err: err}
 	}

@@ -8,10 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 	"github.com/plimsoll/plimsoll/internal/secret"
+	"github.com/plimsoll/plimsoll/internal/vex"
 	"github.com/plimsoll/plimsoll/internal/vuln"
 )
 
@@ -77,26 +80,60 @@ func (c *Component) element() string {
 }
 
 // findings are what a report has of a component.
-func (c *Component) findings(subject *finding.Subject, doc *sbom.Document, w Weights) []finding.Finding {
+func (c *Component) findings(subject *finding.Subject, doc *sbom.Document, m Measure) []finding.Finding {
 	var list []finding.Finding
 	element := c.element()
 	for i := range c.Flaws {
 		f := &c.Flaws[i]
-		severity, guessed := w.severity(f)
+		severity, guessed := m.Weights.severity(f)
 		message := fmt.Sprintf("%s %s is affected, and no version without it is known", c.Name, c.Version)
 		if f.Fixed != "" {
 			message = fmt.Sprintf("%s %s is affected, %s is not", c.Name, c.Version, f.Fixed)
 		}
-		list = append(list, finding.Finding{
+		one := finding.Finding{
 			About:   &finding.About{Rule: f.ID, Title: cmp.Or(f.Summary, "a known flaw of "+c.Name), Severity: severity, Section: SectionPackages, Refs: map[string][]string{}},
 			Detail:  &finding.Detail{Message: message, Evidence: c.evidence(f, doc, guessed), Remedy: c.remedy(f.Fixed)},
 			Subject: subject, Element: element, Status: finding.Fail,
-		})
+		}
+		if says, harmless := c.said(f, doc, m.VEX); harmless {
+			one.Status, one.Reason = finding.NotApplicable, says
+		} else if says != "" {
+			one.Evidence["vex"] = says
+		}
+		list = append(list, one)
 	}
 	for _, id := range c.Undecided {
 		list = append(list, unknown(id, "whether "+c.Name+" is affected", fmt.Sprintf("the ranges of versions of %s cannot be read", id), subject, element, nil))
 	}
 	return list
+}
+
+// said is what documents say of a flaw of the component, and whether it does no harm to any of
+// its packages. A statement about some of them alone leaves the flaw.
+func (c *Component) said(f *Flaw, doc *sbom.Document, documents *vex.Documents) (text string, harmless bool) {
+	if documents == nil {
+		return "", false
+	}
+	in := vex.Image{Names: doc.Names}
+	for _, d := range []digest.Digest{doc.ID, doc.Manifest} {
+		if d != "" {
+			in.Digests = append(in.Digests, d)
+		}
+	}
+	source := c.Packages[0]
+	source.Name, source.Version, source.Source, source.Arch = c.Name, c.Version, sbom.Source{}, ""
+	harmless = true
+	for i := range c.Packages {
+		s, is := documents.Say(f.IDs, c.Packages[i].PURL(), in)
+		if of, also := documents.Say(f.IDs, source.PURL(), in); also && (!is || of.Time.After(s.Time)) {
+			s, is = of, true
+		}
+		harmless = harmless && is && (s.Status == vex.NotAffected || s.Status == vex.Fixed)
+		if is {
+			text = fmt.Sprintf("%s, says %s: %s", strings.ReplaceAll(string(s.Status), "_", " "), cmp.Or(s.Author, s.Document, s.File), cmp.Or(s.Impact, s.Justification, s.Action, "no reason is given"))
+		}
+	}
+	return text, harmless
 }
 
 // unknown is a finding about what could not be told.

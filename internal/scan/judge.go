@@ -9,6 +9,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/sbom"
+	"github.com/plimsoll/plimsoll/internal/vex"
 	"github.com/plimsoll/plimsoll/internal/vuln"
 )
 
@@ -18,6 +19,8 @@ type Measure struct {
 	// Status is what databases there are.
 	Status  []vuln.Status
 	Weights Weights
+	// VEX is what makers of software say of flaws; nil is nothing.
+	VEX *vex.Documents
 	// Without are families of ecosystems that need not be judged.
 	Without []string
 	Tool    finding.Tool
@@ -49,7 +52,7 @@ func Judge(c *Contents, m Measure) (finding.Report, error) {
 			return r, err
 		}
 		asked[family] = true
-		r.Findings = append(r.Findings, one.findings(subject, doc, m.Weights)...)
+		r.Findings = append(r.Findings, one.findings(subject, doc, m)...)
 		if one.NotEvaluated == "" {
 			continue
 		}
