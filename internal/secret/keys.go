@@ -20,8 +20,8 @@ const maxKey = 64 << 10
 
 // keys finds private keys: the textual encodings of RFC 7468 and RFC 1421 with what
 // OpenSSL, OpenSSH (PROTOCOL.key) and OpenPGP (RFC 9580, 6.2) put there, also inside of
-// strings of programs and of JSON, and PuTTY's form. A key that needs a password, and
-// what is none when decoded, counts for less.
+// strings of programs and of JSON. A key that needs a password counts for less, and what
+// is none when decoded is left out.
 func (s *scan) keys() {
 	begin := []byte("-----BEGIN ")
 	for from := 0; ; {
@@ -49,7 +49,13 @@ func (s *scan) keys() {
 		}
 		from += end
 	}
-	putty := []byte("PuTTY-User-Key-File-")
+}
+
+// putty is how a key of PuTTY begins.
+var putty = []byte("PuTTY-User-Key-File-")
+
+// puttys finds private keys of PuTTY (its manual, appendix C).
+func (s *scan) puttys() {
 	for from := 0; ; {
 		i := bytes.Index(s.text[from:], putty)
 		if i < 0 {

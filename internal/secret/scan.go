@@ -27,6 +27,10 @@ type scan struct {
 	undone bool // for want of budget or room
 }
 
+// anywhere are the rules whose keyword is not in what their pattern matches, but
+// somewhere in the file.
+var anywhere = map[string]bool{"airtable-personnal-access-token": true, "facebook-access-token": true}
+
 // slack is how far a window is widened to begin and end with a line, so that what begins
 // or ends a line does so in the window too.
 const slack = 256
@@ -34,6 +38,24 @@ const slack = 256
 // run scans the text. A pattern is tried only around the keywords of its rule, since
 // Go's regular expressions are linear but slow: 20 MB/s, and some keyword is in each file.
 func (s *scan) run() {
+	all, windows := matchers(), s.windows()
+	hasPutty := bytes.Contains(s.text, putty)
+	if (hasPutty || len(windows) > 0) && !allowedEverywhere().allowsPath(s.path) {
+		// In the order of the rules, so that one file always gives one answer.
+		for n := range all {
+			if list := windows[uint16(n)]; list != nil {
+				s.rule(&all[n], list)
+			}
+		}
+		if hasPutty {
+			s.puttys()
+		}
+	}
+	s.settle()
+}
+
+// windows are the parts of the text that each rule, by its number, has to be tried on.
+func (s *scan) windows() map[uint16][]window {
 	k, all := allKeywords(), matchers()
 	windows := map[uint16][]window{}
 	k.find(s.text, func(word uint16, end int) {
@@ -45,7 +67,9 @@ func (s *scan) run() {
 				continue
 			}
 			r := all[n].reach()
-			if id == generic {
+			if anywhere[id] {
+				r = reach{len(s.text), len(s.text)}
+			} else if id == generic {
 				behind := assigned(s.text, end)
 				if behind == 0 {
 					continue
@@ -63,15 +87,7 @@ func (s *scan) run() {
 			windows[n] = append(list, window{from, to})
 		}
 	})
-	if len(windows) > 0 && !allowedEverywhere().allowsPath(s.path) {
-		// In the order of the rules, so that one file always gives one answer.
-		for n := range all {
-			if list := windows[uint16(n)]; list != nil {
-				s.rule(&all[n], list)
-			}
-		}
-	}
-	s.settle()
+	return windows
 }
 
 // rule tries one rule on its windows.
