@@ -36,7 +36,11 @@ func (s *scan) keys() {
 			continue
 		}
 		from += len(label) + 5
-		end := bytes.Index(s.text[from:min(len(s.text), from+maxKey)], []byte("-----END "))
+		reached := s.text[from:min(len(s.text), from+maxKey)]
+		end := bytes.Index(reached, []byte("-----END "))
+		if end < 0 && !s.spend(len(reached)) {
+			return
+		}
 		if end < 0 || len(rest) == 0 {
 			continue
 		}
@@ -65,6 +69,9 @@ func (s *scan) puttys() {
 		from = at + len(putty)
 		body := s.text[from:min(len(s.text), from+maxKey)]
 		private := bytes.Index(body, []byte("\nPrivate-Lines: "))
+		if private < 0 && !s.spend(len(body)) {
+			return
+		}
 		if private < 0 || at > 0 && s.text[at-1] != '\n' {
 			continue
 		}

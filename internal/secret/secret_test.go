@@ -266,7 +266,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// zeros is a body that never ends.
+// letters is a body that never ends.
 type letters struct{}
 
 func (letters) Read(p []byte) (int, error) {
@@ -301,15 +301,30 @@ func TestBounds(t *testing.T) {
 	if found := look(t, few, "/a", pat()+pat()+pat()+pat()); len(found.Secrets) != 3 || found.Unread == "" {
 		t.Errorf("found %+v", found)
 	}
-	work := newDetector(t, Options{Work: 1000})
+	work := newDetector(t, Options{Work: 8 << 10})
 	if found := look(t, work, "/a", pat()); said(found) != "github-pat" || found.Unread != "" {
 		t.Errorf("found %+v", found)
 	}
-	if found := look(t, work, "/a", strings.Repeat("ghp_ \n", 1000)); found.Unread == "" {
+	if found := look(t, work, "/a", strings.Repeat("ghp_ \n", 2000)); found.Unread == "" {
 		t.Errorf("found %+v", found)
 	}
 	if _, err := New(Options{Work: -1}); err == nil || !strings.Contains(err.Error(), "Work") {
 		t.Errorf("a bound below zero: %v", err)
+	}
+}
+
+// TestHostile: a file made to take long is left, and that is told; a thousandth of it is
+// looked at.
+func TestHostile(t *testing.T) {
+	d := newDetector(t, Options{})
+	for _, part := range []string{"key=", "key=abcdefghijkl1 ", "curl -u ", "-----BEGIN PRIVATE KEY-----", "PuTTY-User-Key-File-\n", "kind: secret data: x\n", strings.Join(allKeywords().words, " ")} {
+		whole := strings.Repeat(part, 4<<20/len(part))
+		if found := look(t, d, "/app/a.yaml", whole); found.Unread == "" {
+			t.Errorf("all of %.20q… was looked at", part)
+		}
+		if found := look(t, d, "/app/a.yaml", whole[:4<<10]); found.Unread != "" {
+			t.Errorf("a little of %.20q…: %s", part, found.Unread)
+		}
 	}
 }
 
