@@ -63,6 +63,7 @@ func (r *configReader) assigned(numbered, named, name, value string) {
 	if len(name) > 200 || shares(named, value) || len(r.hits(name)) > 0 {
 		named = numbered
 	}
+	name, value = r.cut(named, name), r.cut(named, value)
 	before := len(r.found.Secrets)
 	public := noSecret().MatchString(name)
 	r.rules(named, name+"="+value, func(h hit) bool { return h.id == generic && public })
@@ -72,7 +73,7 @@ func (r *configReader) assigned(numbered, named, name, value string) {
 		r.tell(namedSecret, "the value of a name that sounds like a secret", named, value, false)
 	default:
 		// A value of an innocent name, such as a URL, may have a password in it.
-		if _, _, found := redact.Text(cut(value)); len(found) > 0 && !r.placeholders(cut(value)) {
+		if _, _, found := redact.Text(value); len(found) > 0 && !placeholders(value) {
 			r.tell(commandSecret, strings.Join(found, ", "), named, value, false)
 		}
 	}
@@ -81,10 +82,7 @@ func (r *configReader) assigned(numbered, named, name, value string) {
 // text looks at a command. known is true where a value that was told of needs no second
 // telling.
 func (r *configReader) text(where, text string, known bool) {
-	if len(text) > maxText && r.found.Unread == "" {
-		r.found.Unread = fmt.Sprintf("only the first %d of %d bytes of %s were read", maxText, len(text), where)
-	}
-	text = cut(text)
+	text = r.cut(where, text)
 	var told []string
 	r.rules(where, text, func(h hit) bool {
 		value := text[h.from:h.to]
@@ -99,7 +97,7 @@ func (r *configReader) text(where, text string, known bool) {
 	if values, whole := struck(text, out); whole {
 		values = slices.DeleteFunc(values, func(v string) bool {
 			bare := strings.Trim(v, "\"'")
-			return isPlaceholder(v) || known && r.values[bare] || slices.ContainsFunc(told, func(t string) bool { return strings.Contains(t, bare) || strings.Contains(bare, t) })
+			return isPlaceholder(v) || known && r.values[bare] || slices.ContainsFunc(told, func(t string) bool { return t == bare || shares(t[:min(len(t), 200)], bare) })
 		})
 		if len(values) == 0 {
 			return
@@ -120,7 +118,7 @@ func (r *configReader) text(where, text string, known bool) {
 
 // rules tells of what the rules find in a text, but for what skip takes out.
 func (r *configReader) rules(where, text string, skip func(hit) bool) {
-	for _, h := range r.hits(cut(text)) {
+	for _, h := range r.hits(text) {
 		if skip(h) {
 			continue
 		}
@@ -170,7 +168,7 @@ func shares(text, value string) bool {
 }
 
 // placeholders is true where all that is struck out of a text is none.
-func (r *configReader) placeholders(text string) bool {
+func placeholders(text string) bool {
 	out, _, _ := redact.Text(text)
 	values, whole := struck(text, out)
 	return whole && !slices.ContainsFunc(values, func(v string) bool { return !isPlaceholder(v) })
@@ -201,7 +199,15 @@ func nameBefore(text string, at int) string {
 }
 
 // cut is a text as far as it is looked at.
-func cut(text string) string { return text[:min(len(text), maxText)] }
+func (r *configReader) cut(where, text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	if r.found.Unread == "" {
+		r.found.Unread = fmt.Sprintf("only the first %d of %d bytes of %s were read", maxText, len(text), where)
+	}
+	return text[:maxText]
+}
 
 // command is a list of words as a shell would take it.
 func command(words []string) string {

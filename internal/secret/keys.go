@@ -20,8 +20,8 @@ const maxKey = 64 << 10
 
 // keys finds private keys: the textual encodings of RFC 7468 and RFC 1421 with what
 // OpenSSL, OpenSSH (PROTOCOL.key) and OpenPGP (RFC 9580, 6.2) put there, also inside of
-// strings of programs and of JSON, and PuTTY's form. A key that needs a password, and
-// what is none when decoded, counts for less.
+// strings of programs and of JSON. A key that needs a password counts for less, and what
+// is none when decoded is left out.
 func (s *scan) keys() {
 	begin := []byte("-----BEGIN ")
 	for from := 0; ; {
@@ -36,7 +36,11 @@ func (s *scan) keys() {
 			continue
 		}
 		from += len(label) + 5
-		end := bytes.Index(s.text[from:min(len(s.text), from+maxKey)], []byte("-----END "))
+		reached := s.text[from:min(len(s.text), from+maxKey)]
+		end := bytes.Index(reached, []byte("-----END "))
+		if end < 0 && !s.spend(len(reached)) {
+			return
+		}
 		if end < 0 || len(rest) == 0 {
 			continue
 		}
@@ -49,7 +53,13 @@ func (s *scan) keys() {
 		}
 		from += end
 	}
-	putty := []byte("PuTTY-User-Key-File-")
+}
+
+// putty is how a key of PuTTY begins.
+var putty = []byte("PuTTY-User-Key-File-")
+
+// puttys finds private keys of PuTTY (its manual, appendix C).
+func (s *scan) puttys() {
 	for from := 0; ; {
 		i := bytes.Index(s.text[from:], putty)
 		if i < 0 {
@@ -59,6 +69,9 @@ func (s *scan) keys() {
 		from = at + len(putty)
 		body := s.text[from:min(len(s.text), from+maxKey)]
 		private := bytes.Index(body, []byte("\nPrivate-Lines: "))
+		if private < 0 && !s.spend(len(body)) {
+			return
+		}
 		if private < 0 || at > 0 && s.text[at-1] != '\n' {
 			continue
 		}

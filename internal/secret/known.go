@@ -73,8 +73,12 @@ func (k *knownFile) find(s *scan) {
 	}
 }
 
+// maxSounds is how much of a name and a value is looked at, in bytes.
+const maxSounds = 1 << 10
+
 // soundsSecret is true where a variable of this name that has this value holds a secret.
 func soundsSecret(name, value string) bool {
+	name, value = name[:min(len(name), maxSounds)], value[:min(len(value), maxSounds)]
 	if noSecret().MatchString(name) || isPlaceholder(value) {
 		return false
 	}

@@ -24,8 +24,17 @@ type scan struct {
 	budget int // how many bytes patterns may still be tried on
 	most   int // how many hits are kept
 	hits   []hit
-	undone bool // for want of budget or room
+	next   map[string]int // where options are, see follows
+	undone bool           // for want of budget or room
 }
+
+// anywhere are the rules whose keyword is not in what their pattern matches, but
+// somewhere in the file.
+var anywhere = map[string]bool{"airtable-personnal-access-token": true, "facebook-access-token": true}
+
+// judging is what judging a match costs, in bytes that a pattern is tried on: allowlists
+// have 1500 words and some slow patterns.
+const judging = 4 << 10
 
 // slack is how far a window is widened to begin and end with a line, so that what begins
 // or ends a line does so in the window too.
@@ -34,6 +43,24 @@ const slack = 256
 // run scans the text. A pattern is tried only around the keywords of its rule, since
 // Go's regular expressions are linear but slow: 20 MB/s, and some keyword is in each file.
 func (s *scan) run() {
+	all, windows := matchers(), s.windows()
+	hasPutty := bytes.Contains(s.text, putty)
+	if (hasPutty || len(windows) > 0) && !allowedEverywhere().allowsPath(s.path) {
+		// In the order of the rules, so that one file always gives one answer.
+		for n := range all {
+			if list := windows[uint16(n)]; list != nil {
+				s.rule(&all[n], list)
+			}
+		}
+		if hasPutty {
+			s.puttys()
+		}
+	}
+	s.settle()
+}
+
+// windows are the parts of the text that each rule, by its number, has to be tried on.
+func (s *scan) windows() map[uint16][]window {
 	k, all := allKeywords(), matchers()
 	windows := map[uint16][]window{}
 	k.find(s.text, func(word uint16, end int) {
@@ -45,13 +72,19 @@ func (s *scan) run() {
 				continue
 			}
 			r := all[n].reach()
-			if id == generic {
+			if anywhere[id] {
+				r = reach{len(s.text), len(s.text)}
+			} else if id == generic {
+				// What is in a window already needs no look, and hostile texts have many.
+				if list := windows[n]; len(list) > 0 && list[len(list)-1].to > end+2*maxRun {
+					continue
+				}
 				behind := assigned(s.text, end)
 				if behind == 0 {
 					continue
 				}
 				r = reach{beforeName, behind - start + 2}
-			} else if check := narrow[id]; check != nil && !check(s.text, start, end) {
+			} else if check := narrow[id]; check != nil && !check(s, start, end) {
 				continue
 			}
 			from, to := max(0, start-r.before), min(len(s.text), start+r.behind)
@@ -63,15 +96,7 @@ func (s *scan) run() {
 			windows[n] = append(list, window{from, to})
 		}
 	})
-	if len(windows) > 0 && !allowedEverywhere().allowsPath(s.path) {
-		// In the order of the rules, so that one file always gives one answer.
-		for n := range all {
-			if list := windows[uint16(n)]; list != nil {
-				s.rule(&all[n], list)
-			}
-		}
-	}
-	s.settle()
+	return windows
 }
 
 // rule tries one rule on its windows.
@@ -95,15 +120,22 @@ func (s *scan) rule(m *matcher, windows []window) {
 		if w.from >= w.to {
 			continue
 		}
-		if s.budget -= w.to - w.from; s.budget < 0 || len(s.hits) >= s.most {
-			s.undone = true
+		if !s.spend((w.to - w.from) * m.weight()) {
 			return
 		}
-		for _, at := range m.re().FindAllSubmatchIndex(s.text[w.from:w.to], -1) {
+		// More than the budget has room for are not looked for.
+		for _, at := range m.re().FindAllSubmatchIndex(s.text[w.from:w.to], s.budget/judging+1) {
 			// What goes to the end of the window, and not of the text, may be cut, and is
 			// found by its own keyword if it is whole.
 			if at[1] == w.to-w.from && w.to < len(s.text) && s.text[w.to-1] != '\n' || at[0] == 0 && w.from > 0 && s.text[w.from-1] != '\n' && w.from != done {
 				continue
+			}
+			if !s.spend(judging) {
+				return
+			}
+			if len(s.hits) >= s.most {
+				s.undone = true
+				return
 			}
 			s.match(m, w.from, at)
 			done = w.from + at[1]
@@ -155,6 +187,13 @@ func (s *scan) match(m *matcher, base int, at []int) {
 		low = true
 	}
 	s.add(hit{id: m.rule.id, from: from, to: to, low: low})
+}
+
+// spend is false where the budget has no more room for so many bytes, which is told.
+func (s *scan) spend(n int) bool {
+	s.budget -= n
+	s.undone = s.undone || s.budget < 0
+	return s.budget >= 0
 }
 
 // add keeps a hit, if there is room.
@@ -221,19 +260,19 @@ func position(text []byte, at int) (line, column int) {
 
 // narrow are looks at what is behind a keyword that is in many files, for rules whose
 // patterns would be tried too often. They are never stricter than the pattern.
-var narrow = map[string]func(text []byte, start, end int) bool{
-	"jwt":                 looksSigned,
-	"vault-service-token": func(text []byte, _, end int) bool { return run(text, end, inToken, 24) >= 24 },
-	"twilio-api-key":      func(text []byte, _, end int) bool { return run(text, end, inHex, 32) >= 32 },
-	"lob-api-key":         func(text []byte, _, end int) bool { return run(text, end, inHex, 35) >= 35 },
-	"authress-service-client-access-key": func(text []byte, _, end int) bool {
-		n := end + run(text, end, inBase62, 30)
-		return n < len(text) && (text[n] == '.' || text[n] == '_')
+var narrow = map[string]func(s *scan, start, end int) bool{
+	"jwt":                 func(s *scan, start, end int) bool { return looksSigned(s.text, start, end) },
+	"vault-service-token": func(s *scan, _, end int) bool { return run(s.text, end, inToken, 24) >= 24 },
+	"twilio-api-key":      func(s *scan, _, end int) bool { return run(s.text, end, inHex, 32) >= 32 },
+	"lob-api-key":         func(s *scan, _, end int) bool { return run(s.text, end, inHex, 35) >= 35 },
+	"authress-service-client-access-key": func(s *scan, _, end int) bool {
+		n := end + run(s.text, end, inBase62, 30)
+		return n < len(s.text) && (s.text[n] == '.' || s.text[n] == '_')
 	},
-	"facebook-page-access-token":      func(text []byte, _, end int) bool { return run(text, end, inBase62, 100) >= 100 },
-	"1password-service-account-token": func(text []byte, _, end int) bool { return bytes.HasPrefix(text[end:], []byte("eyJ")) },
-	"curl-auth-user":                  func(text []byte, _, end int) bool { return hasOption(text, end, "-u", "--user") },
-	"curl-auth-header":                func(text []byte, _, end int) bool { return hasOption(text, end, "-H", "--header") },
+	"facebook-page-access-token":      func(s *scan, _, end int) bool { return run(s.text, end, inBase62, 100) >= 100 },
+	"1password-service-account-token": func(s *scan, _, end int) bool { return bytes.HasPrefix(s.text[end:], []byte("eyJ")) },
+	"curl-auth-user":                  func(s *scan, _, end int) bool { return s.follows("-u", end) || s.follows("--user", end) },
+	"curl-auth-header":                func(s *scan, _, end int) bool { return s.follows("-H", end) || s.follows("--header", end) },
 }
 
 // run is how many bytes of a class there are at a place, at most so many.
@@ -245,15 +284,26 @@ func run(text []byte, at int, bit uint16, most int) int {
 	return n
 }
 
-// hasOption is true where one of two options follows within reach.
-func hasOption(text []byte, at int, short, long string) bool {
-	text = text[at:min(len(text), at+endless)]
-	return bytes.Contains(text, []byte(short)) || bytes.Contains(text, []byte(long))
+// follows is true where an option follows within reach of a place. The places must not
+// go back: then the text is gone through once.
+func (s *scan) follows(option string, at int) bool {
+	next, known := s.next[option]
+	if !known || next < at {
+		next = len(s.text) + endless
+		if i := bytes.Index(s.text[at:], []byte(option)); i >= 0 {
+			next = at + i
+		}
+		if s.next == nil {
+			s.next = map[string]int{}
+		}
+		s.next[option] = next
+	}
+	return next < at+endless
 }
 
 const (
 	// maxRun bounds the look at a value that may be of any length; a longer one passes.
-	maxRun = 1 << 10
+	maxRun = 256
 	// beforeName is more than the generic rule's names have before a keyword, of which 50
 	// characters belong to its match.
 	beforeName = 200

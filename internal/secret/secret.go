@@ -57,7 +57,8 @@ type Options struct {
 	// have some KiB.
 	File int
 	// Work is how many bytes of a file patterns are tried on, those that several patterns
-	// are tried on several times; 20 MiB take a second. Default 16 MiB.
+	// are tried on several times, and long patterns counting as several. Default 16 MiB,
+	// which take a second or two.
 	Work int
 	// Secrets is how many are told of a file. Default 100.
 	Secrets int
