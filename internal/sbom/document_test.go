@@ -167,7 +167,20 @@ func TestFromPURL(t *testing.T) {
 		{"pkg:deb/ubuntu/libc6@2.35?distro=ubuntu-22.04&upstream=glibc", "libc6", "2.35", "glibc", "2.35", "Ubuntu:22.04:LTS"},
 		{"pkg:apk/alpine/libcrypto3@3.1.4-r5?arch=x86_64&distro=3.19.1&upstream=openssl", "libcrypto3", "3.1.4-r5", "openssl", "3.1.4-r5", "Alpine:v3.19"},
 		{"pkg:apk/alpine/libcrypto3@3.1.4-r5?distro=alpine-3.19.1", "libcrypto3", "3.1.4-r5", "libcrypto3", "3.1.4-r5", "Alpine:v3.19"},
-		{"pkg:rpm/almalinux/bind-libs@9.16.23-1.el9?arch=x86_64&distro=almalinux-9.3&epoch=32&upstream=bind-9.16.23-1.el9.src.rpm", "bind-libs", "32:9.16.23-1.el9", "bind", "9.16.23-1.el9", "AlmaLinux:9"},
+		{"pkg:rpm/almalinux/bind-libs@9.16.23-1.el9?arch=x86_64&distro=almalinux-9.3&epoch=32&upstream=bind-9.16.23-1.el9.src.rpm", "bind-libs", "32:9.16.23-1.el9", "bind", "32:9.16.23-1.el9", "AlmaLinux:9"},
+		{"pkg:rpm/redhat/bash@5.1.8-6.el9?arch=x86_64&distro=rhel-9.2&epoch=0", "bash", "5.1.8-6.el9", "bash", "5.1.8-6.el9", "Red Hat:9"},
+		{"pkg:rpm/redhat/bash@5.1.8-6.el9?distro=redhat-9.2", "bash", "5.1.8-6.el9", "bash", "5.1.8-6.el9", "Red Hat:9"},
+		{"pkg:rpm/alma/bash@0:5.1.8-6.el9?distro=alma-9.3", "bash", "5.1.8-6.el9", "bash", "5.1.8-6.el9", "AlmaLinux:9"},
+		{"pkg:rpm/opensuse/bash@4.4-1?distro=opensuse-leap-15.5", "bash", "4.4-1", "bash", "4.4-1", "openSUSE:Leap 15.5"},
+		{"pkg:rpm/opensuse.leap/bash@4.4-1?distro=opensuse.leap-15.5", "bash", "4.4-1", "bash", "4.4-1", "openSUSE:Leap 15.5"},
+		{"pkg:rpm/opensuse/bash@4.4-1?distro=opensuse-tumbleweed-20240101", "bash", "4.4-1", "bash", "4.4-1", "openSUSE:Tumbleweed"},
+		{"pkg:deb/libc6@2.36?distro=debian-12", "libc6", "2.36", "libc6", "2.36", "Debian:12"},
+		{"pkg:deb/debian/libc6@2.36?distro=debian-sid", "libc6", "2.36", "libc6", "2.36", "Debian:sid"},
+		{"pkg:deb/debian/libc6@2.36?distro=ubuntu-22.04", "libc6", "2.36", "libc6", "2.36", "Debian:"},
+		{"pkg:maven/junit@4.13", "junit", "4.13", "junit", "4.13", "Maven"},
+		{"pkg:golang/example.org/a@%28devel%29", "example.org/a", "", "example.org/a", "", "Go"},
+		{"pkg:golang/example.org/a/b@v1.0.0#v2", "example.org/a/b/v2", "1.0.0", "example.org/a/b/v2", "1.0.0", "Go"},
+		{"pkg:composer/symfony/yaml@v6.0.0", "symfony/yaml", "6.0.0", "symfony/yaml", "6.0.0", "Packagist"},
 		{"pkg:npm/%40angular/core@17.0.0", "@angular/core", "17.0.0", "@angular/core", "17.0.0", "npm"},
 		{"pkg:golang/golang.org/x/net@v0.17.0", "golang.org/x/net", "0.17.0", "golang.org/x/net", "0.17.0", "Go"},
 		{"pkg:maven/org.slf4j/slf4j-api@1.7.30?type=jar", "org.slf4j:slf4j-api", "1.7.30", "org.slf4j:slf4j-api", "1.7.30", "Maven"},
@@ -182,11 +195,51 @@ func TestFromPURL(t *testing.T) {
 			t.Errorf("%s: %+v of %s", tc.url, p, ecosystem)
 		}
 	}
+	for _, url := range []string{"pkg:rpm/rocky/nodejs@1?rpmmod=nodejs:18:80800:abcd", "pkg:rpm/rocky/nodejs@1?modularitylabel=nodejs%3A18%3A80800%3Aabcd", "pkg:rpm/rocky/nodejs@1?rpmmod=nodejs:18"} {
+		if p, err := FromPURL(url); err != nil || p.Module != "nodejs:18" {
+			t.Errorf("%s: %q, %v", url, p.Module, err)
+		}
+	}
 	for _, url := range []string{"", "no", "pkg:swift/a/b@1", "pkg:npm/", "http://example.org"} {
 		if p, err := FromPURL(url); err == nil {
 			t.Errorf("%q: %+v", url, p)
 		}
 	}
+}
+
+func TestSourceRPM(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"bash-5.1.8-6.el9.src.rpm": {"bash", "5.1.8-6.el9"}, "a-b-c-1-2.src.rpm": {"a-b-c", "1-2"}, "x-1-1.nosrc.rpm": {"x", "1-1"},
+		"(none)": {}, "a.src.rpm": {}, "-1-2.src.rpm": {}, "": {},
+	} {
+		if name, version := (&Package{Type: RPM, Version: "1-1"}).SourceRPM(in); name != want[0] || version != want[1] {
+			t.Errorf("%q: %q %q", in, name, version)
+		}
+	}
+	if name, version := (&Package{Type: RPM, Version: "3:1-1"}).SourceRPM("a-1-1.src.rpm"); name != "a" || version != "3:1-1" {
+		t.Errorf("with an epoch: %q %q", name, version)
+	}
+	if name, _ := (&Package{Type: Deb}).SourceRPM("a-1-1.src.rpm"); name != "" {
+		t.Errorf("of Debian: %q", name)
+	}
+}
+
+// FuzzFromPURL: the package that a package URL is read as has one that is read as the same.
+func FuzzFromPURL(f *testing.F) {
+	for _, url := range []string{"pkg:deb/debian/bsdutils@2.38.1-5?arch=amd64&distro=debian-12.5&epoch=1&upstream=util-linux%402.38.1-5", "pkg:rpm/redhat/bind@9-1?distro=rhel-9.2&epoch=32&upstream=b-9-1.src.rpm&rpmmod=a:b:c",
+		"pkg:rpm/opensuse/bash@4?distro=opensuse-leap-15.5", "pkg:maven/org.slf4j/slf4j-api@1", "pkg:npm/%40a/b@1", "pkg:golang/a/b@v1#c", "pkg:composer/a/b@v1", "pkg:apk/alpine/a@1?distro=3.19.1", "pkg:pypi/A_b@1", "pkg:gem/a%2Fb@1"} {
+		f.Add(url)
+	}
+	f.Fuzz(func(t *testing.T, url string) {
+		p, err := FromPURL(url)
+		if err != nil {
+			return
+		}
+		again, err := FromPURL(p.PURL())
+		if err != nil || again.PURL() != p.PURL() {
+			t.Fatalf("%q is %+v with %q, and that is %+v with %q, %v", url, p, p.PURL(), again, again.PURL(), err)
+		}
+	})
 }
 
 // TestOthers: documents as syft and trivy make them; what has no package URL is told, and

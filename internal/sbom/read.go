@@ -9,81 +9,12 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	purl "github.com/package-url/packageurl-go"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // MaxBytes is the longest document that is read.
 const MaxBytes = 256 << 20
-
-// FromPURL is the package that a package URL names, as this package writes them, and as
-// others do: an epoch may stand in the version or in a qualifier, and what a distribution's
-// package was built from in upstream.
-func FromPURL(text string) (Package, error) {
-	u, err := purl.FromString(text)
-	if err != nil {
-		return Package{}, fmt.Errorf("%.200q is no package URL: %w", text, err)
-	}
-	p := Package{Type: u.Type, Name: u.Name, Version: u.Version, Layer: -1}
-	q := u.Qualifiers.Map()
-	switch u.Type {
-	case Deb, APK, RPM:
-		p.Arch = q["arch"]
-		p.Module = q["rpmmod"]
-		if epoch := q["epoch"]; epoch != "" && epoch != "0" && !strings.Contains(p.Version, ":") {
-			p.Version = epoch + ":" + p.Version
-		}
-		p.Distro.ID = u.Namespace
-		id, version, _ := strings.Cut(q["distro"], "-")
-		switch {
-		case strings.EqualFold(id, u.Namespace) || version != "" && p.Distro.ID == "":
-			p.Distro.ID, p.Distro.VersionID = strings.ToLower(cmp.Or(p.Distro.ID, id)), version
-		case strings.HasPrefix(q["distro"], u.Namespace+"-"): // opensuse-leap-15.5
-			p.Distro.VersionID = strings.TrimPrefix(q["distro"], u.Namespace+"-")
-		case q["distro"] != "" && version == "":
-			p.Distro.Codename = id
-			if id != "" && id[0] >= '0' && id[0] <= '9' { // 3.19.1, as some write
-				p.Distro.Codename, p.Distro.VersionID = "", id
-			}
-		}
-		if up := q["upstream"]; up != "" {
-			name, version, _ := strings.Cut(up, "@")
-			if p.Type == RPM {
-				if rest, is := strings.CutSuffix(name, ".src.rpm"); is { // syft writes the file
-					if release := strings.LastIndexByte(rest, '-'); release > 0 {
-						if at := strings.LastIndexByte(rest[:release], '-'); at > 0 {
-							name, version = rest[:at], rest[at+1:]
-						}
-					}
-				}
-			}
-			p.Source = Source{Name: name, Version: version}
-		}
-		if p.Source.Name == p.Name {
-			p.Source.Name = ""
-		}
-		if p.Source.Version == p.Version {
-			p.Source.Version = ""
-		}
-	case Maven:
-		p.Name = u.Namespace + ":" + u.Name
-	case Go, NPM, Composer:
-		if u.Namespace != "" {
-			p.Name = u.Namespace + "/" + u.Name
-		}
-		if p.Type == Go {
-			p.Version = strings.TrimPrefix(p.Version, "v")
-			if u.Subpath != "" {
-				p.Name += "/" + u.Subpath
-			}
-		}
-	case PyPI, Gem, Cargo, NuGet:
-	default:
-		return Package{}, fmt.Errorf("%.200q is of the type %.50q, which is none that is known here", text, u.Type)
-	}
-	return p, nil
-}
 
 // Read reads a document of CycloneDX (JSON, 1.2 to 1.6) or SPDX (JSON, 2.2 and 2.3), by
 // whoever wrote it, as far as it says what there is. What it names without a package URL
@@ -221,7 +152,7 @@ func (d *Document) components(list []component, depth int) error {
 			continue
 		}
 		if n := c.property("aquasecurity:trivy:SrcName"); n != "" && p.Source == (Source{}) {
-			p.Source = trivySource(&p, n, c.property)
+			p.SetSource(n, trivyVersion(c.property))
 		}
 		p.Owner = c.property("plimsoll:owner")
 		for _, o := range c.Evidence.Occurrences {
@@ -238,22 +169,16 @@ func (d *Document) components(list []component, depth int) error {
 	return nil
 }
 
-// trivySource reads what trivy says of a source in three properties.
-func trivySource(p *Package, name string, property func(...string) string) Source {
-	s := Source{Name: name, Version: property("aquasecurity:trivy:SrcVersion")}
+// trivyVersion is the version of a source, of which trivy makes three properties.
+func trivyVersion(property func(...string) string) string {
+	version := property("aquasecurity:trivy:SrcVersion")
 	if r := property("aquasecurity:trivy:SrcRelease"); r != "" {
-		s.Version += "-" + r
+		version += "-" + r
 	}
 	if e := property("aquasecurity:trivy:SrcEpoch"); e != "" && e != "0" {
-		s.Version = e + ":" + s.Version
+		version = e + ":" + version
 	}
-	if s.Name == p.Name {
-		s.Name = ""
-	}
-	if s.Version == p.Version {
-		s.Version = ""
-	}
-	return s
+	return version
 }
 
 func unreadPackage(name, version, url string, err error) string {
