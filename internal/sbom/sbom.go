@@ -1,7 +1,8 @@
 // Package sbom has the words for what software an image consists of: Package, OS and
 // Document, and what is made of them: [Package.PURL], the package URL
 // (https://github.com/package-url/purl-spec), and [Package.Ecosystem], whose records speak
-// of it.
+// of it. [Document.WriteCycloneDX] and [Document.WriteSPDX] write a document, [Read] reads
+// those of others, and [FromPURL] a package URL.
 //
 // The package looks at no image and at no record of a flaw.
 package sbom
