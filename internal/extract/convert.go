@@ -45,10 +45,10 @@ func packageOf(k kind, x *extractor.Package, path string) sbom.Package {
 	switch m := x.Metadata.(type) {
 	case *dpkgmeta.Metadata:
 		p.Arch = m.Architecture
-		p.Source = source(p, m.SourceName, m.SourceVersion)
+		p.SetSource(m.SourceName, m.SourceVersion)
 	case *apkmeta.Metadata:
 		p.Arch = m.Architecture
-		p.Source = source(p, m.OriginName, "")
+		p.SetSource(m.OriginName, "")
 	case *rpmmeta.Metadata:
 		p.Arch = m.Architecture
 		epoch := ""
@@ -56,39 +56,9 @@ func packageOf(k kind, x *extractor.Package, path string) sbom.Package {
 			epoch = strconv.Itoa(m.Epoch) + ":"
 		}
 		p.Version = epoch + p.Version
-		if name, version := sourceRPM(m.SourceRPM); name != "" {
-			p.Source = source(p, name, epoch+version)
+		if name, version := p.SourceRPM(m.SourceRPM); name != "" {
+			p.SetSource(name, version)
 		}
 	}
 	return p
-}
-
-// source is a source package, without what is as the package's own.
-func source(p sbom.Package, name, version string) sbom.Source {
-	s := sbom.Source{Name: name, Version: version}
-	if s.Name == p.Name {
-		s.Name = ""
-	}
-	if s.Version == p.Version {
-		s.Version = ""
-	}
-	return s
-}
-
-// sourceRPM splits NAME-VERSION-RELEASE.src.rpm.
-func sourceRPM(file string) (name, version string) {
-	for _, end := range []string{".src.rpm", ".nosrc.rpm"} {
-		if rest, is := strings.CutSuffix(file, end); is {
-			release := strings.LastIndexByte(rest, '-')
-			if release < 1 {
-				return "", ""
-			}
-			at := strings.LastIndexByte(rest[:release], '-')
-			if at < 1 {
-				return "", ""
-			}
-			return rest[:at], rest[at+1:]
-		}
-	}
-	return "", ""
 }

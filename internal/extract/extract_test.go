@@ -301,17 +301,6 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errBroken }
 
-func TestSourceRPM(t *testing.T) {
-	for in, want := range map[string][2]string{
-		"bash-5.1.8-6.el9.src.rpm": {"bash", "5.1.8-6.el9"}, "a-b-c-1-2.src.rpm": {"a-b-c", "1-2"}, "x-1-1.nosrc.rpm": {"x", "1-1"},
-		"(none)": {}, "a.src.rpm": {}, "-1-2.src.rpm": {}, "": {},
-	} {
-		if name, version := sourceRPM(in); name != want[0] || version != want[1] {
-			t.Errorf("%q: %q %q", in, name, version)
-		}
-	}
-}
-
 // FuzzFile: hostile bytes in a file of any kind cost no panic, and tell the same twice.
 func FuzzFile(f *testing.F) {
 	paths := []string{"/var/lib/dpkg/status", "/lib/apk/db/installed", "/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/Packages", "/a.jar", "/node_modules/a/package.json", "/yarn.lock", "/pnpm-lock.yaml",

@@ -2,14 +2,12 @@ package sbom
 
 import (
 	"bytes"
-	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/opencontainers/go-digest"
-	purl "github.com/package-url/packageurl-go"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
@@ -17,243 +15,124 @@ import (
 // MaxBytes is the longest document that is read.
 const MaxBytes = 256 << 20
 
-// FromPURL is the package that a package URL names, as this package writes them, and as
-// others do: an epoch may stand in the version or in a qualifier, and what a distribution's
-// package was built from in upstream.
-func FromPURL(text string) (Package, error) {
-	u, err := purl.FromString(text)
-	if err != nil {
-		return Package{}, fmt.Errorf("%.200q is no package URL: %w", text, err)
-	}
-	p := Package{Type: u.Type, Name: u.Name, Version: u.Version, Layer: -1}
-	q := u.Qualifiers.Map()
-	switch u.Type {
-	case Deb, APK, RPM:
-		p.Arch = q["arch"]
-		p.Module = q["rpmmod"]
-		if epoch := q["epoch"]; epoch != "" && epoch != "0" && !strings.Contains(p.Version, ":") {
-			p.Version = epoch + ":" + p.Version
-		}
-		p.Distro.ID = u.Namespace
-		id, version, _ := strings.Cut(q["distro"], "-")
-		switch {
-		case strings.EqualFold(id, u.Namespace) || version != "" && p.Distro.ID == "":
-			p.Distro.ID, p.Distro.VersionID = strings.ToLower(cmp.Or(p.Distro.ID, id)), version
-		case strings.HasPrefix(q["distro"], u.Namespace+"-"): // opensuse-leap-15.5
-			p.Distro.VersionID = strings.TrimPrefix(q["distro"], u.Namespace+"-")
-		case q["distro"] != "" && version == "":
-			p.Distro.Codename = id
-			if id != "" && id[0] >= '0' && id[0] <= '9' { // 3.19.1, as some write
-				p.Distro.Codename, p.Distro.VersionID = "", id
-			}
-		}
-		if up := q["upstream"]; up != "" {
-			name, version, _ := strings.Cut(up, "@")
-			if p.Type == RPM {
-				if rest, is := strings.CutSuffix(name, ".src.rpm"); is { // syft writes the file
-					if release := strings.LastIndexByte(rest, '-'); release > 0 {
-						if at := strings.LastIndexByte(rest[:release], '-'); at > 0 {
-							name, version = rest[:at], rest[at+1:]
-						}
-					}
-				}
-			}
-			p.Source = Source{Name: name, Version: version}
-		}
-		if p.Source.Name == p.Name {
-			p.Source.Name = ""
-		}
-		if p.Source.Version == p.Version {
-			p.Source.Version = ""
-		}
-	case Maven:
-		p.Name = u.Namespace + ":" + u.Name
-	case Go, NPM, Composer:
-		if u.Namespace != "" {
-			p.Name = u.Namespace + "/" + u.Name
-		}
-		if p.Type == Go {
-			p.Version = strings.TrimPrefix(p.Version, "v")
-			if u.Subpath != "" {
-				p.Name += "/" + u.Subpath
-			}
-		}
-	case PyPI, Gem, Cargo, NuGet:
-	default:
-		return Package{}, fmt.Errorf("%.200q is of the type %.50q, which is none that is known here", text, u.Type)
-	}
-	return p, nil
-}
-
-// Read reads a document of CycloneDX (JSON, 1.2 to 1.6) or SPDX (JSON, 2.2 and 2.3), by
-// whoever wrote it, as far as it says what there is. What it names without a package URL
-// that can be read is in Unread. Name stands in messages.
+// Read reads a document of CycloneDX (JSON, 1.2 to 1.7) or SPDX (JSON, 2.2 and 2.3), by
+// whoever wrote it, as far as it says what there is; and one that is in a statement of
+// in-toto, or under "SPDX", as docker buildx has it. What it names without a package URL that
+// can be read is in Unread, and so is what its writer could not read, where that was this
+// package. Name stands in messages.
 func Read(name string, data []byte) (*Document, error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("%s has %d bytes, and %d is the most", name, len(data), MaxBytes)
 	}
-	var form struct {
-		Format string `json:"bomFormat"`
-		SPDX   string `json:"spdxVersion"`
-	}
-	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' {
-		return nil, fmt.Errorf("%s is no JSON; documents of CycloneDX and SPDX are read as JSON alone", name)
-	}
-	if _, err := strict.Decode(name, data, &form); err != nil {
+	d := &Document{Name: name, Packages: []Package{}}
+	if err := d.read(name, data, true); err != nil {
 		return nil, err
 	}
-	d := &Document{Name: name, Packages: []Package{}}
-	var err error
-	switch {
-	case form.Format == "CycloneDX":
-		err = d.readCycloneDX(data)
-	case slices.Contains([]string{"SPDX-2.2", "SPDX-2.3"}, form.SPDX):
-		err = d.readSPDX(data)
-	case form.SPDX != "":
-		err = fmt.Errorf("it is of %.50q, and SPDX-2.2 and SPDX-2.3 are read", form.SPDX)
-	default:
-		err = errors.New(`it has neither "bomFormat": "CycloneDX" nor an "spdxVersion"`)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
 	for i := range d.Packages {
-		p := &d.Packages[i]
-		switch p.Type {
-		case Deb, APK, RPM:
+		if p := &d.Packages[i]; p.Type == Deb || p.Type == APK || p.Type == RPM {
 			if d.OS.ID == "" {
 				d.OS = p.Distro
 			}
-			if d.OS.ID == p.Distro.ID && p.Distro.VersionID == "" {
-				p.Distro = d.OS
-			}
+			p.of(d.OS)
 		}
 	}
-	slices.SortFunc(d.Packages, func(a, b Package) int { return a.Compare(&b) })
-	d.Packages = slices.CompactFunc(d.Packages, func(a, b Package) bool { return a.Compare(&b) == 0 })
+	slices.SortStableFunc(d.Packages, func(a, b Package) int { return a.Compare(&b) })
+	d.Packages = slices.CompactFunc(d.Packages, func(a, b Package) bool { return reflect.DeepEqual(a, b) })
 	slices.Sort(d.Unread)
 	return d, nil
 }
 
-// component is one of CycloneDX, with what is read of it.
-type component struct {
-	Type       string      `json:"type"`
-	Name       string      `json:"name"`
-	Version    string      `json:"version"`
-	PURL       string      `json:"purl"`
-	Components []component `json:"components"`
-	Evidence   struct {
-		Occurrences []struct {
-			Location string `json:"location"`
-		} `json:"occurrences"`
-	} `json:"evidence"`
-	Licenses []struct {
-		License struct {
-			ID   string `json:"id"`
-			Name string `json:"name"`
-		} `json:"license"`
-		Expression string `json:"expression"`
-	} `json:"licenses"`
-	Properties []struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-	} `json:"properties"`
-}
-
-func (c *component) property(names ...string) string {
-	for _, name := range names {
-		for _, p := range c.Properties {
-			if p.Name == name {
-				return p.Value
-			}
-		}
+// read reads one document, or the one in it: wrapped says that there may be one.
+func (d *Document) read(name string, data []byte, wrapped bool) error {
+	var form struct {
+		Format    string          `json:"bomFormat"`
+		Version   string          `json:"spdxVersion"`
+		Predicate json.RawMessage `json:"predicate"`
+		SPDX      json.RawMessage `json:"SPDX"`
 	}
-	return ""
-}
-
-// maxDepth is how deep components may be in each other.
-const maxDepth = 64
-
-func (d *Document) readCycloneDX(data []byte) error {
-	var b struct {
-		Metadata struct {
-			Component component `json:"component"`
-		} `json:"metadata"`
-		Components []component `json:"components"`
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' {
+		return fmt.Errorf("%s is no JSON; documents of CycloneDX and SPDX are read as JSON alone", name)
 	}
-	if _, err := strict.Decode(d.Name, data, &b); err != nil {
+	if _, err := strict.Decode(name, data, &form); err != nil {
 		return err
 	}
-	of := &b.Metadata.Component
-	for _, one := range []struct {
-		into *digest.Digest
-		text string
-	}{{&d.ID, of.property("plimsoll:id", "aquasecurity:trivy:ImageID")}, {&d.Manifest, of.property("plimsoll:manifest")}} {
-		if id := digest.Digest(one.text); id.Validate() == nil {
-			*one.into = id
-		}
+	inner := form.Predicate
+	if len(inner) == 0 {
+		inner = form.SPDX
 	}
-	return d.components(b.Components, 0)
+	var err error
+	switch {
+	case form.Format == "CycloneDX":
+		err = d.readCycloneDX(name, data)
+	case form.Version == "SPDX-2.2", form.Version == "SPDX-2.3":
+		err = d.readSPDX(name, data)
+	case form.Version != "":
+		err = fmt.Errorf("it is of %.50q, and SPDX-2.2 and SPDX-2.3 are read", form.Version)
+	case wrapped && len(inner) > 0:
+		return d.read(name, inner, false)
+	default:
+		err = errors.New(`it has neither "bomFormat": "CycloneDX" nor an "spdxVersion"`)
+	}
+	var placed *strict.Error
+	if err != nil && !errors.As(err, &placed) { // which names the document itself
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return err
 }
 
-func (d *Document) components(list []component, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("its components are more than %d deep in each other", maxDepth)
+// of says which distribution a package is of whose own word for that is nothing, or no more
+// than the document's.
+func (p *Package) of(o OS) {
+	own := &p.Distro
+	if own.ID == "" || own.ID == o.ID && (own.VersionID == "" || own.VersionID == o.VersionID) {
+		if own.Codename != "" && o.VersionID == "" {
+			o.Codename = own.Codename
+		}
+		*own = o
 	}
-	for i := range list {
-		c := &list[i]
-		if err := d.components(c.Components, depth+1); err != nil {
-			return err
-		}
-		switch c.Type {
-		case "operating-system":
-			d.OS = OS{ID: strings.ToLower(c.Name), VersionID: c.Version, Codename: c.property("plimsoll:codename"), Like: strings.Fields(c.property("plimsoll:like"))}
-			continue
-		case "file", "data", "container", "device", "firmware", "cryptographic-asset", "machine-learning-model", "platform", "device-driver":
-			continue
-		}
-		if c.PURL == "" && c.Type != "library" { // the application itself, a lock file
-			continue
-		}
-		p, err := FromPURL(c.PURL)
-		if err != nil {
-			d.Unread = append(d.Unread, unreadPackage(c.Name, c.Version, c.PURL, err))
-			continue
-		}
-		if n := c.property("aquasecurity:trivy:SrcName"); n != "" && p.Source == (Source{}) {
-			p.Source = trivySource(&p, n, c.property)
-		}
-		p.Owner = c.property("plimsoll:owner")
-		for _, o := range c.Evidence.Occurrences {
-			p.Path = cmp.Or(p.Path, o.Location)
-		}
-		p.Path = cmp.Or(p.Path, c.property("aquasecurity:trivy:FilePath", "syft:location:0:path"))
-		for _, l := range c.Licenses {
-			if text := cmp.Or(l.Expression, l.License.ID, l.License.Name); text != "" {
-				p.Licences = append(p.Licences, text)
-			}
-		}
-		d.Packages = append(d.Packages, p)
-	}
-	return nil
 }
 
-// trivySource reads what trivy says of a source in three properties.
-func trivySource(p *Package, name string, property func(...string) string) Source {
-	s := Source{Name: name, Version: property("aquasecurity:trivy:SrcVersion")}
-	if r := property("aquasecurity:trivy:SrcRelease"); r != "" {
-		s.Version += "-" + r
+// spelt takes the name as the document has it beside the package URL, which for some types
+// has small letters alone; the records of their ecosystems tell capital letters apart. A name
+// that is another one does not count.
+func (p *Package) spelt(names ...string) {
+	fold := func(s string) string {
+		if p.Type == PyPI {
+			s = strings.ReplaceAll(s, "_", "-")
+		}
+		return strings.ToLower(s)
 	}
-	if e := property("aquasecurity:trivy:SrcEpoch"); e != "" && e != "0" {
-		s.Version = e + ":" + s.Version
+	for _, name := range names {
+		if fold(name) == fold(p.Name) {
+			p.Name = name
+			return
+		}
 	}
-	if s.Name == p.Name {
-		s.Name = ""
+}
+
+// maxLayers is more than any engine stacks.
+const maxLayers = 1000
+
+// place says what is known of a layer, by its number from 1, and gives its position; -1 for a
+// number that none has. What was known before stays.
+func (d *Document) place(number int, l Layer) int {
+	if number < 1 || number > maxLayers {
+		return -1
 	}
-	if s.Version == p.Version {
-		s.Version = ""
+	for len(d.Layers) < number {
+		d.Layers = append(d.Layers, Layer{})
 	}
-	return s
+	if at := &d.Layers[number-1]; *at == (Layer{}) {
+		*at = l
+	}
+	return number - 1
+}
+
+// tell says what could not be read.
+func (d *Document) tell(text string) {
+	if text != "" {
+		d.Unread = append(d.Unread, text)
+	}
 }
 
 func unreadPackage(name, version, url string, err error) string {
@@ -262,82 +141,4 @@ func unreadPackage(name, version, url string, err error) string {
 		return fmt.Sprintf("%.200s: it has no package URL", what)
 	}
 	return fmt.Sprintf("%.200s: %v", what, err)
-}
-
-// conjuncts splits a licence expression as WriteSPDX joins several.
-func conjuncts(expression string) []string {
-	if !strings.HasPrefix(expression, "(") && !strings.Contains(expression, "LicenseRef-") {
-		return []string{expression}
-	}
-	var parts []string
-	depth, from := 0, 0
-	take := func(to int) {
-		part := strings.TrimSpace(expression[from:to])
-		if strings.HasPrefix(part, "(") && strings.HasSuffix(part, ")") {
-			part = part[1 : len(part)-1]
-		}
-		parts = append(parts, part)
-	}
-	for i := 0; i < len(expression); i++ {
-		switch {
-		case expression[i] == '(':
-			depth++
-		case expression[i] == ')':
-			depth--
-		case depth == 0 && strings.HasPrefix(expression[i:], " AND "):
-			take(i)
-			from = i + len(" AND ")
-			i = from - 1
-		}
-	}
-	take(len(expression))
-	return parts
-}
-
-func (d *Document) readSPDX(data []byte) error {
-	var s spdx
-	if _, err := strict.Decode(d.Name, data, &s); err != nil {
-		return err
-	}
-	texts := map[string]string{}
-	for _, l := range s.Extracted {
-		texts[l.ID] = l.Text
-	}
-	described := map[string]bool{}
-	for _, r := range s.Relations {
-		if r.Type == "DESCRIBES" {
-			described[r.Related] = true
-		}
-	}
-	for i := range s.Packages {
-		one := &s.Packages[i]
-		switch {
-		case one.Purpose == "OPERATING_SYSTEM", one.Purpose == "OPERATING-SYSTEM": // the schema's word, and the specification's
-			d.OS = OS{ID: strings.ToLower(one.Name), VersionID: one.Version}
-			continue
-		case one.Purpose == "CONTAINER" || described[one.ID]:
-			continue
-		}
-		url := ""
-		for _, r := range one.References {
-			if r.Type == "purl" {
-				url = cmp.Or(url, r.Locator)
-			}
-		}
-		p, err := FromPURL(url)
-		if err != nil {
-			d.Unread = append(d.Unread, unreadPackage(one.Name, one.Version, url, err))
-			continue
-		}
-		if path, is := strings.CutPrefix(one.SourceInfo, "told by "); is {
-			p.Path, _, _ = strings.Cut(path, "; ")
-		}
-		if one.Declared != "" && one.Declared != unsaid && one.Declared != "NONE" {
-			for _, part := range conjuncts(one.Declared) {
-				p.Licences = append(p.Licences, cmp.Or(texts[part], part))
-			}
-		}
-		d.Packages = append(d.Packages, p)
-	}
-	return nil
 }

@@ -1,7 +1,8 @@
 // Package sbom has the words for what software an image consists of: Package, OS and
 // Document, and what is made of them: [Package.PURL], the package URL
 // (https://github.com/package-url/purl-spec), and [Package.Ecosystem], whose records speak
-// of it.
+// of it. [Document.WriteCycloneDX] and [Document.WriteSPDX] write a document, [Read] reads
+// those of others, and [FromPURL] a package URL.
 //
 // The package looks at no image and at no record of a flaw.
 package sbom
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	purl "github.com/package-url/packageurl-go"
 )
 
 // Document says what an image, or a folder, consists of.
@@ -182,53 +182,6 @@ func (o OS) alpineBranch() string {
 		return "edge"
 	}
 	return "v" + parts[0] + "." + parts[1]
-}
-
-// PURL is the package URL. A distribution's has the namespace and the qualifiers that
-// others read: arch, distro, and upstream where the source has another name.
-func (p *Package) PURL() string {
-	u := purl.PackageURL{Type: p.Type, Name: p.Name, Version: p.Version}
-	q := map[string]string{}
-	switch p.Type {
-	case Deb, APK, RPM:
-		u.Namespace = p.Distro.ID
-		if p.Arch != "" {
-			q["arch"] = p.Arch
-		}
-		if p.Distro.VersionID != "" {
-			q["distro"] = p.Distro.ID + "-" + p.Distro.VersionID
-		}
-		if p.Type == RPM {
-			if epoch, rest, found := strings.Cut(p.Version, ":"); found {
-				u.Version, q["epoch"] = rest, epoch
-			}
-			if p.Module != "" {
-				q["rpmmod"] = p.Module
-			}
-		}
-		if p.SourceName() != p.Name || p.SourceVersion() != p.Version {
-			q["upstream"] = p.SourceName()
-			if p.SourceVersion() != p.Version {
-				q["upstream"] += "@" + p.SourceVersion()
-			}
-		}
-	case Maven:
-		if group, artifact, found := strings.Cut(p.Name, ":"); found {
-			u.Namespace, u.Name = group, artifact
-		}
-	case Go, NPM, Composer:
-		if i := strings.LastIndexByte(p.Name, '/'); i > 0 {
-			u.Namespace, u.Name = p.Name[:i], p.Name[i+1:]
-		}
-		if p.Type == Go && p.Name != "stdlib" && p.Version != "" && !strings.HasPrefix(p.Version, "v") && !strings.HasPrefix(p.Version, "(") {
-			u.Version = "v" + p.Version
-		}
-	}
-	u.Qualifiers = purl.QualifiersFromMap(q)
-	if err := u.Normalize(); err != nil {
-		return ""
-	}
-	return u.ToString()
 }
 
 // Compare orders packages by type, name, version and path.
