@@ -435,6 +435,8 @@ type Image struct {
 	// the distribution's and are judged as that.
 	Packages int `json:"packages"`
 	Owned    int `json:"owned"`
+	// SupportEnds is until when its distribution is mended, nil where that is not known.
+	SupportEnds *time.Time `json:"support_ends,omitempty"`
 	// Data is what was known of flaws, by family of ecosystems.
 	Data []Data `json:"data"`
 }

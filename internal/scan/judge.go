@@ -36,6 +36,9 @@ func Judge(c *Contents, m Measure) (finding.Report, error) {
 		Image: &finding.Image{Reference: doc.Name, ID: string(doc.ID), Manifest: string(doc.Manifest), Names: append([]string{}, doc.Names...), Packages: len(doc.Packages), Data: []finding.Data{}}}
 	list, owned := components(doc.Packages)
 	r.Image.Owned = owned
+	if ends := c.Files.SupportEnds; !ends.IsZero() {
+		r.Image.SupportEnds = &ends
+	}
 	asked := map[string]bool{}
 	type gap struct {
 		ecosystem, reason string

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/image/imagetest"
 	"github.com/plimsoll/plimsoll/internal/sbom"
+	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/vuln"
 )
 
@@ -232,6 +234,40 @@ func TestJudge(t *testing.T) {
 	m.Without = []string{"npm"}
 	if r, err = Judge(c, m); err != nil || slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Element == "npm" || f.Rule == "GHSA-1" }) {
 		t.Errorf("without npm: %v, %v", r.Findings, err)
+	}
+}
+
+// TestTable: what the base image brought is told apart, and so is a distribution that nobody
+// mends any more; of another one neither.
+func TestTable(t *testing.T) {
+	known := records{"npm a 1.0.0": {Matches: []vuln.Match{{ID: "CVE-1", Fixed: "2.0.0", Severity: vuln.Severity{Level: vuln.High, Tenths: 80}}}}}
+	history := imagetest.Config{"history": []map[string]any{{"created_by": "ADD file:1 in /"}, {"created_by": `CMD ["sh"]`, "empty_layer": true}, {"created_by": "COPY b /"}}}
+	package1 := `{"name":"a","version":"1.0.0"}`
+	for _, tc := range []struct {
+		os, base, own string
+		want          []string
+		not           string
+	}{
+		{"ID=debian\nVERSION_ID=9\n", "/node_modules/a/package.json", "/x", []string{"1 of those with a fix came with the base image", "was mended until 2022-06-30"}, "Nobody"},
+		{"ID=debian\nVERSION_ID=13\n", "/x", "/node_modules/a/package.json", []string{"1 has a fix"}, "base image"},
+	} {
+		c := look(t, imagetest.Saved(t, history, imagetest.Layer{"/etc/os-release": tc.os, tc.base: package1}, imagetest.Layer{tc.own: package1}), Options{})
+		r, err := Judge(c, Measure{Records: known, Started: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := Table(term.New(term.Config{Writer: &b}), r, false); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("no %q in\n%s", want, b.String())
+			}
+		}
+		if strings.Contains(b.String(), tc.not) {
+			t.Errorf("%q in\n%s", tc.not, b.String())
+		}
 	}
 }
 

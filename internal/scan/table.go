@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/report"
@@ -37,10 +38,10 @@ type table struct {
 	waived     []finding.Finding
 	unknown    []finding.Finding
 	// flaws is how many there are, known how many by severity, and fixable how many a newer
-	// version mends. Nobody has said how grave guessed of these are, which count as --unknown-as
+	// version mends, ofBase of them in the base image. Nobody has said how grave guessed of these are, which count as --unknown-as
 	// says, and unweighed that have no fix. Minor are no security issue, and not among them.
-	known                                     [5]int
-	flaws, fixable, guessed, unweighed, minor int
+	known                                             [5]int
+	flaws, fixable, ofBase, guessed, unweighed, minor int
 }
 
 // entry is a component with flaws.
@@ -98,6 +99,9 @@ func (t *table) split() {
 		fixed := told(&f, "fixed")
 		if fixed != "" {
 			t.fixable++
+			if yes(&f, "from_base") {
+				t.ofBase++
+			}
 		}
 		if yes(&f, "level_guessed") && fixed != "" {
 			t.guessed++
@@ -280,6 +284,12 @@ func (t *table) ending() []string {
 		sum += " Something could not be told."
 	}
 	ending := []string{sum}
+	if t.ofBase > 0 {
+		ending = append(ending, fmt.Sprintf("%d of those with a fix came with the base image: build it anew on a newer one.", t.ofBase))
+	}
+	if ends := t.report.Image.SupportEnds; ends != nil && ends.Before(t.report.Started) {
+		ending = append(ending, fmt.Sprintf("%s was mended until %s: of what was found since, records may say nothing.", t.report.Target.OS, ends.Format(time.DateOnly)))
+	}
 	if t.guessed > 0 {
 		ending = append(ending, fmt.Sprintf("Nobody has said how grave %d of those with a fix %s: --unknown-as says what that counts as.", t.guessed, isAre(t.guessed)))
 	}
