@@ -42,6 +42,9 @@ func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) 
 		if f.Unread != "" && owner[p] == "" {
 			unread = append(unread, p+": "+f.Unread)
 		}
+		if log, is := v.Stat(p + "-wal"); is && log.Size > 0 && kindOfPath(p) == rpmDB {
+			unread = append(unread, p+": what was changed last is in its write-ahead log, which is not read")
+		}
 		for _, one := range f.Packages {
 			one.Layer = f.Layer
 			switch one.Type {

@@ -30,10 +30,10 @@ import (
 	"github.com/google/osv-scalibr/extractor/filesystem/language/rust/cargoauditable"
 	"github.com/google/osv-scalibr/extractor/filesystem/os/apk"
 	"github.com/google/osv-scalibr/extractor/filesystem/os/dpkg"
-	"github.com/google/osv-scalibr/extractor/filesystem/os/rpm"
 	"github.com/google/osv-scalibr/log"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/rpmdb"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 )
 
@@ -71,7 +71,7 @@ func New(o Options) (*Finder, error) {
 	log.SetLogger(silent{}) // what is wrong with a file is told by Found
 	f := &Finder{temp: o.Temp, by: map[kind][]filesystem.Extractor{}}
 	for k, list := range map[kind][]func(*cpb.PluginConfig) (filesystem.Extractor, error){
-		dpkgStatus: {dpkg.New}, apkDB: {apk.New}, rpmDB: {rpm.New}, executable: {gobinary.New, cargoauditable.New}, javaArchive: {archive.New},
+		dpkgStatus: {dpkg.New}, apkDB: {apk.New}, executable: {gobinary.New, cargoauditable.New}, javaArchive: {archive.New},
 		npmPackage: {packagejson.New}, npmLock: {packagelockjson.New}, yarnLock: {yarnlock.New}, pnpmLock: {pnpmlock.New}, wheel: {wheelegg.New},
 		gemSpec: {gemspec.New}, installedPHP: {composerlock.New}, depsJSON: {depsjson.New},
 	} {
@@ -170,7 +170,7 @@ func (f *Finder) file(ctx context.Context, k kind, e *image.Entry, body io.Reade
 	case executable:
 		return f.executable(ctx, e, body, found)
 	case rpmDB:
-		return f.rpm(ctx, e, body, found)
+		return f.rpm(ctx, body, found)
 	case javaArchive, wheel:
 		return f.spooled(ctx, k, e, body, found)
 	}
@@ -284,15 +284,14 @@ func (f *Finder) spooled(ctx context.Context, k kind, e *image.Entry, body io.Re
 	return f.extract(ctx, k, e, file, found)
 }
 
-// rpm reads a database of rpm, whose reader opens it by its path.
-func (f *Finder) rpm(ctx context.Context, e *image.Entry, body io.Reader, found *Found) (err error) {
+// rpm reads a database of rpm, which SQLite opens by its path.
+func (f *Finder) rpm(ctx context.Context, body io.Reader, found *Found) (err error) {
 	dir, err := os.MkdirTemp(f.temp, "plimsoll-rpm-*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	base := filepath.Base(e.Path)
-	file, err := os.OpenFile(filepath.Join(dir, base), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, "db"), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -300,7 +299,11 @@ func (f *Finder) rpm(ctx context.Context, e *image.Entry, body io.Reader, found 
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return f.run(ctx, rpmDB, &filesystem.ScanInput{FS: empty{}, Root: dir, Path: base, Info: info{e}, Reader: bytes.NewReader(nil)}, found)
+	return rpmdb.Read(ctx, file.Name(), func(p *rpmdb.Package) error {
+		found.Packages = append(found.Packages, ofRPM(p, found.Path))
+		found.owns(p.Name, p.Files())
+		return nil
+	})
 }
 
 func (f *Finder) extract(ctx context.Context, k kind, e *image.Entry, r io.Reader, found *Found) error {
