@@ -24,5 +24,7 @@
 // dpkg, apk and rpm say which files they installed.
 //
 // The extractors are strangers' code over hostile bytes: what they panic about is told as a
-// file that could not be read, and the sizes of files are bounded here.
+// file that could not be read, and the work that a file makes is bounded here: its bytes, its
+// records, and what it unpacks to. Of a Java archive, those in it are opened here, one at a
+// time and large ones on disk.
 package extract
