@@ -23,6 +23,9 @@
 // A package that a distribution installed with one of its own has that one as its owner:
 // dpkg, apk and rpm say which files they installed.
 //
+// A file with several names, by hard links, tells under the first of them, or those that are
+// left where that one is gone.
+//
 // The extractors are strangers' code over hostile bytes: what they panic about is told as a
 // file that could not be read, and the work that a file makes is bounded here: its bytes, its
 // records, and what it unpacks to. Of a Java archive, those in it are opened here, one at a

@@ -64,6 +64,8 @@ type Found struct {
 	Owns map[string][]string `json:",omitempty"`
 	// Lock is true for a lock file of npm, yarn or pnpm.
 	Lock bool `json:",omitempty"`
+	// Link is the file that a hard link is another name of; what that told is told there.
+	Link string `json:",omitempty"`
 	// Unread is why the file could not be read, "" if it could.
 	Unread string `json:",omitempty"`
 }
@@ -94,6 +96,9 @@ func (f *Finder) File(ctx context.Context, e *image.Entry) (*Found, error) {
 	k := kindOf(e)
 	if k == nothing {
 		return nil, nil
+	}
+	if e.Kind == image.HardLink {
+		return &Found{Path: e.Path, Layer: e.Layer, Link: e.Link}, nil
 	}
 	found := &Found{Path: e.Path, Layer: e.Layer, Lock: k == npmLock || k == yarnLock || k == pnpmLock}
 	if e.Size > most[k] {

@@ -71,13 +71,14 @@ const leastProgram = 100 << 10
 func (f *Finder) Wants(e *image.Entry) bool { return kindOf(e) != nothing }
 
 func kindOf(e *image.Entry) kind {
-	if e.Kind != image.Plain || !e.Mode.IsRegular() || e.Size == 0 {
+	link := e.Kind == image.HardLink // which has no size of its own
+	if e.Kind != image.Plain && !link || !e.Mode.IsRegular() || e.Size == 0 && !link {
 		return nothing
 	}
 	if k := kindOfPath(e.Path); k != nothing {
 		return k
 	}
-	if e.Mode&0o111 != 0 && e.Size >= leastProgram {
+	if e.Mode&0o111 != 0 && (link || e.Size >= leastProgram) {
 		return executable
 	}
 	return nothing
@@ -121,7 +122,7 @@ func kindOfPath(p string) kind {
 			return wheel
 		}
 	case "PKG-INFO":
-		if strings.HasSuffix(p[:slash], ".egg-info") {
+		if strings.HasSuffix(p[:slash], ".egg-info") || strings.HasSuffix(p[:slash], ".egg/EGG-INFO") {
 			return wheel
 		}
 	case "installed.json":
