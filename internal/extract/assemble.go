@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"maps"
 	"path"
 	"slices"
 
@@ -16,24 +17,18 @@ func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) 
 	last := map[string]*Found{} // by path
 	for i := range found {
 		f := &found[i]
-		if at, is := v.Stat(f.Path); is && at.Layer == f.Layer {
+		// What a later entry of the same layer made a link or a folder does not count either.
+		if at, is := v.Stat(f.Path); is && at.Layer == f.Layer && at.Mode.IsRegular() {
 			last[f.Path] = f
 		}
 	}
-	distro := osOf(v, last)
-	owner := map[string]string{}
-	for _, f := range last {
-		for name, paths := range f.Owns {
-			for _, p := range paths {
-				if at, is := v.Resolve(p); is { // /bin is a link to /usr/bin
-					owner[at.Path] = name
-				}
-			}
-		}
-	}
-	packages := []sbom.Package{}
 	var unread []string
-	for p, f := range last {
+	linked(found, last, func(p, why string) { unread = append(unread, p+": "+why) })
+	distro := osOf(v, last)
+	owner := owners(v, last)
+	packages := []sbom.Package{}
+	for _, p := range slices.Sorted(maps.Keys(last)) {
+		f := last[p]
 		if f.Lock {
 			if _, installed := v.Stat(path.Dir(p) + "/node_modules"); installed {
 				continue
@@ -42,8 +37,11 @@ func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) 
 		if f.Unread != "" && owner[p] == "" {
 			unread = append(unread, p+": "+f.Unread)
 		}
+		if log, is := v.Stat(p + "-wal"); is && log.Size > 0 && kindOfPath(p) == rpmDB {
+			unread = append(unread, p+": what was changed last is in its write-ahead log, which is not read")
+		}
 		for _, one := range f.Packages {
-			one.Layer = f.Layer
+			one.Path, one.Layer = p, f.Layer
 			switch one.Type {
 			case sbom.Deb, sbom.APK, sbom.RPM:
 				one.Distro = distro
@@ -53,10 +51,64 @@ func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) 
 			packages = append(packages, one)
 		}
 	}
-	slices.SortFunc(packages, func(a, b sbom.Package) int { return a.Compare(&b) })
+	slices.SortStableFunc(packages, func(a, b sbom.Package) int { return a.Compare(&b) })
 	packages = slices.CompactFunc(packages, func(a, b sbom.Package) bool { return a.Compare(&b) == 0 })
 	slices.Sort(unread)
 	return distro, packages, unread
+}
+
+// owners are the distribution's packages by the paths that they installed. Of two with one
+// path it is the first by name.
+func owners(v *image.View, last map[string]*Found) map[string]string {
+	owner := map[string]string{}
+	for _, f := range last {
+		for name, paths := range f.Owns {
+			for _, p := range paths {
+				at, is := v.Resolve(p) // /bin is a link to /usr/bin
+				if before, twice := owner[at.Path]; is && (!twice || name < before) {
+					owner[at.Path] = name
+				}
+			}
+		}
+	}
+	return owner
+}
+
+// linked puts what the file of a hard link told in the link's place, where that file is no
+// longer there under the name by which it was read. A link whose file was not read, since
+// that name did not tell of packages, is given to unread.
+func linked(found []Found, last map[string]*Found, unread func(path, why string)) {
+	at := map[string][]int{} // the positions in found, by path
+	for i := range found {
+		at[found[i].Path] = append(at[found[i].Path], i)
+	}
+	for p, f := range last {
+		if f.Link == "" {
+			continue
+		}
+		delete(last, p)
+		list := at[p]
+		target, n := f, list[len(list)-1]
+		for target != nil && target.Link != "" { // a link to a link leads to an earlier entry
+			earlier, _ := slices.BinarySearch(at[target.Link], n)
+			if earlier == 0 {
+				target = nil
+				break
+			}
+			n = at[target.Link][earlier-1]
+			target = &found[n]
+		}
+		switch {
+		case target == nil || kindOfPath(target.Path) != kindOfPath(p):
+			if kindOfPath(p) != nothing {
+				unread(p, "it is a hard link to "+f.Link+", which was not read")
+			}
+		case last[target.Path] != target:
+			one := *target
+			one.Path, one.Layer = p, f.Layer
+			last[p] = &one
+		}
+	}
 }
 
 // osOf is the distribution, by the first of the places of os-release(5).

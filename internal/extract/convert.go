@@ -1,19 +1,18 @@
 package extract
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/google/osv-scalibr/extractor"
 	apkmeta "github.com/google/osv-scalibr/extractor/filesystem/os/apk/metadata"
 	dpkgmeta "github.com/google/osv-scalibr/extractor/filesystem/os/dpkg/metadata"
-	rpmmeta "github.com/google/osv-scalibr/extractor/filesystem/os/rpm/metadata"
 
+	"github.com/plimsoll/plimsoll/internal/rpmdb"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 )
 
 // types are the types of packages by kind.
-var types = map[kind]string{dpkgStatus: sbom.Deb, apkDB: sbom.APK, rpmDB: sbom.RPM, javaArchive: sbom.Maven, npmPackage: sbom.NPM, npmLock: sbom.NPM, yarnLock: sbom.NPM, pnpmLock: sbom.NPM,
+var types = map[kind]string{dpkgStatus: sbom.Deb, apkDB: sbom.APK, javaArchive: sbom.Maven, npmPackage: sbom.NPM, npmLock: sbom.NPM, yarnLock: sbom.NPM, pnpmLock: sbom.NPM,
 	wheel: sbom.PyPI, gemSpec: sbom.Gem, installedPHP: sbom.Composer, depsJSON: sbom.NuGet}
 
 // packageOf is a package as an extractor gives it. One without a name is none.
@@ -49,16 +48,22 @@ func packageOf(k kind, x *extractor.Package, path string) sbom.Package {
 	case *apkmeta.Metadata:
 		p.Arch = m.Architecture
 		p.SetSource(m.OriginName, "")
-	case *rpmmeta.Metadata:
-		p.Arch = m.Architecture
-		epoch := ""
-		if m.Epoch > 0 {
-			epoch = strconv.Itoa(m.Epoch) + ":"
-		}
-		p.Version = epoch + p.Version
-		if name, version := p.SourceRPM(m.SourceRPM); name != "" {
-			p.SetSource(name, version)
-		}
+	}
+	return p
+}
+
+// ofRPM is a package as RPM's database has it. Of its module, NAME:STREAM:VERSION:CONTEXT,
+// the first two say what it is.
+func ofRPM(x *rpmdb.Package, path string) sbom.Package {
+	p := sbom.Package{Type: sbom.RPM, Name: x.Name, Version: x.Version, Arch: x.Arch, Path: path, Layer: -1}
+	if x.Licence != "" {
+		p.Licences = []string{x.Licence}
+	}
+	if name, version := p.SourceRPM(x.SourceRPM); name != "" {
+		p.SetSource(name, version)
+	}
+	if parts := strings.SplitN(x.Module, ":", 3); len(parts) > 1 {
+		p.Module = parts[0] + ":" + parts[1]
 	}
 	return p
 }

@@ -5,8 +5,9 @@
 // that are there in the end. What a file tells depends on that file alone, so that it can be
 // kept by layer.
 //
-// Files are read by the extractors of github.com/google/osv-scalibr. Which files count is
-// decided here, for an image holds what is installed:
+// Files are read by the extractors of github.com/google/osv-scalibr, but for databases of
+// RPM: its reader of these can end the process, and tells neither files nor modules. Which
+// files count is decided here, for an image holds what is installed:
 //
 //   - the databases of dpkg (status, and the status.d of images without dpkg), apk and rpm;
 //   - executables with Go's build information, or with what cargo auditable puts in;
@@ -19,9 +20,14 @@
 //   - specifications of installed gems, PHP's vendor/composer/installed.json and .NET's
 //     *.deps.json.
 //
-// A package that a distribution installed with one of its own has that one as its owner
-// (dpkg and apk say which files they installed; rpm's database is not read for it).
+// A package that a distribution installed with one of its own has that one as its owner:
+// dpkg, apk and rpm say which files they installed.
+//
+// A file with several names, by hard links, tells under the first of them, or those that are
+// left where that one is gone.
 //
 // The extractors are strangers' code over hostile bytes: what they panic about is told as a
-// file that could not be read, and the sizes of files are bounded here.
+// file that could not be read, and the work that a file makes is bounded here: its bytes, its
+// records, and what it unpacks to. Of a Java archive, those in it are opened here, one at a
+// time and large ones on disk.
 package extract

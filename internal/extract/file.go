@@ -3,7 +3,9 @@ package extract
 import (
 	"bufio"
 	"bytes"
+	"compress/zlib"
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +22,6 @@ import (
 	"github.com/google/osv-scalibr/extractor/filesystem"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/dotnet/depsjson"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/golang/gobinary"
-	"github.com/google/osv-scalibr/extractor/filesystem/language/java/archive"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/javascript/packagejson"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/javascript/packagelockjson"
 	"github.com/google/osv-scalibr/extractor/filesystem/language/javascript/pnpmlock"
@@ -30,10 +32,10 @@ import (
 	"github.com/google/osv-scalibr/extractor/filesystem/language/rust/cargoauditable"
 	"github.com/google/osv-scalibr/extractor/filesystem/os/apk"
 	"github.com/google/osv-scalibr/extractor/filesystem/os/dpkg"
-	"github.com/google/osv-scalibr/extractor/filesystem/os/rpm"
 	"github.com/google/osv-scalibr/log"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/rpmdb"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 )
 
@@ -62,6 +64,8 @@ type Found struct {
 	Owns map[string][]string `json:",omitempty"`
 	// Lock is true for a lock file of npm, yarn or pnpm.
 	Lock bool `json:",omitempty"`
+	// Link is the file that a hard link is another name of; what that told is told there.
+	Link string `json:",omitempty"`
 	// Unread is why the file could not be read, "" if it could.
 	Unread string `json:",omitempty"`
 }
@@ -71,7 +75,7 @@ func New(o Options) (*Finder, error) {
 	log.SetLogger(silent{}) // what is wrong with a file is told by Found
 	f := &Finder{temp: o.Temp, by: map[kind][]filesystem.Extractor{}}
 	for k, list := range map[kind][]func(*cpb.PluginConfig) (filesystem.Extractor, error){
-		dpkgStatus: {dpkg.New}, apkDB: {apk.New}, rpmDB: {rpm.New}, executable: {gobinary.New, cargoauditable.New}, javaArchive: {archive.New},
+		dpkgStatus: {dpkg.New}, apkDB: {apk.New}, executable: {gobinary.New, cargoauditable.New}, javaArchive: {newJava},
 		npmPackage: {packagejson.New}, npmLock: {packagelockjson.New}, yarnLock: {yarnlock.New}, pnpmLock: {pnpmlock.New}, wheel: {wheelegg.New},
 		gemSpec: {gemspec.New}, installedPHP: {composerlock.New}, depsJSON: {depsjson.New},
 	} {
@@ -92,6 +96,9 @@ func (f *Finder) File(ctx context.Context, e *image.Entry) (*Found, error) {
 	k := kindOf(e)
 	if k == nothing {
 		return nil, nil
+	}
+	if e.Kind == image.HardLink {
+		return &Found{Path: e.Path, Layer: e.Layer, Link: e.Link}, nil
 	}
 	found := &Found{Path: e.Path, Layer: e.Layer, Lock: k == npmLock || k == yarnLock || k == pnpmLock}
 	if e.Size > most[k] {
@@ -148,33 +155,40 @@ func (f *Finder) file(ctx context.Context, k kind, e *image.Entry, body io.Reade
 			found.Owns = map[string][]string{name: owned}
 		}
 		return err
+	case dpkgStatus, apkDB, npmLock, yarnLock, pnpmLock, installedPHP, depsJSON:
+		content, err := f.seekable(body, e.Size, e.Size, &f.buffer)
+		if err != nil {
+			return err
+		}
+		defer content.Close()
+		return f.text(ctx, k, e, f.buffer.Bytes(), found)
+	case executable:
+		return f.executable(ctx, e, body, found)
+	case rpmDB:
+		return f.rpm(ctx, body, found)
+	case javaArchive:
+		return f.java(ctx, e, body, found)
+	}
+	return f.extract(ctx, k, e, body, found)
+}
+
+// text reads a file of many records.
+func (f *Finder) text(ctx context.Context, k kind, e *image.Entry, data []byte, found *Found) error {
+	if err := tooMuch(k, data); err != nil {
+		return err
+	}
+	switch k {
 	case apkDB:
-		data, err := io.ReadAll(body)
-		if err != nil {
-			return err
-		}
 		found.Owns = ownedByAPK(data)
-		return f.extract(ctx, k, e, bytes.NewReader(data), found)
 	case installedPHP, depsJSON:
-		data, err := io.ReadAll(body)
-		if err != nil {
-			return err
-		}
 		if !json.Valid(data) { // which depsjson passes over
 			return errors.New("it is no JSON")
 		}
 		if trimmed := bytes.TrimSpace(data); k == installedPHP && trimmed[0] == '[' { // Composer 1
-			data = append(append([]byte(`{"packages":`), data...), '}')
+			data = slices.Concat([]byte(`{"packages":`), trimmed, []byte("}"))
 		}
-		return f.extract(ctx, k, e, bytes.NewReader(data), found)
-	case executable:
-		return f.executable(ctx, e, body, found)
-	case rpmDB:
-		return f.rpm(ctx, e, body, found)
-	case javaArchive, wheel:
-		return f.spooled(ctx, k, e, body, found)
 	}
-	return f.extract(ctx, k, e, body, found)
+	return f.extract(ctx, k, e, bytes.NewReader(data), found)
 }
 
 // marks are what executables with build information of Go, or of cargo auditable, hold:
@@ -190,28 +204,51 @@ func (f *Finder) executable(ctx context.Context, e *image.Entry, body io.Reader,
 	if magic, err := r.Peek(4); err != nil || string(magic) != "\x7fELF" {
 		return nil
 	}
-	if e.Size <= inMemory {
-		f.buffer.Reset()
-		if _, err := f.buffer.ReadFrom(r); err != nil {
-			return err
-		}
-		if !marked(f.buffer.Bytes()) {
-			return nil
-		}
-		return f.extract(ctx, executable, e, bytes.NewReader(f.buffer.Bytes()), found)
-	}
-	file, err := f.spool(r)
+	content, err := f.seekable(r, e.Size, inMemory, &f.buffer)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	switch is, err := markedFile(file); {
+	defer content.Close()
+	switch is, err := isMarked(content); {
 	case err != nil:
 		return err
 	case !is:
 		return nil
 	}
-	return f.extract(ctx, executable, e, file, found)
+	if err := auditable(content); err != nil {
+		return err
+	}
+	return f.extract(ctx, executable, e, content, found)
+}
+
+// mostAuditable is how many bytes what cargo auditable puts in may have, packed or unpacked:
+// a large program's has some 100 kB.
+const mostAuditable = 4 << 20
+
+// auditable is an error where unpacking what cargo auditable puts in would take more than a
+// bound, which the extractor has none for.
+func auditable(r io.ReaderAt) error {
+	program, err := elf.NewFile(r)
+	if err != nil {
+		return nil // which no extractor reads either
+	}
+	for _, name := range []string{".dep-v0", ".rust-deps-v0"} {
+		s := program.Section(name)
+		if s == nil {
+			continue
+		}
+		if s.Flags&elf.SHF_COMPRESSED != 0 || s.Size > mostAuditable {
+			return fmt.Errorf("its section %s is compressed twice, or has more than %d bytes", name, mostAuditable)
+		}
+		z, err := zlib.NewReader(s.Open())
+		if err != nil {
+			return fmt.Errorf("its section %s: %w", name, err)
+		}
+		if n, _ := io.CopyN(io.Discard, z, mostAuditable+1); n > mostAuditable {
+			return fmt.Errorf("its section %s has more than %d bytes when unpacked", name, mostAuditable)
+		}
+	}
+	return nil
 }
 
 func marked(data []byte) bool {
@@ -223,8 +260,8 @@ func marked(data []byte) bool {
 	return false
 }
 
-// markedFile looks at a file from its beginning, and goes back there.
-func markedFile(file *os.File) (bool, error) {
+// isMarked looks at a file from its beginning on.
+func isMarked(file io.ReadSeeker) (bool, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return false, err
 	}
@@ -234,8 +271,7 @@ func markedFile(file *os.File) (bool, error) {
 	for {
 		n, err := io.ReadFull(file, buf[kept:])
 		if marked(buf[:kept+n]) {
-			_, err := file.Seek(0, io.SeekStart)
-			return true, err
+			return true, nil
 		}
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			return false, nil
@@ -267,32 +303,40 @@ func (f *Finder) spool(r io.Reader) (*os.File, error) {
 	return file, nil
 }
 
-// spooled gives an extractor that seeks what it can seek in.
-func (f *Finder) spooled(ctx context.Context, k kind, e *image.Entry, body io.Reader, found *Found) error {
-	if e.Size <= inMemory {
-		f.buffer.Reset()
-		if _, err := f.buffer.ReadFrom(body); err != nil {
-			return err
-		}
-		return f.extract(ctx, k, e, bytes.NewReader(f.buffer.Bytes()), found)
-	}
-	file, err := f.spool(body)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return f.extract(ctx, k, e, file, found)
+// seekable is a file that was read, in memory or on disk.
+type seekable interface {
+	io.ReadSeekCloser
+	io.ReaderAt
 }
 
-// rpm reads a database of rpm, whose reader opens it by its path.
-func (f *Finder) rpm(ctx context.Context, e *image.Entry, body io.Reader, found *Found) (err error) {
+// inBuffer is one in memory.
+type inBuffer struct{ *bytes.Reader }
+
+func (inBuffer) Close() error { return nil }
+
+// seekable reads a file of some bytes to where it can be sought in: into the buffer up to a
+// size, else to disk.
+func (f *Finder) seekable(body io.Reader, size, inMemory int64, b *bytes.Buffer) (seekable, error) {
+	body = io.LimitReader(body, size)
+	if size > inMemory {
+		return f.spool(body)
+	}
+	b.Reset()
+	b.Grow(int(size) + bytes.MinRead) // which spares ReadFrom doubling it
+	if _, err := b.ReadFrom(body); err != nil {
+		return nil, err
+	}
+	return inBuffer{bytes.NewReader(b.Bytes())}, nil
+}
+
+// rpm reads a database of rpm, which SQLite opens by its path.
+func (f *Finder) rpm(ctx context.Context, body io.Reader, found *Found) (err error) {
 	dir, err := os.MkdirTemp(f.temp, "plimsoll-rpm-*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	base := filepath.Base(e.Path)
-	file, err := os.OpenFile(filepath.Join(dir, base), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, "db"), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -300,7 +344,11 @@ func (f *Finder) rpm(ctx context.Context, e *image.Entry, body io.Reader, found 
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	return f.run(ctx, rpmDB, &filesystem.ScanInput{FS: empty{}, Root: dir, Path: base, Info: info{e}, Reader: bytes.NewReader(nil)}, found)
+	return rpmdb.Read(ctx, file.Name(), func(p *rpmdb.Package) error {
+		found.Packages = append(found.Packages, ofRPM(p, found.Path))
+		found.owns(p.Name, p.Files())
+		return nil
+	})
 }
 
 func (f *Finder) extract(ctx context.Context, k kind, e *image.Entry, r io.Reader, found *Found) error {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"iter"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/sbom"
@@ -22,6 +23,18 @@ func couldTell(p string) bool {
 		}
 	}
 	return false
+}
+
+// owns notes those files of a package that could tell.
+func (f *Found) owns(name string, files iter.Seq[string]) {
+	for p := range files {
+		if couldTell(p) {
+			if f.Owns == nil {
+				f.Owns = map[string][]string{}
+			}
+			f.Owns[name] = append(f.Owns[name], p)
+		}
+	}
 }
 
 // pathsIn are those of the lines of a dpkg list that could tell.

@@ -1,6 +1,8 @@
 package extract
 
 import (
+	"bytes"
+	"fmt"
 	"path"
 	"strings"
 
@@ -29,10 +31,37 @@ const (
 	depsJSON
 )
 
-// most is how many bytes a file of each kind may have. Those of distributions have some
-// MiB, programs and archives some hundred.
-var most = [...]int64{osRelease: 1 << 20, dpkgStatus: 256 << 20, dpkgList: 64 << 20, apkDB: 256 << 20, rpmDB: 1 << 30, executable: 1 << 30, javaArchive: 1 << 30,
-	npmPackage: 8 << 20, npmLock: 128 << 20, yarnLock: 128 << 20, pnpmLock: 128 << 20, wheel: 8 << 20, gemSpec: 8 << 20, installedPHP: 128 << 20, depsJSON: 64 << 20}
+// most is how many bytes a file of each kind may have: several times as many as real ones.
+// Programs, archives and databases of RPM have some hundred MiB.
+var most = [...]int64{osRelease: 1 << 20, dpkgStatus: 32 << 20, dpkgList: 64 << 20, apkDB: 32 << 20, rpmDB: 1 << 30, executable: 1 << 30, javaArchive: 1 << 30,
+	npmPackage: 4 << 20, npmLock: 32 << 20, yarnLock: 32 << 20, pnpmLock: 8 << 20, wheel: 4 << 20, gemSpec: 4 << 20, installedPHP: 32 << 20, depsJSON: 16 << 20}
+
+// records is what each record of a kind of file begins or ends with. Extractors take up to
+// some hundred times the bytes of small ones in memory.
+var records = [...]string{dpkgStatus: "\n\n", apkDB: "\n\n", npmLock: "{", yarnLock: "\n\n", pnpmLock: ":\n", installedPHP: "{", depsJSON: "{"}
+
+// mostRecords is how many there may be: distributions have some 10,000. mostWork is how many
+// they may be, times the bytes of the file, where the extractor looks through the file for
+// each; that takes up to half a minute, and real lock files make a tenth of it.
+const (
+	mostRecords = 200_000
+	mostWork    = 1 << 36
+)
+
+// tooMuch is an error where a file would make an extractor work beyond bounds.
+func tooMuch(k kind, data []byte) error {
+	n := int64(bytes.Count(data, []byte(records[k])))
+	if n > mostRecords {
+		return fmt.Errorf("it has %d records, and %d is the most", n, mostRecords)
+	}
+	switch k {
+	case npmLock, pnpmLock, installedPHP:
+		if n*int64(len(data)) > mostWork {
+			return fmt.Errorf("it has %d records in %d bytes, which takes too long to read", n, len(data))
+		}
+	}
+	return nil
+}
 
 // leastProgram is how large an executable of Go or Rust is at least: neither links one of
 // less than some hundred KiB.
@@ -42,13 +71,14 @@ const leastProgram = 100 << 10
 func (f *Finder) Wants(e *image.Entry) bool { return kindOf(e) != nothing }
 
 func kindOf(e *image.Entry) kind {
-	if e.Kind != image.Plain || !e.Mode.IsRegular() || e.Size == 0 {
+	link := e.Kind == image.HardLink // which has no size of its own
+	if e.Kind != image.Plain && !link || !e.Mode.IsRegular() || e.Size == 0 && !link {
 		return nothing
 	}
 	if k := kindOfPath(e.Path); k != nothing {
 		return k
 	}
-	if e.Mode&0o111 != 0 && e.Size >= leastProgram {
+	if e.Mode&0o111 != 0 && (link || e.Size >= leastProgram) {
 		return executable
 	}
 	return nothing
@@ -92,7 +122,7 @@ func kindOfPath(p string) kind {
 			return wheel
 		}
 	case "PKG-INFO":
-		if strings.HasSuffix(p[:slash], ".egg-info") {
+		if strings.HasSuffix(p[:slash], ".egg-info") || strings.HasSuffix(p[:slash], ".egg/EGG-INFO") {
 			return wheel
 		}
 	case "installed.json":
@@ -105,7 +135,7 @@ func kindOfPath(p string) kind {
 		if p[:slash] == "/var/lib/dpkg/info" {
 			return dpkgList
 		}
-	case ".jar", ".war", ".ear", ".jpi", ".hpi":
+	case ".jar", ".war", ".ear", ".jpi", ".hpi", ".par", ".sar", ".nar", ".lpkg":
 		return javaArchive
 	case ".egg-info":
 		return wheel

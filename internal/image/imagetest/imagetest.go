@@ -21,9 +21,10 @@ import (
 )
 
 // Layer is files with their content by path, with or without a leading slash. A content
-// that begins with "link:" is a symbolic link's target, one that begins with "exec:" a
-// program's, and a mode in octal before a colon is a file's, as in "4755:…". A name that
-// begins with .wh. is a whiteout.
+// that begins with "link:" is a symbolic link's target, one that begins with "hard:" a hard
+// link's, which must come before it by name. One that begins with "exec:" is a program's,
+// and a mode in octal before a colon is a file's, as in "4755:…". A name that begins with
+// .wh. is a whiteout.
 type Layer map[string]string
 
 // Config is what the configuration of an image has beside its layers, by the names of the
@@ -96,6 +97,8 @@ func (l Layer) tar() ([]byte, error) {
 		content := l[name]
 		before, rest, _ := strings.Cut(content, ":")
 		switch mode, err := strconv.ParseInt(before, 8, 64); {
+		case before == "hard":
+			h.Typeflag, h.Linkname, content = tar.TypeLink, strings.TrimPrefix(rest, "/"), ""
 		case before == "link":
 			h.Typeflag, h.Linkname, content = tar.TypeSymlink, rest, ""
 		case before == "exec":
