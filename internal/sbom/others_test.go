@@ -138,6 +138,12 @@ func TestWhere(t *testing.T) {
 	if a, b := d.Packages[0], d.Packages[1]; a.Path != "x/package.json" || a.Layer != 1 || b.Path != "/b" || b.Layer != -1 || len(d.Layers) != 2 {
 		t.Errorf("%+v", d)
 	}
+	for url, want := range map[string][2]string{"pkg:deb/debian/libaudit-common@3.0.9-1?epoch=1": {"audit", "1:3.0.9-1"}, "pkg:deb/debian/x@2?upstream=y%403": {"y", "3"}, "pkg:npm/a@1": {"a", "1"}} {
+		d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "a", url, `,"sourceInfo":"built package from: audit 1:3.0.9-1"`), ""))
+		if p := d.Packages[0]; p.SourceName() != want[0] || p.SourceVersion() != want[1] {
+			t.Errorf("%s: built from %s %s", url, p.SourceName(), p.SourceVersion())
+		}
+	}
 	for info, want := range map[string]string{"acquired package info from DPKG DB: /var/lib/dpkg/status, /usr/share/doc/a": "/var/lib/dpkg/status", "acquired package info from the wind": "", "told by /a; made by x": "/a", `told by "/a; b"; made by x`: "/a; b", "said by /a": "", `told by "/a`: `"/a`} {
 		quotedInfo := strings.ReplaceAll(info, `"`, `\"`)
 		if d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "a", "pkg:npm/a@1", `,"sourceInfo":"`+quotedInfo+`"`), "")); d.Packages[0].Path != want {
