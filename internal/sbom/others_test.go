@@ -97,6 +97,8 @@ func TestSpelling(t *testing.T) {
 		"github.com/BurntSushi/toml": `"name":"github.com/BurntSushi/toml","purl":"pkg:golang/github.com/burntsushi/toml@v1"`,
 		"github.com/other/toml":      `"name":"github.com/BurntSushi/toml","purl":"pkg:golang/github.com/other/toml@v1"`,
 		"JSONStream":                 `"name":"JSONStream","purl":"pkg:npm/jsonstream@1"`,
+		"JSONstream":                 `"name":"jsonstream","purl":"pkg:npm/jsonstream@1","properties":[{"name":"aquasecurity:trivy:PkgID","value":"JSONstream@1"}]`,
+		"jsonstreams":                `"name":"jsonstreams","purl":"pkg:npm/jsonstreams@1","properties":[{"name":"aquasecurity:trivy:PkgID","value":"JSONStream@1"}]`,
 		"@Scope/core":                `"group":"@Scope","name":"core","purl":"pkg:npm/%40scope/core@1"`,
 		"Flask_Login":                `"name":"Flask_Login","purl":"pkg:pypi/flask-login@1"`,
 		"org.slf4j:slf4j-api":        `"group":"org.slf4j","name":"slf4j-api","purl":"pkg:maven/org.slf4j/slf4j-api@1"`,
@@ -106,6 +108,9 @@ func TestSpelling(t *testing.T) {
 		}
 	}
 	if d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "github.com/BurntSushi/toml", "pkg:golang/github.com/burntsushi/toml@v1", ""), "")); d.Packages[0].Name != "github.com/BurntSushi/toml" {
+		t.Errorf("%+v", d.Packages)
+	}
+	if d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "jsonstream", "pkg:npm/jsonstream@1", `,"annotations":[{"comment":"PkgID: JSONStream@1"}]`), "")); d.Packages[0].Name != "JSONStream" {
 		t.Errorf("%+v", d.Packages)
 	}
 }

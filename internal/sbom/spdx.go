@@ -299,7 +299,13 @@ func (d *Document) readSPDX(name string, data []byte) error {
 			d.tell(unreadPackage(one.Name, one.Version, url, err))
 			continue
 		}
-		p.spelt(one.Name)
+		id := ""
+		for _, n := range one.Notes {
+			if rest, is := strings.CutPrefix(n.Comment, "PkgID: "); is {
+				id = rest
+			}
+		}
+		p.spelt(trivyName(id), one.Name)
 		d.found(&p, one.SourceInfo)
 		if one.Declared != "" && one.Declared != unsaid && one.Declared != "NONE" {
 			for _, part := range conjuncts(one.Declared) {
