@@ -278,7 +278,7 @@ func (d *Document) components(list []component, depth int) error {
 			d.tell(unreadPackage(c.Name, c.Version, c.PURL, err))
 			continue
 		}
-		p.spelt(c.Name, c.Group+"/"+c.Name, c.Group+":"+c.Name)
+		p.spelt(trivyName(c.property("aquasecurity:trivy:PkgID")), c.Name, c.Group+"/"+c.Name, c.Group+":"+c.Name)
 		if n := c.property("aquasecurity:trivy:SrcName"); n != "" && p.Source == (Source{}) {
 			p.SetSource(n, trivyVersion(c.property))
 		}
@@ -325,6 +325,10 @@ func (d *Document) layer(c *component) int {
 	}
 	return -1
 }
+
+// trivyName is the name in trivy's NAME@VERSION, which has the capital letters that its names
+// and package URLs of npm lack.
+func trivyName(id string) string { return id[:max(strings.LastIndexByte(id, '@'), 0)] }
 
 // trivyVersion is the version of a source, of which trivy makes three properties.
 func trivyVersion(property func(...string) string) string {

@@ -97,6 +97,8 @@ func TestSpelling(t *testing.T) {
 		"github.com/BurntSushi/toml": `"name":"github.com/BurntSushi/toml","purl":"pkg:golang/github.com/burntsushi/toml@v1"`,
 		"github.com/other/toml":      `"name":"github.com/BurntSushi/toml","purl":"pkg:golang/github.com/other/toml@v1"`,
 		"JSONStream":                 `"name":"JSONStream","purl":"pkg:npm/jsonstream@1"`,
+		"JSONstream":                 `"name":"jsonstream","purl":"pkg:npm/jsonstream@1","properties":[{"name":"aquasecurity:trivy:PkgID","value":"JSONstream@1"}]`,
+		"jsonstreams":                `"name":"jsonstreams","purl":"pkg:npm/jsonstreams@1","properties":[{"name":"aquasecurity:trivy:PkgID","value":"JSONStream@1"}]`,
 		"@Scope/core":                `"group":"@Scope","name":"core","purl":"pkg:npm/%40scope/core@1"`,
 		"Flask_Login":                `"name":"Flask_Login","purl":"pkg:pypi/flask-login@1"`,
 		"org.slf4j:slf4j-api":        `"group":"org.slf4j","name":"slf4j-api","purl":"pkg:maven/org.slf4j/slf4j-api@1"`,
@@ -106,6 +108,9 @@ func TestSpelling(t *testing.T) {
 		}
 	}
 	if d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "github.com/BurntSushi/toml", "pkg:golang/github.com/burntsushi/toml@v1", ""), "")); d.Packages[0].Name != "github.com/BurntSushi/toml" {
+		t.Errorf("%+v", d.Packages)
+	}
+	if d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "jsonstream", "pkg:npm/jsonstream@1", `,"annotations":[{"comment":"PkgID: JSONStream@1"}]`), "")); d.Packages[0].Name != "JSONStream" {
 		t.Errorf("%+v", d.Packages)
 	}
 }
@@ -137,6 +142,12 @@ func TestWhere(t *testing.T) {
 		{"type":"library","name":"b","purl":"pkg:npm/b@1","properties":[{"name":"syft:location:0:path","value":"/b"},{"name":"plimsoll:layer_number","value":"1000000000"}]}]}`)
 	if a, b := d.Packages[0], d.Packages[1]; a.Path != "x/package.json" || a.Layer != 1 || b.Path != "/b" || b.Layer != -1 || len(d.Layers) != 2 {
 		t.Errorf("%+v", d)
+	}
+	for url, want := range map[string][2]string{"pkg:deb/debian/libaudit-common@3.0.9-1?epoch=1": {"audit", "1:3.0.9-1"}, "pkg:deb/debian/x@2?upstream=y%403": {"y", "3"}, "pkg:npm/a@1": {"a", "1"}} {
+		d := read(t, spdxOf("SPDX-2.3", spdxPackageOf("a", "a", url, `,"sourceInfo":"built package from: audit 1:3.0.9-1"`), ""))
+		if p := d.Packages[0]; p.SourceName() != want[0] || p.SourceVersion() != want[1] {
+			t.Errorf("%s: built from %s %s", url, p.SourceName(), p.SourceVersion())
+		}
 	}
 	for info, want := range map[string]string{"acquired package info from DPKG DB: /var/lib/dpkg/status, /usr/share/doc/a": "/var/lib/dpkg/status", "acquired package info from the wind": "", "told by /a; made by x": "/a", `told by "/a; b"; made by x`: "/a; b", "said by /a": "", `told by "/a`: `"/a`} {
 		quotedInfo := strings.ReplaceAll(info, `"`, `\"`)

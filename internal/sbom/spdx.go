@@ -204,13 +204,20 @@ func unquoted(info string) (text, rest string) {
 	return text, rest
 }
 
-// found reads sourceInfo, as sourceInfo writes it and as syft does ("acquired package info
-// from DPKG DB: /var/lib/dpkg/status, …").
+// found reads sourceInfo, as sourceInfo writes it, as syft does ("acquired package info from
+// DPKG DB: /var/lib/dpkg/status, …") and as trivy does ("built package from: audit 1:3.0.9-1").
 func (d *Document) found(p *Package, info string) {
 	if strings.HasPrefix(info, "acquired package info from ") {
 		if _, paths, is := strings.Cut(info, ": /"); is {
 			path, _, _ := strings.Cut(paths, ", ")
 			p.Path = "/" + path
+		}
+		return
+	}
+	if source, is := strings.CutPrefix(info, "built package from: "); is {
+		if p.Source == (Source{}) && (p.Type == Deb || p.Type == APK || p.Type == RPM) {
+			name, version, _ := strings.Cut(source, " ")
+			p.SetSource(name, version)
 		}
 		return
 	}
@@ -292,7 +299,13 @@ func (d *Document) readSPDX(name string, data []byte) error {
 			d.tell(unreadPackage(one.Name, one.Version, url, err))
 			continue
 		}
-		p.spelt(one.Name)
+		id := ""
+		for _, n := range one.Notes {
+			if rest, is := strings.CutPrefix(n.Comment, "PkgID: "); is {
+				id = rest
+			}
+		}
+		p.spelt(trivyName(id), one.Name)
 		d.found(&p, one.SourceInfo)
 		if one.Declared != "" && one.Declared != unsaid && one.Declared != "NONE" {
 			for _, part := range conjuncts(one.Declared) {
