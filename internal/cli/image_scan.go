@@ -70,7 +70,7 @@ state can be written.`,
   plimsoll image scan --without npm --max-db-age 3d shop/api`,
 		Args: oneReference,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := s.check(); err != nil {
+			if err := s.check(scanFormats); err != nil {
 				return err
 			}
 			return a.imageScan(c.Context(), &s, args[0])
@@ -95,8 +95,8 @@ state can be written.`,
 var scanFormats = []string{"table", "json", "cyclonedx"}
 
 // check refuses what flags alone can tell.
-func (s *scanning) check() error {
-	if err := s.judging.check(scanFormats); err != nil {
+func (s *scanning) check(formats []string) error {
+	if err := s.judging.check(formats); err != nil {
 		return err
 	}
 	if _, err := finding.ParseSeverity(s.unknownAs); err != nil {

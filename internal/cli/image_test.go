@@ -84,3 +84,39 @@ func TestScanRepository(t *testing.T) {
 	}
 	server.CloseClientConnections()
 }
+
+// TestImageDiff: of two archives what is new counts for the exit code, and not what both
+// have; the other way it is mended.
+func TestImageDiff(t *testing.T) {
+	base := imagetest.Layer{"/etc/os-release": "ID=debian\nVERSION_ID=12\n", "/app/node_modules/six/package.json": `{"name":"six","version":"1.0.0"}`}
+	good := "docker-archive:" + imagetest.Saved(t, imagetest.Config{"config": map[string]any{"User": "app"}}, base)
+	bad := "docker-archive:" + imagetest.Saved(t, nil, base, imagetest.Layer{"/app/node_modules/lodash/package.json": `{"name":"lodash","version":"4.17.4"}`, "/usr/bin/su": "4755:x"})
+	state := t.TempDir()
+	if err := scantest.Import(t.Context(), vuln.Folder(filepath.Join(state, "db")), filepath.Join("..", "..", "test", "testdata", "scan", "osv"), t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		before, after string
+		code          int
+		told, silent  string
+	}{
+		{good, bad, exitFindings, "/usr/bin/su has setuid", "Better"}, {bad, good, 0, "/usr/bin/su no longer has setuid", "Worse"}, {bad, bad, 0, " 0 new, 0 mended, ", "su"}, {good, good, 0, "1 layer is shared", "user"},
+	} {
+		code, out, errs := run(t, t.Context(), World{}, "image", "diff", "--state", state, "--unknown-as", "critical", c.before, c.after)
+		if code != c.code || !strings.Contains(out, c.told) || strings.Contains(out, c.silent) {
+			t.Errorf("exit %d: %s\n%s", code, errs, out)
+		}
+		if n := strings.Count(errs, "The data about npm"); n > 1 {
+			t.Errorf("one database is told of %d times", n)
+		}
+	}
+	code, out, _ := run(t, t.Context(), World{}, "image", "diff", "--state", state, "--format", "json", "--fail-on", "never", good, bad)
+	var d struct {
+		New           []struct{ Rule, Severity string }
+		Configuration []struct{ Name, Way string }
+		Layers        struct{ Shared, Added, Taken int }
+	}
+	if err := json.Unmarshal([]byte(out), &d); err != nil || code != 0 || len(d.New) == 0 || len(d.Configuration) != 1 || d.Configuration[0].Way != "worse" || d.Layers.Shared != 1 || d.Layers.Added != 1 || d.Layers.Taken != 0 {
+		t.Errorf("exit %d, %v: %s", code, err, out)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
@@ -80,7 +81,7 @@ func helpers() []*cel.Function {
 			return cel.BoolValue(m.Num()&^most == 0)
 		}},
 		// iec(n): a number of bytes as people write it.
-		{Name: "iec", Args: []*cel.Type{cel.IntType}, Result: cel.StringType, One: func(v cel.Value) cel.Value { return cel.StringValue(iec(v.Int())) }},
+		{Name: "iec", Args: []*cel.Type{cel.IntType}, Result: cel.StringType, One: func(v cel.Value) cel.Value { return cel.StringValue(term.Bytes(v.Int())) }},
 	}
 }
 
@@ -169,21 +170,4 @@ func part(numbers []string, i int) string {
 		return numbers[i]
 	}
 	return ""
-}
-
-// iec writes bytes in the largest binary unit that leaves at least 1.
-func iec(n int64) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	value, u := float64(n), 0
-	for value >= 1024 && u+1 < len(units) {
-		value, u = value/1024, u+1
-	}
-	return strconv.FormatFloat(value, 'f', decimals(value, u), 64) + " " + units[u]
-}
-
-func decimals(value float64, unit int) int {
-	if unit == 0 || value >= 100 || value == float64(int64(value)) {
-		return 0
-	}
-	return 1
 }

@@ -3,7 +3,7 @@
 //
 // [Look] reads an image once and gives [Contents]; layers that were read before come out of
 // a [Cache]. [Judge] asks what is known of the packages and makes a finding.Report of it,
-// which [Table] writes for people. What the data could not tell is a finding of its own,
+// which [Table] writes for people; [DiffOf] puts two images beside each other. What the data could not tell is a finding of its own,
 // never a clean answer.
 //
 // Nothing of the image is run, and nothing is fetched but the image itself.
@@ -48,11 +48,14 @@ func (o *Options) tell(done, of int) {
 // Contents are what is in an image.
 type Contents struct {
 	Document sbom.Document
+	// Config is the configuration as it is written; nil where the source has none, as a root
+	// folder.
+	Config *image.Config
 	// Facts are those of its configuration and history.
 	Facts facts.Image
 	// Files are facts of its files.
 	Files facts.Contents
-	// View is what is there in the end.
+	// View is what is there in the end; nil where only a document tells of the image.
 	View *image.View
 	// Secrets are those of all layers, also of files that are gone in the end, and of the
 	// configuration.
@@ -214,6 +217,9 @@ func (l *looker) together(c *Contents, i *image.Image, name string) {
 	d.Name, d.Names, d.ID, d.Manifest = name, i.Names, i.ID, i.Manifest
 	if i.Config.Created != nil {
 		d.Created = i.Config.Created.UTC()
+	}
+	if i.Document != nil {
+		c.Config = &i.Config
 	}
 	d.OS, d.Packages, d.Unread = extract.Assemble(c.View, found)
 	d.Unread = append(d.Unread, c.View.Unseen...)

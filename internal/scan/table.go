@@ -166,15 +166,11 @@ func (t *table) entries(list []*entry) []report.Entry {
 			title += " -> " + e.fixed
 		}
 		first := &e.findings[0]
-		var ids []string
-		for _, f := range e.findings {
-			ids = append(ids, f.Rule)
-		}
-		one := report.Entry{Glyph: report.GlyphOf(e.worst), Title: title, Right: ids[0]}
+		one := report.Entry{Glyph: report.GlyphOf(e.worst), Title: title, Right: first.Rule}
 		if yes(first, "level_guessed") && e.fixed == "" {
 			one.Glyph = term.Unknown
 		}
-		if n := len(ids) - 1; n > 0 {
+		if n := len(e.findings) - 1; n > 0 {
 			one.Right += fmt.Sprintf(" and %d more", n)
 		}
 		if installed := texts(first, "installed"); len(installed) > 1 || len(installed) == 1 && installed[0] != e.name {
@@ -191,8 +187,8 @@ func (t *table) entries(list []*entry) []report.Entry {
 				one.Lines = append(one.Lines, t.line(&f))
 			}
 		}
-		if !t.verbose && len(ids) > 1 && !t.short {
-			one.Lines = append(one.Lines, strings.Join(ids, ", "))
+		if !t.verbose && len(e.findings) > 1 && !t.short {
+			one.Lines = append(one.Lines, e.ids())
 		}
 		if r := first.Remedy; r != nil && e.fixed != "" {
 			one.Command = cmp.Or(r.Shell, r.Dockerfile)
@@ -200,6 +196,22 @@ func (t *table) entries(list []*entry) []report.Entry {
 		out = append(out, one)
 	}
 	return out
+}
+
+// ids are those of the flaws, the gravest first.
+func (e *entry) ids() string {
+	var ids []string
+	for _, f := range e.findings {
+		ids = append(ids, f.Rule)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// together are all components with flaws, the worst first.
+func (t *table) together() []*entry {
+	all := slices.Concat(t.mend, t.wait)
+	slices.SortStableFunc(all, func(a, b *entry) int { return cmp.Compare(a.worst.Rank(), b.worst.Rank()) })
+	return all
 }
 
 // line is a flaw in a line.

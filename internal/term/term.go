@@ -11,7 +11,7 @@
 //   - [Printer.Escape] and [Escape] write out what a terminal would act on.
 //     Every name, path and message that comes from a host, an image or a file
 //     passes through one of them before it is printed.
-//   - [Width] counts cells, [Wrap] breaks lines.
+//   - [Width] counts cells, [Wrap] breaks lines; [Bytes] writes a number of bytes.
 //   - [Progress] is the one line that tells how far a long task is.
 //
 // The styles are a dozen fixed combinations of the 16 colours that every

@@ -264,6 +264,23 @@ func (d *DB) affects(r row, at semantic.Version, version string) (is bool, fix s
 // have no order it is the second.
 func Later(ecosystem, x, y string) string { return later(x, y, Family(ecosystem)) }
 
+// Compare orders two versions of an ecosystem, as both are written down where they are
+// installed: below 0 where x is earlier than y, above 0 where it is later. Known is false
+// where they have no order: the ecosystem's is not known, or one of them is no version of it.
+func Compare(ecosystem, x, y string) (order int, known bool) {
+	family := Family(ecosystem)
+	v, err := ordered(family, normalVersion(family, x))
+	if err != nil {
+		return 0, false
+	}
+	w, err := ordered(family, normalVersion(family, y))
+	if err != nil {
+		return 0, false
+	}
+	order, err = v.Compare(w)
+	return order, err == nil
+}
+
 // later gives the later of two versions; "" is before all. Both were compared before.
 func later(x, y, family string) string {
 	if x == "" || y == "" {

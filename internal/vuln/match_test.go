@@ -194,6 +194,31 @@ func TestNormal(t *testing.T) {
 	}
 }
 
+// TestCompare: versions as they are installed have their ecosystem's order; what has none is
+// not called equal.
+func TestCompare(t *testing.T) {
+	for _, c := range []struct {
+		ecosystem, x, y string
+		order           int
+		known           bool
+	}{
+		{"Debian:12", "1:1.2.13", "2.0", 1, true}, {"Debian", "1.0~rc1", "1.0", -1, true}, {"Alpine:v3.19", "1.2.3-r9", "1.2.3-r10", -1, true},
+		{"npm", "1.10.0", "1.9.0", 1, true}, {"npm", "1.0.0", "1.0.0", 0, true}, {"PyPI", "1.0", "1.0.0", 0, true},
+		{"Go", "v1.2.3", "1.10.0", -1, true}, {"Go", "go1.21", "go1.21.1", -1, true},
+		{"Go", "(devel)", "v1.0.0", 0, false}, {"Go", "v1.0.0", "(devel)", 0, false}, {"Nobody's", "1", "2", 0, false}, {"npm", "", "1.0.0", 0, false}, {"npm", "1.0.0", strings.Repeat("1", 9999), 0, false},
+	} {
+		for _, sign := range []int{1, -1} {
+			x, y := c.x, c.y
+			if sign < 0 {
+				x, y = y, x
+			}
+			if order, known := Compare(c.ecosystem, x, y); order != sign*c.order || known != c.known {
+				t.Errorf("%s, %.20s and %.20s: %d, %v", c.ecosystem, x, y, order, known)
+			}
+		}
+	}
+}
+
 // TestOrder: of versions in the order of their ecosystem, what is fixed in the later affects
 // the earlier, and not the other way.
 func TestOrder(t *testing.T) {
