@@ -215,6 +215,16 @@ func (l *looking) check(host string) error {
 	return nil
 }
 
+// progress begins a line on standard error, which the caller stops before anything else is
+// written there.
+func (a *app) progress() *term.Progress {
+	shown := a.stderr
+	if a.quiet {
+		shown = term.New(term.Config{Writer: io.Discard})
+	}
+	return term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
+}
+
 // look collects the facts, with progress on standard error. Meanwhile is called
 // when all is ready for that.
 func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Facts, error) {
@@ -231,12 +241,8 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 		return nil, err
 	}
 	defer client.Close()
-	shown := a.stderr
-	if a.quiet {
-		shown = term.New(term.Config{Writer: io.Discard})
-	}
 	l.engine = endpoint.Address
-	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
+	progress := a.progress()
 	defer progress.Stop()
 	progress.Wait("Waiting for the engine", "containers", engine.DefaultTimeout)
 	var warnings []string

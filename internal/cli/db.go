@@ -128,13 +128,23 @@ func (a *app) dbImportWeights(kev, epss string) error {
 // dbImport imports each source. One that fails keeps none of the others from it.
 func (a *app) dbImport(ctx context.Context, all []vuln.Source) (done []vuln.Status, err error) {
 	var failed error
+	var notes []string
+	progress := a.progress()
+	defer func() {
+		progress.Stop()
+		for _, text := range notes {
+			a.note(text)
+		}
+	}()
+	progress.Count("Importing", len(all), "ecosystems")
 	for _, s := range all {
 		status, err := a.dbFolder().Import(ctx, s)
+		progress.Done(1)
 		switch {
 		case ctx.Err() != nil:
 			return done, &failure{code: exitSignal, message: fmt.Sprintf("ended by a signal; of %d databases %d were imported, and the others are as they were", len(all), len(done))}
 		case errors.Is(err, vuln.ErrOrder) && len(all) > 1:
-			a.note(s.Path + " is left out: the order of versions of " + s.Family + " is not known")
+			notes = append(notes, s.Path+" is left out: the order of versions of "+s.Family+" is not known")
 		case err != nil && failed == nil:
 			code, hint := exitUsage, "The database of "+s.Family+" is as it was."
 			if of := new(fs.PathError); errors.As(err, &of) {
@@ -143,14 +153,14 @@ func (a *app) dbImport(ctx context.Context, all []vuln.Source) (done []vuln.Stat
 			// In words alone: of several zips, which one it is counts before the place in it.
 			failed = &failure{code: code, message: s.Path + " can't be imported", hint: hint, err: errors.New(err.Error())}
 		case err != nil:
-			a.note(s.Path + " can't be imported either: " + err.Error())
+			notes = append(notes, s.Path+" can't be imported either: "+err.Error())
 		default:
 			done = append(done, status)
 		}
 	}
 	if len(done) > 0 {
 		if err := a.dbFolder().WeighAll(); err != nil {
-			a.note("what records say of each other's flaws can't be gathered: " + err.Error())
+			notes = append(notes, "what records say of each other's flaws can't be gathered: "+err.Error())
 		}
 	}
 	if failed == nil && len(done) == 0 {
@@ -217,15 +227,25 @@ func (a *app) dbUpdate(ctx context.Context, from string, families []string) erro
 	o := vuln.Origin{Base: from, Client: &http.Client{Transport: transport, Timeout: 30 * time.Minute}}
 	var failed error
 	var b strings.Builder
-	for _, family := range families {
+	var notes []string
+	progress := a.progress()
+	defer func() {
+		progress.Stop()
+		for _, text := range notes {
+			a.note(text)
+		}
+	}()
+	for n, family := range families {
+		progress.Wait(fmt.Sprintf("Fetching %d of %d", n+1, len(families)), family, 0)
 		s, changed, err := a.dbFolder().Update(ctx, o, family)
 		switch {
 		case ctx.Err() != nil:
+			progress.Stop()
 			return errors.Join(a.print(b.String()), &failure{code: exitSignal, message: "ended by a signal; the database of " + family + " is as it was"})
 		case err != nil && failed == nil:
 			failed = &failure{code: exitUnable, message: "the database of " + family + " can't be updated", hint: "It is as it was.", err: errors.New(err.Error())}
 		case err != nil:
-			a.note("nor can that of " + family + ": " + err.Error())
+			notes = append(notes, "nor can that of "+family+": "+err.Error())
 		case changed:
 			fmt.Fprintf(&b, "%s: %d records, the newest of %s\n", a.stdout.Escape(family), s.Counts.Records, dbDay(s.Newest))
 		default:
@@ -234,9 +254,10 @@ func (a *app) dbUpdate(ctx context.Context, from string, families []string) erro
 	}
 	if b.Len() > 0 {
 		if err := a.dbFolder().WeighAll(); err != nil {
-			a.note("what records say of each other's flaws can't be gathered: " + err.Error())
+			notes = append(notes, "what records say of each other's flaws can't be gathered: "+err.Error())
 		}
 	}
+	progress.Stop()
 	return errors.Join(a.print(b.String()), failed)
 }
 

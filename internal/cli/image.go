@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"path/filepath"
@@ -101,11 +100,7 @@ func (a *app) contents(ctx context.Context, text string, p *peering) (*scan.Cont
 	if ref.Several() {
 		return nil, &failure{code: exitUsage, message: text + " stands for several images", hint: "Name one of them; only  plimsoll image scan  takes several."}
 	}
-	shown := a.stderr
-	if a.quiet {
-		shown = term.New(term.Config{Writer: io.Discard})
-	}
-	progress := term.NewProgress(term.ProgressConfig{Out: shown, Now: a.world.Now})
+	progress := a.progress()
 	defer progress.Stop()
 	o := scan.Options{Progress: func(done, of int) {
 		if done == 0 {

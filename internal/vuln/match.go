@@ -260,8 +260,8 @@ func (d *DB) affects(r row, at semantic.Version, version string) (is bool, fix s
 	return is, cmp.Or(ends, next), unread, b.err
 }
 
-// Later gives the later of two versions of an ecosystem; "" is before all, and of two that
-// have no order it is the second.
+// Later gives the later of two versions of an ecosystem; "" is before all, and so
+// is one that cannot be read.
 func Later(ecosystem, x, y string) string { return later(x, y, Family(ecosystem)) }
 
 // Compare orders two versions of an ecosystem, as both are written down where they are

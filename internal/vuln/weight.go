@@ -330,6 +330,10 @@ func (f Folder) WeighAll() error {
 			if s.Tenths < 0 {
 				return
 			}
+			if s.Level == Negligible && s.Tenths > 0 {
+				// Debian says that there is no flaw in what it has, which is true there alone.
+				s.Level = levelOfScore(s.Tenths, false)
+			}
 			h := hit{names: names}
 			for _, id := range h.cves() {
 				if len(h.cves()) > 1 { // a score of several flaws is none of theirs

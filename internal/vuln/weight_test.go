@@ -119,13 +119,14 @@ func TestWeightsDamaged(t *testing.T) {
 }
 
 // TestWeighAll: what another family's record says of a CVE is known, the graver of two, and
-// one about several CVEs says nothing of each.
+// one about several CVEs says nothing of each. That Debian has no flaw is not said of others.
 func TestWeighAll(t *testing.T) {
 	f := Folder(t.TempDir())
 	vector := `, "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]`
 	weak := `, "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N"}]`
 	for family, records := range map[string]map[string]string{
-		"Debian": {"DEBIAN-CVE-2024-1": record("DEBIAN-CVE-2024-1", "Debian:12", "zlib", events(`{"introduced": "0"}`), `"upstream": ["CVE-2024-1"]`)},
+		"Debian": {"DEBIAN-CVE-2024-1": record("DEBIAN-CVE-2024-1", "Debian:12", "zlib", events(`{"introduced": "0"}`), `"upstream": ["CVE-2024-1"]`),
+			"DEBIAN-CVE-2024-4": record("DEBIAN-CVE-2024-4", "Debian:12", "zlib", events(`{"introduced": "0"}`)+`, "ecosystem_specific": {"urgency": "unimportant"}`, `"upstream": ["CVE-2024-4"]`+vector)},
 		"npm": {"GHSA-1": record("GHSA-1", "npm", "zlib", events(`{"introduced": "0"}`), `"aliases": ["CVE-2024-1"]`+vector), "GHSA-2": record("GHSA-2", "npm", "other", events(`{"introduced": "0"}`), `"aliases": ["CVE-2024-2", "CVE-2024-3"]`+vector),
 			"GHSA-3": record("GHSA-3", "npm", "third", events(`{"introduced": "0"}`), `"aliases": ["CVE-2024-1"]`+weak)},
 	} {
@@ -142,6 +143,9 @@ func TestWeighAll(t *testing.T) {
 	defer set.Close()
 	if w, err := set.Weigh("CVE-2024-1"); err != nil || w.Level != Critical || w.Tenths != 98 || w.From != "npm" {
 		t.Errorf("%+v, %v", w, err)
+	}
+	if w, err := set.Weigh("CVE-2024-4"); err != nil || w.Level != Critical || w.Tenths != 98 || w.From != "Debian" {
+		t.Errorf("no issue in Debian: %+v, %v", w, err)
 	}
 	if w, err := set.Weigh("CVE-2024-2"); err != nil || w.From != "" {
 		t.Errorf("one of two: %+v, %v", w, err)
