@@ -285,7 +285,11 @@ func (a *app) scanVerdict(r *finding.Report, s *scanning) error {
 	var gaps []string
 	for _, f := range r.Findings {
 		if f.Status == finding.Unknown {
-			gaps = append(gaps, f.Message)
+			gap := f.Message
+			if first, last := r.Findings[0].Subject, r.Findings[len(r.Findings)-1].Subject; !first.Is(last) {
+				gap += " of " + f.Subject.Name // of two images
+			}
+			gaps = append(gaps, gap)
 		}
 	}
 	if len(gaps) > 0 {

@@ -345,6 +345,9 @@ func (f *Finder) rpm(ctx context.Context, body io.Reader, found *Found) (err err
 		return err
 	}
 	return rpmdb.Read(ctx, file.Name(), func(p *rpmdb.Package) error {
+		if p.Name == "gpg-pubkey" {
+			return nil // a key that rpm trusts, kept as a package without files
+		}
 		found.Packages = append(found.Packages, ofRPM(p, found.Path))
 		found.owns(p.Name, p.Files())
 		return nil

@@ -55,14 +55,15 @@ func rpmPackages(headers ...map[uint32][]string) string {
 }
 
 // TestRPM: packages have their source and their module, and own what they installed; a
-// library that none of them installed has no owner.
+// library that none of them installed has no owner. A key is none.
 func TestRPM(t *testing.T) {
 	l := imagetest.Layer{
 		"/etc/os-release": "ID=rocky\nVERSION_ID=9.3\n",
 		"/usr/lib/sysimage/rpm/Packages.db": rpmPackages(
 			map[uint32][]string{1000: {"python3-six"}, 1001: {"1.15.0"}, 1002: {"9.el9"}, 1022: {"noarch"}, 1044: {"python-six-1.15.0-9.el9.src.rpm"}, 1117: {"PKG-INFO", "top_level.txt"},
 				1118: {"/usr/lib/python3.9/site-packages/six-1.15.0.egg-info/"}},
-			map[uint32][]string{1000: {"nodejs"}, 1001: {"18.19.0"}, 1002: {"1.el9"}, 1044: {"nodejs-18.19.0-1.el9.src.rpm"}, 5096: {"nodejs:18:9020240104:rhel9"}}),
+			map[uint32][]string{1000: {"nodejs"}, 1001: {"18.19.0"}, 1002: {"1.el9"}, 1044: {"nodejs-18.19.0-1.el9.src.rpm"}, 5096: {"nodejs:18:9020240104:rhel9"}},
+			map[uint32][]string{1000: {"gpg-pubkey"}, 1001: {"8483c65d"}, 1002: {"5ccc5b19"}}),
 		"/usr/lib/python3.9/site-packages/six-1.15.0.egg-info/PKG-INFO":        "Name: six\nVersion: 1.15.0\n",
 		"/usr/local/lib/python3.9/site-packages/six-1.16.0.dist-info/METADATA": "Name: six\nVersion: 1.16.0\n",
 	}

@@ -30,7 +30,7 @@ type Cache string
 
 // analysis is the version of what is made of a layer: whoever changes what image, extract,
 // secret or contents make of the same bytes raises it.
-const analysis = 2
+const analysis = 3
 
 // keptHead says what a file of the cache is.
 type keptHead struct {
