@@ -21,6 +21,9 @@ func (p *page) failure(g group) {
 	}
 	p.entry(glyphs[g.severity.Rank()], style, g.title(), p.id(g.findings[0]))
 	p.body(g)
+	if rules := g.rules(); p.o.Verbose && len(rules) > 1 {
+		p.words("By the rules "+strings.Join(rules, ", "), margin, 0)
+	}
 	p.expired(g)
 	p.remedies(g)
 }
