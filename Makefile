@@ -36,9 +36,12 @@ soak: $(LAB) ## what takes longer than make test allows; needs root
 rules: ## run the tests inside the rule files
 	$(GO) run ./cmd/plimsoll rules test
 
-bench: $(LAB) ## measure beside others, and peers (DOCKER_BENCH=DIR SOCKET_PROXY=BIN SOCKGUARD=BIN); needs root
+# Scans of images are measured with IMAGE, a docker-archive of a Debian image with packed layers, and OSV, a folder of OSV's zips.
+bench: $(LAB) ## measure beside others, and peers (DOCKER_BENCH=DIR SOCKET_PROXY=BIN SOCKGUARD=BIN IMAGE=FILE OSV=DIR OSV_SCANNER=BIN TRIVY=BIN SYFT=BIN); needs root
 	$(LAB) test --on-disk $(TEST_PACKAGES) -- $(GO) run ./bench -o docs/performance.md $(if $(DOCKER_BENCH),-docker-bench $(abspath $(DOCKER_BENCH))) \
-	  $(if $(SOCKET_PROXY),-socket-proxy $(abspath $(SOCKET_PROXY))) $(if $(SOCKGUARD),-sockguard $(abspath $(SOCKGUARD)))
+	  $(if $(SOCKET_PROXY),-socket-proxy $(abspath $(SOCKET_PROXY))) $(if $(SOCKGUARD),-sockguard $(abspath $(SOCKGUARD))) \
+	  $(if $(IMAGE),-image $(abspath $(IMAGE)) -osv $(abspath $(OSV))) \
+	  $(if $(OSV_SCANNER),-osv-scanner $(abspath $(OSV_SCANNER))) $(if $(TRIVY),-trivy $(abspath $(TRIVY))) $(if $(SYFT),-syft $(abspath $(SYFT)))
 
 differences: $(LAB) ## compare verdicts with docker-bench-security's (DOCKER_BENCH=DIR); needs root
 	$(LAB) test $(TEST_PACKAGES) -- $(GO) run ./bench -docker-bench $(abspath $(DOCKER_BENCH)) -differences docs/docker-bench.md

@@ -164,6 +164,7 @@ const scanMeaning = `- **Scans** are of one docker-archive of a Debian image wit
   osv-scanner reads its zip each time, as it does. Unpacking alone (bench/floor)
   inflates each layer, takes its digest and reads the heads of its entries. trivy and
   syft list packages and look for no flaws; what trivy keeps is taken away before each
-  run. A scan looks for secrets too, which is in its time. The programs of peers are
-  left out unless they are named:
+  run. A scan looks for secrets too, which is in its time. All of this is left out
+  without ` + "`make bench IMAGE=FILE OSV=DIR`" + `, peers without
+  ` + "`OSV_SCANNER=BIN TRIVY=BIN SYFT=BIN`" + `:
 `

@@ -6,12 +6,12 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -31,21 +31,26 @@ func run(path string) error {
 	defer f.Close()
 	entries := 0
 	for r := tar.NewReader(f); ; {
-		h, err := r.Next()
+		_, err := r.Next()
 		if err == io.EOF {
+			if entries == 0 {
+				return errors.New("no packed layer is in " + path)
+			}
 			fmt.Println(entries)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(h.Name, ".tar.gz") {
-			n, err := layer(r)
-			if err != nil {
-				return err
-			}
-			entries += n
+		file := bufio.NewReaderSize(r, 1<<16)
+		if head, err := file.Peek(2); err != nil || head[0] != 0x1f || head[1] != 0x8b { // RFC 1952, section 2.3.1
+			continue
 		}
+		n, err := layer(file)
+		if err != nil {
+			return err
+		}
+		entries += n
 	}
 }
 
