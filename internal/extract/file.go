@@ -45,12 +45,20 @@ type Options struct {
 	Temp string
 }
 
-// Finder finds packages in files. One goroutine uses it at a time.
+// Finder finds packages in the files of one image. One goroutine uses it at a time.
 type Finder struct {
 	temp   string
 	by     map[kind][]filesystem.Extractor
 	buffer bytes.Buffer
+	// inner is how many bytes of archives in others may still be unpacked, and work what
+	// reading lock files may still take; exhausted that something was not read for that.
+	inner, work int64
+	exhausted   bool
 }
+
+// Exhausted is true where files were not read that in another image, with fewer like them,
+// would have been: what their layer told is not all that it has to tell.
+func (f *Finder) Exhausted() bool { return f.exhausted }
 
 // Found is what a file told.
 type Found struct {
@@ -73,7 +81,7 @@ type Found struct {
 // New makes a Finder.
 func New(o Options) (*Finder, error) {
 	log.SetLogger(silent{}) // what is wrong with a file is told by Found
-	f := &Finder{temp: o.Temp, by: map[kind][]filesystem.Extractor{}}
+	f := &Finder{temp: o.Temp, by: map[kind][]filesystem.Extractor{}, inner: mostInnerOfAll, work: mostWorkOfAll}
 	for k, list := range map[kind][]func(*cpb.PluginConfig) (filesystem.Extractor, error){
 		dpkgStatus: {dpkg.New}, apkDB: {apk.New}, executable: {gobinary.New, cargoauditable.New}, javaArchive: {newJava},
 		npmPackage: {packagejson.New}, npmLock: {packagelockjson.New}, yarnLock: {yarnlock.New}, pnpmLock: {pnpmlock.New}, wheel: {wheelegg.New},
@@ -174,7 +182,7 @@ func (f *Finder) file(ctx context.Context, k kind, e *image.Entry, body io.Reade
 
 // text reads a file of many records.
 func (f *Finder) text(ctx context.Context, k kind, e *image.Entry, data []byte, found *Found) error {
-	if err := tooMuch(k, data); err != nil {
+	if err := f.tooMuch(k, data); err != nil {
 		return err
 	}
 	switch k {

@@ -170,3 +170,34 @@ func TestTooMuch(t *testing.T) {
 		}
 	}
 }
+
+// TestExhausted: files that an image may have one of are read until those before have taken
+// what all of an image may take; then it is told, and that another image may have them read.
+func TestExhausted(t *testing.T) {
+	lock := `{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"}}}`
+	war := jar(t, map[string]string{"in.jar": jar(t, map[string]string{"META-INF/maven/a/b/pom.properties": "groupId=a.a\nartifactId=b\nversion=2\n"})})
+	for name, content := range map[string]string{"/package-lock.json": lock, "/app.war": war} {
+		f, err := New(Options{Temp: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.work, f.inner = int64(3*len(lock)*strings.Count(lock, "{")), 600
+		var read, unread int
+		for range 5 {
+			found, err := f.File(t.Context(), &image.Entry{Path: name, Size: int64(len(content)), Body: strings.NewReader(content)})
+			switch {
+			case err != nil || found == nil:
+				t.Fatalf("%s: %+v, %v", name, found, err)
+			case found.Unread == "" && !f.Exhausted() && len(found.Packages) == 1:
+				read++
+			case strings.Contains(found.Unread, "in the") && f.Exhausted() && len(found.Packages) == 0:
+				unread++
+			default:
+				t.Errorf("%s: %+v, %v", name, found, f.Exhausted())
+			}
+		}
+		if read == 0 || unread == 0 || f.work < 0 || f.inner < 0 {
+			t.Errorf("%s: %d read, %d not", name, read, unread)
+		}
+	}
+}

@@ -24,9 +24,10 @@ const (
 	// it, and jars in that.
 	deepest = 8
 	// mostInner is how many bytes the inner ones may have, and mostArchives how many there may
-	// be.
-	mostInner    = 1 << 30
-	mostArchives = 10_000
+	// be; mostInnerOfAll is how many bytes those in all archives of an image may have.
+	mostInner      = 1 << 30
+	mostArchives   = 10_000
+	mostInnerOfAll = 8 * mostInner
 	// mostDirectory is how many bytes the list of members may have: of a large application
 	// it has some MiB.
 	mostDirectory = 32 << 20
@@ -131,7 +132,13 @@ func (r *javaReader) member(ctx context.Context, at string, m *zip.File, depth i
 		return nil
 	}
 	size := int64(m.UncompressedSize64)
+	if size > r.f.inner {
+		r.f.exhausted = true
+		r.ended = fmt.Errorf("the archives in others have more than %d bytes in the whole image: those left are not read", int64(mostInnerOfAll))
+		return nil
+	}
 	r.left -= size
+	r.f.inner -= size
 	body, err := m.Open()
 	if err != nil {
 		return fmt.Errorf("%s: %w", at, err)

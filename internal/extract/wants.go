@@ -2,6 +2,7 @@ package extract
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -42,23 +43,31 @@ var records = [...]string{dpkgStatus: "\n\n", apkDB: "\n\n", npmLock: "{", yarnL
 
 // mostRecords is how many there may be: distributions have some 10,000. mostWork is how many
 // they may be, times the bytes of the file, where the extractor looks through the file for
-// each; that takes up to half a minute, and real lock files make a tenth of it.
+// each; that takes up to half a minute, and real lock files make a tenth of it. All of an
+// image may take four times as much.
 const (
-	mostRecords = 200_000
-	mostWork    = 1 << 36
+	mostRecords   = 200_000
+	mostWork      = 1 << 36
+	mostWorkOfAll = 4 * mostWork
 )
 
 // tooMuch is an error where a file would make an extractor work beyond bounds.
-func tooMuch(k kind, data []byte) error {
+func (f *Finder) tooMuch(k kind, data []byte) error {
 	n := int64(bytes.Count(data, []byte(records[k])))
 	if n > mostRecords {
 		return fmt.Errorf("it has %d records, and %d is the most", n, mostRecords)
 	}
 	switch k {
 	case npmLock, pnpmLock, installedPHP:
-		if n*int64(len(data)) > mostWork {
+		work := n * int64(len(data))
+		if work > mostWork {
 			return fmt.Errorf("it has %d records in %d bytes, which takes too long to read", n, len(data))
 		}
+		if work > f.work {
+			f.exhausted = true
+			return errors.New("the files like it in the image take too long to read")
+		}
+		f.work -= work
 	}
 	return nil
 }

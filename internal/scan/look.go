@@ -116,6 +116,9 @@ func Look(ctx context.Context, i *image.Image, name string, o Options) (*Content
 			continue
 		}
 		c.Read++
+		if l.find.Exhausted() {
+			continue // another image with this layer may have it read
+		}
 		if err := o.Cache.store(i.Layers[n].DiffID, k); err != nil && o.Log != nil {
 			o.Log("what a layer told can't be kept: %v", err)
 		}
