@@ -92,7 +92,7 @@ state can be written.`,
 }
 
 // scanFormats are what --format of image scan takes.
-var scanFormats = []string{"table", "json", "cyclonedx"}
+var scanFormats = []string{"table", "json", "sarif", "cyclonedx"}
 
 // check refuses what flags alone can tell.
 func (s *scanning) check(formats []string) error {
@@ -137,6 +137,8 @@ func (a *app) imageScan(ctx context.Context, s *scanning, text string) error {
 		switch s.format {
 		case "json":
 			return report.JSON(out, r)
+		case "sarif":
+			return report.SARIF(out, r)
 		case "cyclonedx":
 			return scan.WriteCycloneDX(out, &contents.Document, r, a.maker())
 		}
@@ -261,8 +263,11 @@ func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref
 		rows = append(rows, row)
 	}
 	if err := a.output(ctx, &s.judging, "the report", func(out *term.Printer) error {
-		if s.format == "json" {
+		switch s.format {
+		case "json":
 			return scan.RowsJSON(out, ref.String(), rows)
+		case "sarif":
+			return scan.RowsSARIF(out, finding.Tool{Name: "plimsoll", Version: version()}, rows)
 		}
 		return scan.RowsTable(out, ref.String(), rows)
 	}); err != nil {

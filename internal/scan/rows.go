@@ -120,3 +120,13 @@ func RowsJSON(w io.Writer, name string, rows []Row) error {
 	}
 	return nil
 }
+
+// RowsSARIF writes the reports about several images in SARIF, a run each. Of one that could
+// not be scanned the run says so.
+func RowsSARIF(w io.Writer, tool finding.Tool, rows []Row) error {
+	runs := make([]report.Run, len(rows))
+	for i, r := range rows {
+		runs[i] = report.Run(r)
+	}
+	return report.SARIFRuns(w, tool, runs)
+}
