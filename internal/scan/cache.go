@@ -30,7 +30,7 @@ type Cache string
 
 // analysis is the version of what is made of a layer: whoever changes what image, extract,
 // secret or contents make of the same bytes raises it.
-const analysis = 2
+const analysis = 3
 
 // keptHead says what a file of the cache is.
 type keptHead struct {
@@ -45,6 +45,8 @@ type kept struct {
 	Secrets []secret.Secret `json:",omitempty"`
 	Cut     []string        `json:",omitempty"`
 	Told    []contents.Told `json:",omitempty"`
+	Passed  []passed        `json:",omitempty"`
+	Folders []listed        `json:",omitempty"`
 
 	fresh bool // it was read just now
 }
