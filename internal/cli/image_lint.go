@@ -107,6 +107,10 @@ func (a *app) imageLint(ctx context.Context, p *peering, j *judging, ref string)
 		b.Gone = []finding.Past{}
 	}
 	a.tellWaivers(report.Waivers)
+	report.Image = contents.About()
+	if len(j.only) == 0 && j.benchmark == "" {
+		scan.Advise(&report, contents, false)
+	}
 	report.Target.Name, report.Target.OS = ref, contents.Files.Distribution
 	a.tellBaseline(by.baseline, report)
 	if err := a.write(ctx, report, j, "dockerfile"); err != nil {

@@ -217,6 +217,7 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 	if by.earlier != nil {
 		by.earlier.Apply(&r, nil)
 	}
+	scan.Advise(&r, contents, true)
 	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	return r, contents, nil
 }

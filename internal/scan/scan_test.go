@@ -248,14 +248,15 @@ func TestTable(t *testing.T) {
 		want          []string
 		not           string
 	}{
-		{"ID=debian\nVERSION_ID=9\n", "/node_modules/a/package.json", "/x", []string{"1 of those with a fix came with the base image", "was mended until 2022-06-30"}, "Nobody"},
-		{"ID=debian\nVERSION_ID=13\n", "/x", "/node_modules/a/package.json", []string{"1 has a fix"}, "base image"},
+		{"ID=debian\nVERSION_ID=9\n", "/node_modules/a/package.json", "/x", []string{"1 of the 1 flaws with a fix, on a newer base image", "was mended until 2022-06-30"}, "Nobody"},
+		{"ID=debian\nVERSION_ID=13\n", "/x", "/node_modules/a/package.json", []string{"1 has a fix"}, "newer base"},
 	} {
 		c := look(t, imagetest.Saved(t, history, imagetest.Layer{"/etc/os-release": tc.os, tc.base: package1}, imagetest.Layer{tc.own: package1}), Options{})
 		r, err := Judge(c, Measure{Records: known, Started: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)})
 		if err != nil {
 			t.Fatal(err)
 		}
+		Advise(&r, c, true)
 		var b bytes.Buffer
 		if err := Table(term.New(term.Config{Writer: &b}), r, false); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,264 @@
+// Package advice says what an image could do without: with the bytes, the packages and the
+// known flaws that go with it, and the step that does it.
+//
+// [Of] takes what is known of an image ([Image]) and gives a list (finding.Advice), and of what
+// advice could not be told with the reason (finding.Untold). Nothing is guessed: where the
+// program that an image runs, or what belongs to a package, is not known, the advice that needs
+// it is not given. What a program calls or loads by name while it runs is not seen, and the
+// advice that rests on that says so.
+package advice
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/facts"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/linking"
+	"github.com/plimsoll/plimsoll/internal/sbom"
+	"github.com/plimsoll/plimsoll/internal/workload"
+)
+
+// The kinds of advice.
+const (
+	Scratch       = "scratch"       // nothing but the program
+	Distroless    = "distroless"    // a base without shell and package manager
+	Stages        = "stages"        // what is for building
+	Caches        = "caches"        // of package managers
+	Documentation = "documentation" // and translations
+	Duplicates    = "duplicates"    // equal files
+	Vain          = "vain"          // what later layers hide
+	Base          = "base"          // a newer base image
+)
+
+// Image is what is known of an image.
+type Image struct {
+	View *image.View
+	// Config is nil where there is none.
+	Config *image.Config
+	Tree   *linking.Tree
+	// OS is the distribution, and Installed are the files of its packages by their names.
+	OS        sbom.OS
+	Packages  []sbom.Package
+	Installed map[string][]string
+	Files     *facts.Contents
+	// Flaws are the known ones, and Judged is false where nobody asked for any.
+	Flaws  []Flaw
+	Judged bool
+}
+
+// Flaw is a known flaw that counts.
+type Flaw struct {
+	// PURLs are the packages that have it: it goes when they all do.
+	PURLs    []string
+	Severity finding.Severity
+	// Fixable is true where a newer version is without it, and Base where the packages came
+	// with the base image.
+	Fixable, Base bool
+}
+
+// least is how many bytes are worth a line, where no package goes.
+const least = 64 << 10
+
+// adviser makes the list.
+type adviser struct {
+	Image
+	list   []finding.Advice
+	untold []finding.Untold
+	// owners are the packages of the distribution by the number of the content, and dirs what
+	// folders of lists are by way of links.
+	owners map[int][]string
+	dirs   map[string]string
+}
+
+// Of makes the list, what saves most first: by flaws, then by bytes.
+func Of(i Image) ([]finding.Advice, []finding.Untold) {
+	a := &adviser{Image: i, list: []finding.Advice{}, untold: []finding.Untold{}, owners: map[int][]string{}, dirs: map[string]string{}}
+	if a.View != nil {
+		a.own()
+		program, why := a.program()
+		a.smaller(program, why)
+		a.stages(program)
+		a.leftovers()
+	}
+	a.base()
+	slices.SortStableFunc(a.list, func(x, y finding.Advice) int {
+		return cmp.Or(cmp.Compare(total(y.Flaws), total(x.Flaws)), cmp.Compare(y.Bytes, x.Bytes))
+	})
+	return a.list, a.untold
+}
+
+func total(g *finding.Gone) int {
+	if g == nil {
+		return 0
+	}
+	return g.Total
+}
+
+// tell notes what could not be told.
+func (a *adviser) tell(kind, reason string) {
+	a.untold = append(a.untold, finding.Untold{Kind: kind, Reason: reason})
+}
+
+// give gives advice, unless it would save next to nothing.
+func (a *adviser) give(one finding.Advice) {
+	if one.Bytes >= least || one.Packages > 0 {
+		a.list = append(a.list, one)
+	}
+}
+
+// own finds whose each file is.
+func (a *adviser) own() {
+	for name, paths := range a.Installed {
+		for _, p := range paths {
+			if f, is := a.lookup(p); is && f.Mode.IsRegular() && !slices.Contains(a.owners[f.Content], name) {
+				a.owners[f.Content] = append(a.owners[f.Content], name)
+			}
+		}
+	}
+}
+
+// lookup is what is at the path of a list, in which /bin may be a link to /usr/bin.
+func (a *adviser) lookup(p string) (image.File, bool) {
+	dir := path.Dir(p)
+	at, known := a.dirs[dir]
+	if !known {
+		if f, is := a.View.Resolve(dir); is && f.Mode.IsDir() {
+			at = f.Path
+		}
+		a.dirs[dir] = at
+	}
+	if at == "" {
+		return image.File{}, false
+	}
+	return a.View.Stat(path.Join(at, path.Base(p)))
+}
+
+// ofDistribution is true for a package that a distribution's own manager installed.
+func ofDistribution(p *sbom.Package) bool {
+	return p.Type == sbom.Deb || p.Type == sbom.APK || p.Type == sbom.RPM
+}
+
+// going is what goes with some files and packages: the bytes of files all of whose names go, and
+// the packages that tell of themselves in such a file, or are of the distribution and go.
+func (a *adviser) going(goes func(image.File) bool, packageGoes func(name string) bool) (bytes int64, packages int, flaws *finding.Gone) {
+	stays, sizes := map[int]bool{}, map[int]int64{}
+	gone := map[string]bool{} // by path
+	for f := range a.View.All() {
+		switch {
+		case !f.Mode.IsRegular():
+		case !goes(f):
+			stays[f.Content] = true
+		default:
+			sizes[f.Content] = f.Size
+			gone[f.Path] = true
+		}
+	}
+	for content, size := range sizes {
+		if !stays[content] {
+			bytes += size
+		}
+	}
+	purls := map[string]bool{} // false for those of which one stays
+	for i := range a.Packages {
+		p := &a.Packages[i]
+		goes := gone[p.Path]
+		if ofDistribution(p) {
+			goes = packageGoes(p.Name)
+		} else if p.Owner != "" {
+			goes = packageGoes(p.Owner)
+		}
+		if goes {
+			packages++
+		}
+		url := p.PURL()
+		if before, twice := purls[url]; !twice || before {
+			purls[url] = goes
+		}
+	}
+	if !a.Judged {
+		return bytes, packages, nil
+	}
+	flaws = &finding.Gone{}
+	for i := range a.Flaws {
+		f := &a.Flaws[i]
+		if len(f.PURLs) > 0 && !slices.ContainsFunc(f.PURLs, func(url string) bool { return !purls[url] }) {
+			flaws.Add(f.Severity, f.Fixable)
+		}
+	}
+	return bytes, packages, flaws
+}
+
+// leftovers are advice about bytes alone.
+func (a *adviser) leftovers() {
+	f := a.Files
+	var dirs []string
+	var bytes int64
+	for _, c := range f.Caches {
+		if c.Bytes > 0 {
+			bytes += c.Bytes
+			dirs = append(dirs, c.Path)
+		}
+	}
+	a.give(finding.Advice{Kind: Caches, Title: "Caches of package managers", Bytes: bytes, Flaws: a.none(),
+		Why: "Nothing reads " + together(dirs) + " any more.", Step: "RUN … && rm -rf " + strings.Join(dirs, " ") + "  in the step that fills them"})
+	a.give(finding.Advice{Kind: Documentation, Title: "Manuals, documentation and translations", Bytes: f.Documentation, Flaws: a.none(),
+		Why: "Nobody reads them in a container.", Step: "RUN … && rm -rf /usr/share/doc /usr/share/man /usr/share/locale  in the step that brings them"})
+	if slices.ContainsFunc(f.Unseen, func(u workload.Unseen) bool { return u.Path == "duplicates" }) {
+		a.tell(Duplicates, "the files of a folder are not read as a whole")
+	}
+	bytes = 0
+	for _, d := range f.Duplicates {
+		bytes += d.Saved
+	}
+	if len(f.Duplicates) > 0 {
+		first := f.Duplicates[0]
+		a.give(finding.Advice{Kind: Duplicates, Title: "Copies of files that are there already", Bytes: bytes, Flaws: a.none(),
+			Why: fmt.Sprintf("%d files are there several times, first of them %s.", len(f.Duplicates), strings.Join(first.Paths[:min(2, len(first.Paths))], " and ")), Step: "keep one of each and link to it, or chown in the COPY itself"})
+	}
+	a.give(finding.Advice{Kind: Vain, Title: "What later layers replace or remove", Bytes: f.Wasted, Flaws: a.none(),
+		Why: "It stays in the layers below, is pulled with them and can be read.", Step: "make and remove files in one RUN, or copy what is left from a stage"})
+}
+
+// together lists words.
+func together(words []string) string {
+	if n := len(words) - 1; n > 0 {
+		return strings.Join(words[:n], ", ") + " and " + words[n]
+	}
+	return strings.Join(words, "")
+}
+
+// none is the flaws of what has none.
+func (a *adviser) none() *finding.Gone {
+	if !a.Judged {
+		return nil
+	}
+	return &finding.Gone{}
+}
+
+// base is about the flaws of the base image.
+func (a *adviser) base() {
+	if !a.Judged {
+		return
+	}
+	gone, fixable := &finding.Gone{}, 0
+	for i := range a.Flaws {
+		f := &a.Flaws[i]
+		if !f.Fixable {
+			continue
+		}
+		fixable++
+		if f.Base {
+			gone.Add(f.Severity, true)
+		}
+	}
+	if gone.Total == 0 {
+		return
+	}
+	a.list = append(a.list, finding.Advice{Kind: Base, Title: fmt.Sprintf("%d of the %d flaws with a fix, on a newer base image", gone.Total, fixable), Flaws: gone,
+		Why: "They came with the base image, whose packages are mended there.", Step: "build it anew:  docker build --pull"})
+}
