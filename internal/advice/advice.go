@@ -218,10 +218,18 @@ func (a *adviser) leftovers() {
 	if len(f.Duplicates) > 0 {
 		first := f.Duplicates[0]
 		a.give(finding.Advice{Kind: Duplicates, Title: "Copies of files that are there already", Bytes: bytes, Flaws: a.none(),
-			Why: fmt.Sprintf("%d files are there several times, first of them %s.", len(f.Duplicates), strings.Join(first.Paths[:min(2, len(first.Paths))], " and ")), Step: "keep one of each and link to it, or chown in the COPY itself"})
+			Why: fmt.Sprintf("%s there several times, first %s.", counted(len(f.Duplicates), "file is", "files are"), strings.Join(first.Paths[:min(2, len(first.Paths))], " and ")), Step: "keep one of each and link to it, or chown in the COPY itself"})
 	}
 	a.give(finding.Advice{Kind: Vain, Title: "What later layers replace or remove", Bytes: f.Wasted, Flaws: a.none(),
 		Why: "It stays in the layers below, is pulled with them and can be read.", Step: "make and remove files in one RUN, or copy what is left from a stage"})
+}
+
+// counted is a number of things.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // together lists words.
@@ -259,6 +267,6 @@ func (a *adviser) base() {
 	if gone.Total == 0 {
 		return
 	}
-	a.list = append(a.list, finding.Advice{Kind: Base, Title: fmt.Sprintf("%d of the %d flaws with a fix, on a newer base image", gone.Total, fixable), Flaws: gone,
+	a.list = append(a.list, finding.Advice{Kind: Base, Title: fmt.Sprintf("%d of %s with a fix, on a newer base image", gone.Total, counted(fixable, "flaw", "flaws")), Flaws: gone,
 		Why: "They came with the base image, whose packages are mended there.", Step: "build it anew:  docker build --pull"})
 }

@@ -336,7 +336,7 @@ func TestLeftovers(t *testing.T) {
 func TestBase(t *testing.T) {
 	i := Image{Judged: true, Flaws: []Flaw{{Base: true, Fixable: true, Severity: finding.High}, {Base: true, Severity: finding.Critical}, {Fixable: true, Severity: finding.Low}}}
 	list, untold := Of(i)
-	if len(list) != 1 || list[0].Kind != Base || list[0].Title != "1 of the 2 flaws with a fix, on a newer base image" || *list[0].Flaws != (finding.Gone{Total: 1, Fixable: 1, Worst: finding.High}) || len(untold) != 0 {
+	if len(list) != 1 || list[0].Kind != Base || list[0].Title != "1 of 2 flaws with a fix, on a newer base image" || *list[0].Flaws != (finding.Gone{Total: 1, Fixable: 1, Worst: finding.High}) || len(untold) != 0 {
 		t.Errorf("%+v %+v", list, untold)
 	}
 	i.Flaws = i.Flaws[1:]

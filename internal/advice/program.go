@@ -50,7 +50,7 @@ func (a *adviser) program() (*program, string) {
 		}
 		at, is := a.command(argv[0])
 		if !is {
-			return nil, argv[0] + ", which it runs, is not there"
+			return nil, argv[0] + ", which it runs, is not there as a program"
 		}
 		base := path.Base(argv[0])
 		if slices.Contains(wrappers, base) {
@@ -90,7 +90,7 @@ func (a *adviser) interpreted(at image.File, name string) (*program, string) {
 	}
 	by, is := a.command(words[0])
 	if n := a.Tree.Needs(by); !is || n == nil || n.Script != "" {
-		return nil, words[0] + ", which reads the script " + at.Path + ", is not there"
+		return nil, words[0] + ", which reads the script " + at.Path + ", is not there as a program"
 	}
 	family := familyOf(path.Base(by.Path))
 	if family == "" {

@@ -142,20 +142,13 @@ func (a *adviser) distroless(p *program, elsewhere func(image.File) bool) {
 	case p.family != "":
 		step += ", the one of your version, then  COPY --from=BUILD  what is yours"
 	case libraries > 0:
-		step += fmt.Sprintf("%s and the %s that it needs", copied(p.file.Path), counted(libraries))
+		step += fmt.Sprintf("%s and the %s that it needs", copied(p.file.Path), counted(libraries, "library", "libraries"))
 	default:
 		step += copied(p.file.Path)
 	}
 	a.give(finding.Advice{Kind: Distroless, Title: "Shell, package manager and what else " + p.file.Path + " does not need", Bytes: bytes, Packages: packages, Flaws: flaws,
 		Why:  "It is started with its own libraries alone; they stay, and so do certificates, time zones and what lies outside of the system's folders. What it calls or loads by name is not seen.",
 		Step: step})
-}
-
-func counted(libraries int) string {
-	if libraries == 1 {
-		return "1 library"
-	}
-	return fmt.Sprintf("%d libraries", libraries)
 }
 
 // listed is true where some package of the distribution has its files listed.

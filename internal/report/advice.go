@@ -31,8 +31,13 @@ func Advice(i *finding.Image, verbose bool) Part {
 		}
 		for n, l := range i.Layers {
 			vain := "none of it replaced or removed later"
-			if l.Overwritten+l.Deleted > 0 {
+			switch {
+			case l.Overwritten > 0 && l.Deleted > 0:
 				vain = fmt.Sprintf("%s of it replaced and %s removed later", term.Bytes(l.Overwritten), term.Bytes(l.Deleted))
+			case l.Overwritten > 0:
+				vain = term.Bytes(l.Overwritten) + " of it replaced later"
+			case l.Deleted > 0:
+				vain = term.Bytes(l.Deleted) + " of it removed later"
 			}
 			part.Entries = append(part.Entries, Entry{Glyph: term.NotApplicable, Title: fmt.Sprintf("Layer %d: %s, %s", n+1, term.Bytes(l.Bytes), vain)})
 		}

@@ -116,6 +116,11 @@ func Look(ctx context.Context, i *image.Image, name string, o Options) (*Content
 			return nil, false
 		}
 		l.layers[n-1] = k
+		for i := range k.Entries {
+			if hasContent(&k.Entries[i]) {
+				l.files[n-1]++
+			}
+		}
 		return k.Entries, true
 	}
 	if c.View, err = i.WalkUnknown(ctx, known, l.visit); err != nil {
@@ -141,19 +146,16 @@ func Look(ctx context.Context, i *image.Image, name string, o Options) (*Content
 // visit takes an entry of a layer that was not known.
 func (l *looker) visit(e *image.Entry) error {
 	k := l.layers[e.Layer]
-	content := e.Kind == image.Plain && e.Mode.IsRegular()
-	if content {
-		l.files[e.Layer]++
-	}
 	if !k.fresh {
 		return nil
 	}
 	plain := *e
 	plain.Body = nil
 	k.Entries = append(k.Entries, plain)
-	if !content {
+	if !hasContent(e) {
 		return l.look(k, e)
 	}
+	l.files[e.Layer]++
 	if linking.ListsFolders(e.Path) {
 		var list bytes.Buffer
 		folders, err := linking.Folders(io.TeeReader(e.Body, &list))
@@ -173,6 +175,9 @@ func (l *looker) visit(e *image.Entry) error {
 	}
 	return err
 }
+
+// hasContent is true for an entry that the view counts as content of its own.
+func hasContent(e *image.Entry) bool { return e.Kind == image.Plain && e.Mode.IsRegular() }
 
 // look reads an entry for who wants it.
 func (l *looker) look(k *kept, e *image.Entry) error {
