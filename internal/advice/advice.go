@@ -11,6 +11,7 @@ package advice
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -41,7 +42,8 @@ type Image struct {
 	// Config is nil where there is none.
 	Config *image.Config
 	Tree   *linking.Tree
-	// OS is the distribution, and Installed are the files of its packages by their names.
+	// OS is the distribution, and Installed are the lists of files of its packages by their
+	// names, a line each.
 	OS        sbom.OS
 	Packages  []sbom.Package
 	Installed map[string][]string
@@ -60,6 +62,13 @@ type Flaw struct {
 	// with the base image.
 	Fixable, Base bool
 }
+
+// mostOwners is how many packages a file may be of, and mostDirs how many folders are kept in
+// mind: lists may be made to cost much.
+const (
+	mostOwners = 16
+	mostDirs   = 1 << 16
+)
 
 // least is how many bytes are worth a line, where no package goes.
 const least = 64 << 10
@@ -113,10 +122,12 @@ func (a *adviser) give(one finding.Advice) {
 
 // own finds whose each file is.
 func (a *adviser) own() {
-	for name, paths := range a.Installed {
-		for _, p := range paths {
-			if f, is := a.lookup(p); is && f.Mode.IsRegular() && !slices.Contains(a.owners[f.Content], name) {
-				a.owners[f.Content] = append(a.owners[f.Content], name)
+	for _, name := range slices.Sorted(maps.Keys(a.Installed)) {
+		for _, list := range a.Installed[name] {
+			for p := range strings.Lines(list) {
+				if f, is := a.lookup(strings.TrimSuffix(p, "\n")); is && f.Mode.IsRegular() && !slices.Contains(a.owners[f.Content], name) && len(a.owners[f.Content]) < mostOwners {
+					a.owners[f.Content] = append(a.owners[f.Content], name)
+				}
 			}
 		}
 	}
@@ -127,6 +138,9 @@ func (a *adviser) lookup(p string) (image.File, bool) {
 	dir := path.Dir(p)
 	at, known := a.dirs[dir]
 	if !known {
+		if len(a.dirs) == mostDirs {
+			clear(a.dirs)
+		}
 		if f, is := a.View.Resolve(dir); is && f.Mode.IsDir() {
 			at = f.Path
 		}

@@ -109,7 +109,6 @@ func (a *adviser) distroless(p *program, elsewhere func(image.File) bool) {
 			}
 		}
 	}
-	add(files)
 	ofFamily := func(name string) bool {
 		return p.family != "" && slices.ContainsFunc(families[p.family].packages, func(part string) bool { return strings.Contains(name, part) })
 	}
@@ -119,15 +118,18 @@ func (a *adviser) distroless(p *program, elsewhere func(image.File) bool) {
 		}
 	}
 	// What stays needs its libraries too: those of plugins and modules.
+	var others []image.File
 	for f := range a.View.All() {
-		if n := a.Tree.Needs(f); n == nil || n.Script != "" || needed[f.Content] {
-			continue
-		}
-		if elsewhere(f) || slices.ContainsFunc(a.owners[f.Content], ofFamily) {
-			more, _ := a.Tree.Closure(f)
-			add(more)
+		if n := a.Tree.Needs(f); n != nil && n.Script == "" && (elsewhere(f) || slices.ContainsFunc(a.owners[f.Content], ofFamily)) {
+			others = append(others, f)
 		}
 	}
+	all, missing := a.Tree.Closure(p.file, others...)
+	if len(missing) > 0 {
+		a.tell(Distroless, missing[0])
+		return
+	}
+	add(all)
 	goes := func(name string) bool { return !stays[name] && !slices.Contains(keptPackages, name) }
 	bytes, packages, flaws := a.going(func(f image.File) bool {
 		if needed[f.Content] || elsewhere(f) {

@@ -64,17 +64,15 @@ func there(v *image.View, found []Found) (last map[string]*Found, unread []strin
 	return last, unread
 }
 
-// Installed are, by package of the distribution, the files and folders that it says it
-// installed, as they are written there: a package may be there without any. What is not there
-// in the end does not count, nor what a layer above took away of a database.
+// Installed are, by package of the distribution, the lists of what it says it installed, files
+// and folders, a line each as it is written there: a package may be there without any. What is
+// not there in the end does not count, nor what a layer above took away of a database.
 func Installed(v *image.View, found []Found) map[string][]string {
 	last, _ := there(v, found)
 	all := map[string][]string{}
 	for _, p := range slices.Sorted(maps.Keys(last)) {
 		for _, o := range last[p].Owns {
-			for one := range strings.Lines(o.Files) {
-				all[o.Package] = append(all[o.Package], strings.TrimSuffix(one, "\n"))
-			}
+			all[o.Package] = append(all[o.Package], o.Files)
 		}
 	}
 	return all

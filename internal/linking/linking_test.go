@@ -336,8 +336,34 @@ func TestTree(t *testing.T) {
 			t.Errorf("%s: missing %q, %s", p, missing, diff)
 		}
 	}
+	app, _ := v.Resolve("/opt/app/bin/app")
+	other, _ := v.Resolve("/bin/lacking")
+	both, missing := tr.Closure(app, other)
+	if diff := cmp.Diff([]string{"/bin/lacking", loader, "/opt/app/bin/app", "/opt/app/lib/libdeep.so.1", "/opt/app/lib/libown.so.1"}, paths(both)); diff != "" || len(missing) > 0 {
+		t.Errorf("with another: missing %q, %s", missing, diff)
+	}
 	if diff := cmp.Diff([]string{usual + "libold.so.1", usual + "libolder.so.1"}, paths(tr.Unlinked())); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestTooMuch: a program that is made to have a loader look for libraries in many folders, over
+// and over, is told as that; one with a few missing ones is not.
+func TestTooMuch(t *testing.T) {
+	rpath := strings.TrimSuffix(strings.Repeat("/a:", 1300), ":")
+	var needed []string
+	for n := range 900 {
+		needed = append(needed, "lib"+string(rune('a'+n%26))+string(rune('a'+n/26))+".so")
+	}
+	l := imagetest.Layer{"/ld": "exec:" + linkingtest.File{Tail: "ld"}.Bytes(),
+		"/many": "exec:" + linkingtest.File{Interp: "/ld", Needed: needed, Rpath: rpath}.Bytes(), "/few": "exec:" + linkingtest.File{Interp: "/ld", Needed: needed[:3], Rpath: rpath}.Bytes()}
+	tr, v := tree(t, l)
+	for p, want := range map[string]int{"/many": 901, "/few": 3} {
+		at, _ := v.Resolve(p)
+		_, missing := tr.Closure(at)
+		if len(missing) != want || (p == "/many") != strings.Contains(missing[len(missing)-1], "more to look for") {
+			t.Errorf("%s: %d missing, the last is %q", p, len(missing), missing[len(missing)-1])
+		}
 	}
 }
 

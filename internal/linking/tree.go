@@ -10,11 +10,12 @@ import (
 	"github.com/plimsoll/plimsoll/internal/image"
 )
 
-// mostFolders is how many folders a list of the loader's may have, and mostFollowed how many
-// names are looked for at most: a large desktop's programs together take some thousand.
+// mostFolders is how many folders the loader's lists may have, and mostLookups how often a
+// library is looked for in one: all that a large desktop has takes some 10,000 times, and as
+// many as are allowed about a second.
 const (
-	mostFolders  = 256
-	mostFollowed = 1 << 16
+	mostFolders = 256
+	mostLookups = 1 << 20
 )
 
 // ListsFolders is true for a file in which folders of the loader are listed: ld.so.conf(5)'s,
@@ -84,69 +85,96 @@ type chain struct {
 	by    *chain
 }
 
+// search is one search for what programs are started with.
+type search struct {
+	*Tree
+	// seen are the contents that were found, loaded the names that the program has loaded.
+	seen    map[int]bool
+	loaded  map[string]bool
+	files   []image.File
+	missing []string
+	todo    []*chain
+	lookups int
+}
+
 // Closure are the files that a program is started with, itself and its loader among them, each
 // once, and the names of libraries that are not where a loader looks for them, each with what
-// needs it. The second is also why a file could not be read.
-func (t *Tree) Closure(program image.File) (files []image.File, missing []string) {
-	seen := map[int]bool{}
-	loaded := map[string]bool{}
-	var todo []*chain
-	add := func(f image.File, n *Needs, by *chain) {
-		if n.Soname != "" {
-			loaded[n.Soname] = true
-		}
-		if seen[f.Content] {
-			return
-		}
-		seen[f.Content] = true
-		files = append(files, f)
-		if n.Unread != "" {
-			missing = append(missing, f.Path+": "+n.Unread)
-		}
-		todo = append(todo, &chain{f, n, by})
+// needs it. The second is also why a file could not be read, or that there is too much to look
+// for. What others are started with is added, without a word where that is not all there.
+func (t *Tree) Closure(program image.File, others ...image.File) (files []image.File, missing []string) {
+	s := &search{Tree: t, seen: map[int]bool{}}
+	s.start(program)
+	missing = s.missing
+	for _, one := range others {
+		s.start(one)
 	}
-	first := t.needs[program.Content]
+	if s.lookups > mostLookups {
+		missing = append(missing, "there is more to look for than is looked for")
+	}
+	return s.files, missing
+}
+
+// start follows what a program needs.
+func (s *search) start(program image.File) {
+	s.loaded = map[string]bool{}
+	first := s.needs[program.Content]
 	if first == nil || first.Script != "" {
-		return nil, []string{program.Path + " is no program of ELF"}
+		s.missing = append(s.missing, program.Path+" is no program of ELF")
+		return
 	}
-	add(program, first, nil)
+	s.add(program, first, nil)
 	if first.Interp != "" {
-		at, is := t.view.Resolve(first.Interp)
-		if n := t.needs[at.Content]; is && n != nil && n.Script == "" {
-			add(at, n, nil)
+		at, is := s.view.Resolve(first.Interp)
+		if n := s.needs[at.Content]; is && n != nil && n.Script == "" {
+			s.add(at, n, nil)
 		} else {
-			missing = append(missing, first.Interp+", which is the loader of "+program.Path)
+			s.missing = append(s.missing, first.Interp+", which is the loader of "+program.Path)
 		}
 	}
-	for followed := 0; len(todo) > 0; {
-		c := todo[0]
-		todo = todo[1:]
+	for len(s.todo) > 0 {
+		c := s.todo[0]
+		s.todo = s.todo[1:]
 		for _, name := range c.needs.Needed {
-			if followed++; followed > mostFollowed {
-				return files, append(missing, "more than is followed")
-			}
-			if loaded[name] {
+			if s.loaded[name] {
 				continue
 			}
-			loaded[name] = true
-			at, is := t.find(name, c)
+			s.loaded[name] = true
+			at, is := s.find(name, c)
 			if !is {
-				missing = append(missing, name+", which "+c.file.Path+" needs")
+				s.missing = append(s.missing, name+", which "+c.file.Path+" needs")
 				continue
 			}
-			add(at, t.needs[at.Content], c)
+			s.add(at, s.needs[at.Content], c)
 		}
 	}
-	return files, missing
+}
+
+// add adds a file.
+func (s *search) add(f image.File, n *Needs, by *chain) {
+	if n.Soname != "" {
+		s.loaded[n.Soname] = true
+	}
+	if s.seen[f.Content] {
+		return
+	}
+	s.seen[f.Content] = true
+	s.files = append(s.files, f)
+	if n.Unread != "" {
+		s.missing = append(s.missing, f.Path+": "+n.Unread)
+	}
+	s.todo = append(s.todo, &chain{f, n, by})
 }
 
 // find is the library of a name, by the order of ld.so(8): the folders of DT_RPATH of what
 // needs it and of what loaded that, where there is no DT_RUNPATH, then of DT_RUNPATH, then the
 // loader's own. One for another machine is passed over.
-func (t *Tree) find(name string, by *chain) (image.File, bool) {
+func (s *search) find(name string, by *chain) (image.File, bool) {
 	fits := func(p string) (image.File, bool) {
-		at, is := t.view.Resolve(p)
-		n := t.needs[at.Content]
+		if s.lookups++; s.lookups > mostLookups {
+			return image.File{}, false
+		}
+		at, is := s.view.Resolve(p)
+		n := s.needs[at.Content]
 		return at, is && n != nil && n.Script == "" && n.Machine == by.needs.Machine && n.Class == by.needs.Class
 	}
 	if strings.Contains(name, "/") {
@@ -165,7 +193,7 @@ func (t *Tree) find(name string, by *chain) (image.File, bool) {
 		return image.File{}, false
 	}
 	if len(by.needs.Runpath) == 0 {
-		for c := by; c != nil; c = c.by {
+		for c := by; c != nil && s.lookups <= mostLookups; c = c.by {
 			if len(c.needs.Runpath) > 0 {
 				continue
 			}
@@ -177,7 +205,7 @@ func (t *Tree) find(name string, by *chain) (image.File, bool) {
 	if at, is := in(by.needs.Runpath, path.Dir(by.file.Path)); is {
 		return at, true
 	}
-	return in(t.folders, "")
+	return in(s.folders, "")
 }
 
 // byName are libraries of glibc that programs load by name, or that are there for programs
@@ -244,10 +272,12 @@ func (t *Tree) Unlinked() []image.File {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, name := range append([]string{n.Interp}, n.Needed...) {
-			for _, content := range named[path.Base(name)] {
+			name = path.Base(name)
+			for _, content := range named[name] {
 				libraries[content].reached = true
 				start(content)
 			}
+			delete(named, name) // each counts once, however many need it
 		}
 	}
 	var list []image.File

@@ -48,7 +48,8 @@ type kept struct {
 	Passed  []passed        `json:",omitempty"`
 	Folders []listed        `json:",omitempty"`
 
-	fresh bool // it was read just now
+	fresh bool  // it was read just now
+	owned int64 // bytes of lists of files that packages installed
 }
 
 // Bounds of a cache: of a file as it is unpacked, and of all on disk. The layer of a

@@ -63,8 +63,8 @@ type Contents struct {
 	Secrets []secret.Secret
 	// Cut are files that were not looked at for secrets as a whole, each with the reason.
 	Cut []string
-	// Tree is what its programs need, nil where there is no View, and Installed are the files
-	// of the distribution's packages, by their names, as far as those list any.
+	// Tree is what its programs need, nil where there is no View, and Installed are the lists
+	// of files of the distribution's packages, by their names, as far as they have any.
 	Tree      *linking.Tree
 	Installed map[string][]string
 	// Read counts the layers that were read, and Kept those that were known.
@@ -74,6 +74,10 @@ type Contents struct {
 // small is up to which size a file that tells of packages is looked at for secrets too.
 // What is larger are programs, archives and databases.
 const small = 4 << 20
+
+// mostOwned is how many bytes the lists of files that packages installed may have in a layer:
+// those of 500,000 files.
+const mostOwned = 32 << 20
 
 // looker takes what the entries of an image tell.
 type looker struct {
@@ -209,6 +213,12 @@ func (l *looker) look(k *kept, e *image.Entry) error {
 			return err
 		}
 		if found != nil {
+			for _, o := range found.Owns {
+				k.owned += int64(len(o.Files))
+			}
+			if k.owned > mostOwned && found.Owns != nil {
+				found.Owns, found.Unread = nil, fmt.Sprintf("packages of its layer list more than %d bytes of files", mostOwned)
+			}
 			k.Found = append(k.Found, *found)
 		}
 		if !kept {

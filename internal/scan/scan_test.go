@@ -149,6 +149,23 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestLists: lists of files that are too long together are told, in whatever layer; ordinary
+// ones are kept.
+func TestLists(t *testing.T) {
+	l := imagetest.Layer{"/var/lib/dpkg/info/a.list": "/bin/a\n"}
+	if c := look(t, imagetest.Saved(t, nil, l), Options{}); len(c.Document.Unread) != 0 || len(c.Installed["a"]) != 1 {
+		t.Errorf("%q %q", c.Document.Unread, c.Installed)
+	}
+	long := strings.Repeat("/usr/share/doc/a\n", 4<<20/17)
+	for n := range 9 {
+		l["/var/lib/dpkg/info/b"+string(rune('a'+n))+".list"] = long
+	}
+	c := look(t, imagetest.Saved(t, nil, l), Options{})
+	if len(c.Document.Unread) != 1 || !strings.Contains(c.Document.Unread[0], "packages of its layer list more than") || len(c.Installed) != 9 {
+		t.Errorf("%q, lists of %d", c.Document.Unread, len(c.Installed))
+	}
+}
+
 // records are what is known, by ecosystem and name.
 type records map[string]vuln.Answer
 
