@@ -232,7 +232,7 @@ func (a *adviser) leftovers() {
 	if len(f.Duplicates) > 0 {
 		first := f.Duplicates[0]
 		a.give(finding.Advice{Kind: Duplicates, Title: "Copies of files that are there already", Bytes: bytes, Flaws: a.none(),
-			Why: fmt.Sprintf("%s there several times, first %s.", counted(len(f.Duplicates), "file is", "files are"), strings.Join(first.Paths[:min(2, len(first.Paths))], " and ")), Step: "keep one of each and link to it, or chown in the COPY itself"})
+			Why: fmt.Sprintf("%s there several times, first %s.", counted(len(f.Duplicates), "file is", "files are"), strings.Join(first.Paths[:min(2, len(first.Paths))], " and ")), Step: "keep one of each and make links of the others, or leave out the step that copies them"})
 	}
 	a.give(finding.Advice{Kind: Vain, Title: "What later layers replace or remove", Bytes: f.Wasted, Flaws: a.none(),
 		Why: "It stays in the layers below, is pulled with them and can be read.", Step: "make and remove files in one RUN, or copy what is left from a stage"})

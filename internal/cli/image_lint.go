@@ -23,7 +23,8 @@ func (a *app) imageLintCommand() *cobra.Command {
 running it: by the rules about images that an audit has, and by those about
 contents, such as files that everybody may write to, keys, compilers, caches, and
 bytes that later layers only hide. Secrets in files and configuration are found
-as by image scan.
+as by image scan. It ends with what the image could do without, which changes no
+exit code; -v says why and how.
 
 ` + references,
 		Example: `  plimsoll image lint shop/api:4.18
