@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -344,6 +345,76 @@ func TestTree(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{usual + "libold.so.1", usual + "libolder.so.1"}, paths(tr.Unlinked())); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestLikeLdd: the libraries of real programs are those that the loader of this machine finds
+// (ldd(1)), in an image that has them, and one of them is missing where it is taken away.
+func TestLikeLdd(t *testing.T) {
+	for _, program := range []string{"/bin/ls", "/usr/bin/perl", "/usr/bin/apt-get"} {
+		out, err := exec.Command("ldd", program).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", program, err)
+		}
+		l, want := imagetest.Layer{}, []string{}
+		take := func(p string) {
+			real, err := filepath.EvalSymlinks(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(real)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l[real] = "exec:" + string(data)
+			if p != real {
+				l[p] = "link:" + real
+			}
+			if !slices.Contains(want, real) {
+				want = append(want, real)
+			}
+		}
+		take(program)
+		var last string
+		for word := range strings.FieldsSeq(string(out)) {
+			if strings.HasPrefix(word, "/") {
+				take(word)
+				if strings.Contains(word, "libc.so") {
+					last = word
+				}
+			}
+		}
+		slices.Sort(want)
+		// /lib may be a link to /usr/lib, under which a layer has its files.
+		for p, text := range maps.Clone(l) {
+			if dir, err := filepath.EvalSymlinks(filepath.Dir(p)); err == nil && dir != filepath.Dir(p) {
+				delete(l, p)
+				if at := filepath.Join(dir, filepath.Base(p)); l[at] == "" {
+					l[at] = text
+				}
+				top := "/" + strings.Split(p, "/")[1]
+				l[top] = "link:usr" + top
+			}
+		}
+		tr, v := tree(t, l)
+		at, is := v.Resolve(program)
+		if !is {
+			t.Fatal(program)
+		}
+		files, missing := tr.Closure(at)
+		if diff := cmp.Diff(want, paths(files)); diff != "" || len(missing) > 0 || len(want) < 3 {
+			t.Errorf("%s: missing %q, %s", program, missing, diff)
+		}
+		real, err := filepath.EvalSymlinks(last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(l, real)
+		tr, v = tree(t, l)
+		at, _ = v.Resolve(program)
+		if _, missing = tr.Closure(at); len(missing) == 0 {
+			t.Errorf("%s without %s: nothing is missing", program, real)
+		}
 	}
 }
 
