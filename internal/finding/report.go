@@ -442,10 +442,22 @@ type Image struct {
 	// Layers are what became of the bytes of each layer, the lowest first; none where no
 	// layers were read.
 	Layers []LayerBytes `json:"layers,omitempty"`
+	// Surface is what there is for an intruder to use, nil where no files were seen.
+	Surface *Surface `json:"surface,omitempty"`
 	// Advice is what the image could do without, what saves most first, and Untold what could
 	// not be told of that.
 	Advice []Advice `json:"advice"`
 	Untold []Untold `json:"untold"`
+}
+
+// Surface counts what there is for an intruder to use.
+type Surface struct {
+	Executables int64 `json:"executables"`
+	// Privileged are programs with setuid, setgid or capabilities.
+	Privileged int `json:"privileged"`
+	Shells     int `json:"shells"`
+	// Unlinked are libraries that nothing is linked to.
+	Unlinked int `json:"unlinked"`
 }
 
 // LayerBytes is what the files of a layer take, and what of it is vain since later entries

@@ -29,6 +29,14 @@ func Advice(i *finding.Image, verbose bool) Part {
 		for _, u := range i.Untold {
 			part.Entries = append(part.Entries, Entry{Glyph: term.Unknown, Title: "Not told: " + u.Reason, Right: u.Kind})
 		}
+		if u := i.Surface; u != nil {
+			privileged := "none"
+			if u.Privileged > 0 {
+				privileged = fmt.Sprint(u.Privileged)
+			}
+			part.Entries = append(part.Entries, Entry{Glyph: term.NotApplicable, Title: fmt.Sprintf("There are %s (%s privileged), %s and %s",
+				Count(int(u.Executables), "executable", "executables"), privileged, Count(u.Shells, "shell", "shells"), Count(u.Unlinked, "unlinked library", "unlinked libraries"))})
+		}
 		for n, l := range i.Layers {
 			vain := "none of it replaced or removed later"
 			switch {

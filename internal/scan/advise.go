@@ -16,6 +16,17 @@ func Advise(r *finding.Report, c *Contents, judged bool) {
 		}
 	}
 	r.Image.Advice, r.Image.Untold = advice.Of(i)
+	if c.View == nil {
+		return
+	}
+	privileged := map[string]bool{}
+	for _, f := range c.Facts.Setuid {
+		privileged[f.Path] = true
+	}
+	for _, f := range c.Files.Capable {
+		privileged[f.Path] = true
+	}
+	r.Image.Surface = &finding.Surface{Executables: c.Files.Executables, Privileged: len(privileged), Shells: len(c.Files.Shells), Unlinked: len(c.Files.Unlinked)}
 	for _, l := range c.Files.Layers {
 		r.Image.Layers = append(r.Image.Layers, finding.LayerBytes{Bytes: l.Bytes, Overwritten: l.Overwritten, Deleted: l.Deleted})
 	}
