@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -82,11 +81,15 @@ type adviser struct {
 	// folders of lists are by way of links.
 	owners map[int][]string
 	dirs   map[string]string
+	// files are the regular ones that are there, and contents the numbers of their contents by
+	// their paths.
+	files    []image.File
+	contents map[string]int
 }
 
 // Of makes the list, what saves most first: by flaws, then by bytes.
 func Of(i Image) ([]finding.Advice, []finding.Untold) {
-	a := &adviser{Image: i, list: []finding.Advice{}, untold: []finding.Untold{}, owners: map[int][]string{}, dirs: map[string]string{}}
+	a := &adviser{Image: i, list: []finding.Advice{}, untold: []finding.Untold{}, owners: map[int][]string{}, dirs: map[string]string{}, contents: map[string]int{}}
 	if a.View != nil {
 		a.own()
 		program, why := a.program()
@@ -122,34 +125,44 @@ func (a *adviser) give(one finding.Advice) {
 
 // own finds whose each file is.
 func (a *adviser) own() {
+	for f := range a.View.All() {
+		if f.Mode.IsRegular() {
+			a.files = append(a.files, f)
+			a.contents[f.Path] = f.Content
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Installed)) {
 		for _, list := range a.Installed[name] {
 			for p := range strings.Lines(list) {
-				if f, is := a.lookup(strings.TrimSuffix(p, "\n")); is && f.Mode.IsRegular() && !slices.Contains(a.owners[f.Content], name) && len(a.owners[f.Content]) < mostOwners {
-					a.owners[f.Content] = append(a.owners[f.Content], name)
+				at := a.lookup(strings.TrimSuffix(p, "\n"))
+				if at > 0 && !slices.Contains(a.owners[at], name) && len(a.owners[at]) < mostOwners {
+					a.owners[at] = append(a.owners[at], name)
 				}
 			}
 		}
 	}
 }
 
-// lookup is what is at the path of a list, in which /bin may be a link to /usr/bin.
-func (a *adviser) lookup(p string) (image.File, bool) {
-	dir := path.Dir(p)
+// lookup is the content of the file at the path of a list, in which /bin may be a link to
+// /usr/bin; 0 is none.
+func (a *adviser) lookup(p string) int {
+	slash := strings.LastIndexByte(p, '/')
+	if slash < 0 {
+		return 0
+	}
+	dir := p[:slash]
 	at, known := a.dirs[dir]
 	if !known {
 		if len(a.dirs) == mostDirs {
 			clear(a.dirs)
 		}
+		at = "/\x00" // where nothing is
 		if f, is := a.View.Resolve(dir); is && f.Mode.IsDir() {
-			at = f.Path
+			at = strings.TrimSuffix(f.Path, "/")
 		}
 		a.dirs[dir] = at
 	}
-	if at == "" {
-		return image.File{}, false
-	}
-	return a.View.Stat(path.Join(at, path.Base(p)))
+	return a.contents[at+p[slash:]]
 }
 
 // ofDistribution is true for a package that a distribution's own manager installed.
@@ -162,14 +175,12 @@ func ofDistribution(p *sbom.Package) bool {
 func (a *adviser) going(goes func(image.File) bool, packageGoes func(name string) bool) (bytes int64, packages int, flaws *finding.Gone) {
 	stays, sizes := map[int]bool{}, map[int]int64{}
 	gone := map[string]bool{} // by path
-	for f := range a.View.All() {
-		switch {
-		case !f.Mode.IsRegular():
-		case !goes(f):
-			stays[f.Content] = true
-		default:
+	for _, f := range a.files {
+		if goes(f) {
 			sizes[f.Content] = f.Size
 			gone[f.Path] = true
+		} else {
+			stays[f.Content] = true
 		}
 	}
 	for content, size := range sizes {

@@ -119,7 +119,7 @@ func (a *adviser) distroless(p *program, elsewhere func(image.File) bool) {
 	}
 	// What stays needs its libraries too: those of plugins and modules.
 	var others []image.File
-	for f := range a.View.All() {
+	for _, f := range a.files {
 		if n := a.Tree.Needs(f); n != nil && n.Script == "" && (elsewhere(f) || slices.ContainsFunc(a.owners[f.Content], ofFamily)) {
 			others = append(others, f)
 		}
