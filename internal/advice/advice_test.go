@@ -192,6 +192,9 @@ func TestDistroless(t *testing.T) {
 	if got := run(t, []string{"/app/dynamic"}, installed(), func(i *Image) { i.OS = sbom.OS{ID: "alpine", VersionID: "3.20"} }, l)[Distroless]; !strings.HasPrefix(got.Step, "FROM scratch,") || !strings.HasSuffix(got.Step, "the 3 libraries that it needs") {
 		t.Errorf("%q", got.Step)
 	}
+	if got := run(t, []string{"/app/dynamic"}, installed(), func(i *Image) { i.OS.VersionID = "13" }, l)[Distroless]; got.Step != "FROM gcr.io/distroless/base-debian13, then  COPY --from=BUILD /app/dynamic /app/dynamic" {
+		t.Errorf("%q", got.Step) // which has libz
+	}
 	// A plugin that stays keeps its libraries.
 	plugin := maps.Clone(l)
 	plugin["/app/plugin.so"] = library("plugin.so", "libother.so.1")

@@ -1,6 +1,7 @@
 package advice
 
 import (
+	"debug/elf"
 	"fmt"
 	"path"
 	"regexp"
@@ -70,7 +71,7 @@ func (a *adviser) smaller(p *program, why string) {
 				return !slices.Contains(keptPackages, name) && !slices.Contains(a.owners[p.file.Content], name)
 			})
 		a.give(finding.Advice{Kind: Scratch, Title: "All of the system but " + p.file.Path + ", which is static", Bytes: bytes, Packages: packages, Flaws: flaws,
-			Why:  "A static program needs no library, no shell and no package manager; certificates, time zones and what lies outside of the system's folders stay. What it calls by name is not seen.",
+			Why:  "A static program needs no library, no shell and no package manager; certificates, time zones and what lies outside of the system's folders stay: gcr.io/distroless/static has the first two. What it calls by name is not seen.",
 			Step: "FROM scratch" + copied(p.file.Path)})
 		return
 	}
@@ -156,11 +157,14 @@ func (a *adviser) distroless(p *program, elsewhere func(image.File) bool) {
 // listed is true where some package of the distribution has its files listed.
 func (a *adviser) listed() bool { return len(a.owners) > 0 }
 
-// Libraries of the images of distroless (GoogleContainerTools/distroless, base/README.md and
-// cc/README.md): of glibc, of OpenSSL beside it, and those of C++.
+// Libraries of the images of distroless (GoogleContainerTools/distroless, base/config.bzl and
+// cc/config.bzl): of glibc and OpenSSL, those that the release for Debian 13 has beside them,
+// and those of GCC. There are images for these machines.
 var (
-	ofBase = strings.Fields("libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libutil.so.1 libmvec.so.1 libssl.so.3 libcrypto.so.3")
-	ofCC   = strings.Fields("libstdc++.so.6 libgcc_s.so.1 libgomp.so.1")
+	ofBase   = strings.Fields("libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2 libutil.so.1 libmvec.so.1 libssl.so.3 libcrypto.so.3")
+	of13     = strings.Fields("libz.so.1 libzstd.so.1")
+	ofCC     = strings.Fields("libstdc++.so.6 libgcc_s.so.1 libgomp.so.1")
+	machines = []elf.Machine{elf.EM_X86_64, elf.EM_AARCH64, elf.EM_ARM, elf.EM_S390, elf.EM_PPC64}
 )
 
 // from is the smallest base that has what a program is started with, and how many libraries it
@@ -168,7 +172,7 @@ var (
 // C library can't be sure of theirs.
 func (a *adviser) from(p *program, files []image.File) (libraries int, from string) {
 	release := ""
-	if a.OS.ID == "debian" && (a.OS.VersionID == "12" || a.OS.VersionID == "13") {
+	if a.OS.ID == "debian" && (a.OS.VersionID == "12" || a.OS.VersionID == "13") && slices.Contains(machines, a.Tree.Needs(p.file).Machine) {
 		release = "-debian" + a.OS.VersionID
 	}
 	if p.family != "" {
@@ -181,7 +185,7 @@ func (a *adviser) from(p *program, files []image.File) (libraries int, from stri
 	for _, f := range files[1:] {
 		name := a.Tree.Needs(f).Soname
 		switch {
-		case strings.HasPrefix(name, "ld-linux") || slices.Contains(ofBase, name):
+		case strings.HasPrefix(name, "ld-linux") || slices.Contains(ofBase, name) || a.OS.VersionID == "13" && slices.Contains(of13, name):
 		case slices.Contains(ofCC, name):
 			from = "gcr.io/distroless/cc" + release
 		default:
