@@ -4,8 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/plimsoll/plimsoll/internal/image/imagetest"
+	"github.com/plimsoll/plimsoll/internal/linking/linkingtest"
 )
 
 // hoarded is how many images a hoarding engine has.
@@ -99,4 +106,60 @@ func falseImages(f *fake) func(http.ResponseWriter, string) bool {
 		}
 		return true
 	}
+}
+
+// cmdSaved writes an image as docker save does, a layer of each folder. A file that begins with
+// "elf" is made a program that has what stands behind it: interp, soname and needs as loaders
+// have them, and bytes more; one that begins with "bytes" has so many. Scripts can be run.
+func cmdSaved(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 3, "saved FILE ENTRYPOINT FOLDER…")
+	var layers []imagetest.Layer
+	for _, folder := range args[2:] {
+		l := imagetest.Layer{}
+		root := os.DirFS(ts.MkAbs(folder))
+		ts.Check(fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := fs.ReadFile(root, name)
+			l["/"+name] = made(ts, string(data))
+			return err
+		}))
+		layers = append(layers, l)
+	}
+	var b bytes.Buffer
+	ts.Check(imagetest.Write(&b, imagetest.Config{"created": "2026-11-01T00:00:00Z", "config": map[string]any{"Entrypoint": []string{args[1]}, "User": "app", "Env": []string{"PATH=/bin:/usr/bin"}},
+		"history": []map[string]any{{"created_by": "ADD file:1 in /"}, {"created_by": `CMD ["sh"]`, "empty_layer": true}, {"created_by": "COPY app /app # buildkit"}}[:1+2*(len(layers)-1)]}, layers...))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o644))
+}
+
+// made is the content of a file that is told in words.
+func made(ts *testscript.TestScript, text string) string {
+	kind, words, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if strings.HasPrefix(text, "#!") {
+		return "exec:" + text
+	}
+	if kind == "bytes" {
+		return strings.Repeat("x", number(ts, words))
+	}
+	if kind != "elf" {
+		return text
+	}
+	var f linkingtest.File
+	for word := range strings.FieldsSeq(words) {
+		name, value, _ := strings.Cut(word, "=")
+		switch name {
+		case "interp":
+			f.Interp = value
+		case "soname":
+			f.Soname = value
+		case "needs":
+			f.Needed = strings.Split(value, ",")
+		case "bytes":
+			f.Tail = strings.Repeat(f.Soname+"x", number(ts, value)/len(f.Soname+"x"))
+		default:
+			ts.Fatalf("%s is nothing of an ELF file", word)
+		}
+	}
+	return "exec:" + f.Bytes()
 }

@@ -91,6 +91,7 @@ func runScripts(t *testing.T, dir string) {
 			"record":      cmdRecord,
 			"flip":        cmdFlip,
 			"zipped":      cmdZipped,
+			"saved":       cmdSaved,
 		},
 	})
 }

@@ -23,7 +23,8 @@ func (a *app) imageLintCommand() *cobra.Command {
 running it: by the rules about images that an audit has, and by those about
 contents, such as files that everybody may write to, keys, compilers, caches, and
 bytes that later layers only hide. Secrets in files and configuration are found
-as by image scan.
+as by image scan. It ends with what the image could do without, which changes no
+exit code; -v says why and how.
 
 ` + references,
 		Example: `  plimsoll image lint shop/api:4.18
@@ -107,6 +108,10 @@ func (a *app) imageLint(ctx context.Context, p *peering, j *judging, ref string)
 		b.Gone = []finding.Past{}
 	}
 	a.tellWaivers(report.Waivers)
+	report.Image = contents.About()
+	if len(j.only) == 0 && j.benchmark == "" {
+		scan.Advise(&report, contents, false)
+	}
 	report.Target.Name, report.Target.OS = ref, contents.Files.Distribution
 	a.tellBaseline(by.baseline, report)
 	if err := a.write(ctx, report, j, "dockerfile"); err != nil {

@@ -61,6 +61,9 @@ Most records of distributions do not say how grave a flaw is. Where a newer
 version mends it, it counts by --unknown-as; where none does, it does not count
 for --fail-on. Either is told.
 
+It ends with what the image could do without, and the flaws and bytes that go with
+that; -v says why and how.
+
 What a scan found is written down for plimsoll gate and the inventory, where the
 state can be written.`,
 		Example: `  plimsoll image scan nginx:1.27
@@ -219,6 +222,7 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 	if by.earlier != nil {
 		by.earlier.Apply(&r, nil)
 	}
+	scan.Advise(&r, contents, true)
 	r.DurationMS = a.world.Now().Sub(started).Milliseconds()
 	return r, contents, nil
 }

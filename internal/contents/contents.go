@@ -9,6 +9,7 @@ package contents
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"io/fs"
 	"path"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/linking"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -88,9 +90,21 @@ func (l *list) add(p string) {
 	l.paths = append(l.paths, clean(p))
 }
 
-// Of makes the facts. Entries are those of each layer, for what a view does not have.
-func Of(v *image.View, layers [][]image.Entry, told []Told, os sbom.OS) facts.Contents {
-	c := facts.Contents{Distribution: name(os), Capable: []facts.CapableFile{}, EmptyPasswords: []string{}, Roots: []string{}, Caches: []facts.Bytes{}, Efficiency: 1}
+// Seen is what was seen of an image beside what its view has.
+type Seen struct {
+	// Layers are the entries of each layer.
+	Layers [][]image.Entry
+	Told   []Told
+	// Sums are of contents, by their numbers (image.File); nil where none was made.
+	Sums map[int]uint64
+	// Tree is what its programs need.
+	Tree *linking.Tree
+}
+
+// Of makes the facts.
+func Of(v *image.View, seen Seen, os sbom.OS) facts.Contents {
+	layers, told := seen.Layers, seen.Told
+	c := facts.Contents{Duplicates: []facts.Duplicate{}, Unlinked: []facts.Bytes{}, Layers: []facts.LayerBytes{}, Distribution: name(os), Capable: []facts.CapableFile{}, EmptyPasswords: []string{}, Roots: []string{}, Caches: []facts.Bytes{}, Efficiency: 1}
 	hide := func(path, reason string) {
 		c.Unseen = append(c.Unseen, workload.Unseen{Path: path, Reason: reason})
 	}
@@ -110,6 +124,9 @@ func Of(v *image.View, layers [][]image.Entry, told []Told, os sbom.OS) facts.Co
 		}
 		if !f.Mode.IsRegular() {
 			continue
+		}
+		if f.Mode.Perm()&0o111 != 0 {
+			c.Executables++
 		}
 		if dir := cacheOf(f.Path); dir != "" {
 			cached[dir] += f.Size
@@ -146,7 +163,21 @@ func Of(v *image.View, layers [][]image.Entry, told []Told, os sbom.OS) facts.Co
 	slices.Sort(c.EmptyPasswords)
 	c.EmptyPasswords = slices.Compact(c.EmptyPasswords)
 	slices.Sort(c.Roots)
+	if seen.Sums == nil {
+		hide("duplicates", "the files of a folder are not read as a whole")
+	} else if c.Duplicates = duplicates(v, seen.Sums); len(c.Duplicates) > facts.MaxPaths {
+		c.Duplicates = c.Duplicates[:facts.MaxPaths]
+		hide("duplicates"+workload.Open, "there are more than are kept")
+	}
+	for _, f := range seen.Tree.Unlinked() {
+		if len(c.Unlinked) == facts.MaxPaths {
+			hide("unlinked"+workload.Open, "there are more than are kept")
+			break
+		}
+		c.Unlinked = append(c.Unlinked, facts.Bytes{Path: clean(f.Path), Bytes: f.Size})
+	}
 	for _, use := range v.Layers {
+		c.Layers = append(c.Layers, facts.LayerBytes{Bytes: use.Bytes, Overwritten: use.Overwritten, Deleted: use.Deleted})
 		c.Size += use.Bytes
 		c.Wasted += use.Overwritten + use.Deleted
 	}
@@ -162,6 +193,45 @@ func Of(v *image.View, layers [][]image.Entry, told []Told, os sbom.OS) facts.Co
 	}
 	slices.SortFunc(c.Unseen, func(a, b workload.Unseen) int { return strings.Compare(a.Path, b.Path) })
 	return c
+}
+
+// duplicates are the files that are equal, by size and sum, those that waste most first. Hard
+// links are one file.
+func duplicates(v *image.View, sums map[int]uint64) []facts.Duplicate {
+	type key struct {
+		size int64
+		sum  uint64
+	}
+	first := map[key]image.File{}
+	more := map[key][]image.File{}
+	counted := map[int]bool{}
+	for f := range v.All() {
+		sum, is := sums[f.Content]
+		if !is || !f.Mode.IsRegular() || counted[f.Content] {
+			continue
+		}
+		counted[f.Content] = true
+		k := key{f.Size, sum}
+		if _, twice := first[k]; twice {
+			more[k] = append(more[k], f)
+		} else {
+			first[k] = f
+		}
+	}
+	list := []facts.Duplicate{}
+	for k, files := range more {
+		d := facts.Duplicate{Paths: []string{clean(first[k].Path)}, Bytes: k.size, Saved: k.size * int64(len(files))}
+		for _, f := range files {
+			if len(d.Paths) < facts.MaxPaths {
+				d.Paths = append(d.Paths, clean(f.Path))
+			}
+		}
+		list = append(list, d)
+	}
+	slices.SortFunc(list, func(a, b facts.Duplicate) int {
+		return cmp.Or(cmp.Compare(b.Saved, a.Saved), strings.Compare(a.Paths[0], b.Paths[0]))
+	})
+	return list
 }
 
 // of are the lists that a path belongs to.

@@ -1,8 +1,11 @@
 package contents
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc64"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/image/imagetest"
+	"github.com/plimsoll/plimsoll/internal/linking"
+	"github.com/plimsoll/plimsoll/internal/linking/linkingtest"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -27,7 +32,25 @@ func look(t *testing.T, os sbom.OS, layers ...imagetest.Layer) facts.Contents {
 	defer i.Close()
 	entries := make([][]image.Entry, len(i.Layers))
 	var told []Told
+	var r linking.Reader
+	sums, needs, number := map[int]uint64{}, map[int]*linking.Needs{}, 0
 	v, err := i.Walk(t.Context(), func(e *image.Entry) error {
+		if e.Kind == image.Plain && e.Mode.IsRegular() {
+			number++
+			data, err := io.ReadAll(e.Body)
+			if err != nil {
+				return err
+			}
+			e.Body = bytes.NewReader(data)
+			r.Reset()
+			r.Write(data)
+			if n := r.Needs(); n != nil {
+				needs[number] = n
+			}
+			if len(data) >= 4096 {
+				sums[number] = crc64.Checksum(data, crc64.MakeTable(crc64.ISO))
+			}
+		}
 		if Wants(e) {
 			one, err := File(e)
 			if err != nil {
@@ -45,7 +68,7 @@ func look(t *testing.T, os sbom.OS, layers ...imagetest.Layer) facts.Contents {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Of(v, entries, told, os)
+	return Of(v, Seen{Layers: entries, Told: told, Sums: sums, Tree: linking.NewTree(v, needs, nil)}, os)
 }
 
 // TestOf: what is in the image in the end counts, each thing where it belongs; what is
@@ -77,7 +100,8 @@ func TestOf(t *testing.T) {
 	want := facts.Contents{Distribution: "Debian 9", SupportEnds: time.Date(2022, 6, 30, 23, 59, 59, 0, time.UTC), Capable: []facts.CapableFile{}, WorldWritable: []string{"/etc/open.conf"}, Devices: []string{},
 		EmptyPasswords: []string{"guest", "open", "toor"}, Roots: []string{"toor"}, Shells: []string{"/bin/busybox", "/usr/bin/bash"}, Compilers: []string{}, PackageManagers: []string{"/usr/bin/apt-get"},
 		NetworkTools: []string{"/usr/local/bin/wget"}, HostKeys: []string{"/etc/ssh/ssh_host_rsa_key"}, AuthorizedKeys: []string{"/root/.ssh/authorized_keys"}, Repositories: []string{"/app/.git"},
-		Caches: []facts.Bytes{{Path: "/var/lib/apt/lists", Bytes: 150}}, Documentation: 71, Wasted: 1501}
+		Caches: []facts.Bytes{{Path: "/var/lib/apt/lists", Bytes: 150}}, Documentation: 71, Wasted: 1501,
+		Executables: 6, Duplicates: []facts.Duplicate{}, Unlinked: []facts.Bytes{}, Layers: []facts.LayerBytes{{Bytes: c.Size - 5, Overwritten: 1000, Deleted: 501}, {Bytes: 5}}}
 	want.Size, want.Efficiency = c.Size, c.Efficiency
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -140,5 +164,33 @@ func TestGranted(t *testing.T) {
 	}
 	if len(capabilities) != 41 || capabilities[40] != "CHECKPOINT_RESTORE" {
 		t.Errorf("%d capabilities", len(capabilities))
+	}
+}
+
+// TestDuplicates: equal files that are there in the end are told, those that waste most first;
+// a hard link, a link, a small file, one that is gone and one of the same size are none.
+func TestDuplicates(t *testing.T) {
+	large, other, small := strings.Repeat("a", 9000), strings.Repeat("b", 5000), strings.Repeat("c", 100)
+	c := look(t, sbom.OS{}, imagetest.Layer{"/a": large, "/b": large, "/c": "hard:a", "/d": "link:a", "/e": large[1:] + "x", "/f": other, "/g": small, "/h": small, "/i": other, "/gone": large},
+		imagetest.Layer{"/.wh.gone": "", "/z": large, "/i": "replaced"})
+	want := []facts.Duplicate{{Paths: []string{"/a", "/b", "/z"}, Bytes: 9000, Saved: 18000}}
+	if diff := cmp.Diff(want, c.Duplicates); diff != "" {
+		t.Error(diff)
+	}
+	c = look(t, sbom.OS{}, imagetest.Layer{"/a": other, "/b": large, "/x": other, "/y": large})
+	if len(c.Duplicates) != 2 || c.Duplicates[0].Saved != 9000 || c.Duplicates[1].Saved != 5000 {
+		t.Errorf("%+v", c.Duplicates)
+	}
+}
+
+// TestUnlinked: a library that no program needs is told, and is not once one needs it.
+func TestUnlinked(t *testing.T) {
+	library := imagetest.Layer{"/usr/lib/libx.so.1": linkingtest.File{Soname: "libx.so.1"}.Bytes()}
+	c := look(t, sbom.OS{}, library)
+	if want := []facts.Bytes{{Path: "/usr/lib/libx.so.1", Bytes: int64(len(library["/usr/lib/libx.so.1"]))}}; !cmp.Equal(want, c.Unlinked) {
+		t.Errorf("%+v", c.Unlinked)
+	}
+	if c = look(t, sbom.OS{}, library, imagetest.Layer{"/bin/x": "exec:" + linkingtest.File{Needed: []string{"libx.so.1"}}.Bytes()}); len(c.Unlinked) != 0 {
+		t.Errorf("%+v", c.Unlinked)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sbom"
@@ -14,16 +15,7 @@ import (
 // of some and could not be read, each with the reason. What a layer above took away or
 // replaced does not count.
 func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) {
-	last := map[string]*Found{} // by path
-	for i := range found {
-		f := &found[i]
-		// What a later entry of the same layer made a link or a folder does not count either.
-		if at, is := v.Stat(f.Path); is && at.Layer == f.Layer && at.Mode.IsRegular() {
-			last[f.Path] = f
-		}
-	}
-	var unread []string
-	linked(found, last, func(p, why string) { unread = append(unread, p+": "+why) })
+	last, unread := there(v, found)
 	distro := osOf(v, last)
 	owner := owners(v, last)
 	packages := []sbom.Package{}
@@ -57,13 +49,46 @@ func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) 
 	return distro, packages, unread
 }
 
+// there are the files that are there in the end, by path, and those of them that could not be
+// read, each with the reason.
+func there(v *image.View, found []Found) (last map[string]*Found, unread []string) {
+	last = map[string]*Found{}
+	for i := range found {
+		f := &found[i]
+		// What a later entry of the same layer made a link or a folder does not count either.
+		if at, is := v.Stat(f.Path); is && at.Layer == f.Layer && at.Mode.IsRegular() {
+			last[f.Path] = f
+		}
+	}
+	linked(found, last, func(p, why string) { unread = append(unread, p+": "+why) })
+	return last, unread
+}
+
+// Installed are, by package of the distribution, the lists of what it says it installed, files
+// and folders, a line each as it is written there: a package may be there without any. What is
+// not there in the end does not count, nor what a layer above took away of a database.
+func Installed(v *image.View, found []Found) map[string][]string {
+	last, _ := there(v, found)
+	all := map[string][]string{}
+	for _, p := range slices.Sorted(maps.Keys(last)) {
+		for _, o := range last[p].Owns {
+			all[o.Package] = append(all[o.Package], o.Files)
+		}
+	}
+	return all
+}
+
 // owners are the distribution's packages by the paths that they installed. Of two with one
 // path it is the first by name.
 func owners(v *image.View, last map[string]*Found) map[string]string {
 	owner := map[string]string{}
 	for _, f := range last {
-		for name, paths := range f.Owns {
-			for _, p := range paths {
+		for _, o := range f.Owns {
+			name := o.Package
+			for p := range strings.Lines(o.Files) {
+				if p = strings.TrimSuffix(p, "\n"); !couldTell(p) {
+					continue
+				}
 				at, is := v.Resolve(p) // /bin is a link to /usr/bin
 				if before, twice := owner[at.Path]; is && (!twice || name < before) {
 					owner[at.Path] = name

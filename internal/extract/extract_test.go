@@ -24,6 +24,12 @@ import (
 // look finds the packages of an image of layers.
 func look(t *testing.T, layers ...imagetest.Layer) (sbom.OS, []sbom.Package, []string) {
 	t.Helper()
+	return Assemble(seen(t, layers...))
+}
+
+// seen is what the files of such an image tell.
+func seen(t *testing.T, layers ...imagetest.Layer) (*image.View, []Found) {
+	t.Helper()
 	i, err := image.Open(t.Context(), image.Reference{Source: image.DockerArchive, At: imagetest.Saved(t, nil, layers...)}, image.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +57,7 @@ func look(t *testing.T, layers ...imagetest.Layer) (sbom.OS, []sbom.Package, []s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Assemble(v, all)
+	return v, all
 }
 
 // words are packages in a word each: type, name, version, and what else is not empty.

@@ -67,9 +67,8 @@ type Found struct {
 	Layer    int            `json:"-"`
 	Packages []sbom.Package `json:",omitempty"`
 	OS       *sbom.OS       `json:",omitempty"`
-	// Owns are, by package of the distribution, the files that it installed and that could
-	// tell of packages themselves.
-	Owns map[string][]string `json:",omitempty"`
+	// Owns are what packages of the distribution installed.
+	Owns []Owned `json:",omitempty"`
 	// Lock is true for a lock file of npm, yarn or pnpm.
 	Lock bool `json:",omitempty"`
 	// Link is the file that a hard link is another name of; what that told is told there.
@@ -158,9 +157,10 @@ func (f *Finder) file(ctx context.Context, k kind, e *image.Entry, body io.Reade
 	case dpkgList:
 		name := strings.TrimSuffix(filepath.Base(e.Path), ".list")
 		name, _, _ = strings.Cut(name, ":")
-		owned, err := pathsIn(body)
-		if len(owned) > 0 {
-			found.Owns = map[string][]string{name: owned}
+		var lines strings.Builder
+		_, err := io.Copy(&lines, body)
+		if lines.Len() > 0 {
+			found.Owns = []Owned{{name, lines.String()}}
 		}
 		return err
 	case dpkgStatus, apkDB, npmLock, yarnLock, pnpmLock, installedPHP, depsJSON:
@@ -187,7 +187,7 @@ func (f *Finder) text(ctx context.Context, k kind, e *image.Entry, data []byte, 
 	}
 	switch k {
 	case apkDB:
-		found.Owns = ownedByAPK(data)
+		found.ownedByAPK(data)
 	case installedPHP, depsJSON:
 		if !json.Valid(data) { // which depsjson passes over
 			return errors.New("it is no JSON")

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/sbom"
@@ -25,54 +26,48 @@ func couldTell(p string) bool {
 	return false
 }
 
-// owns notes those files of a package that could tell.
+// Owned are the files and folders that a package of the distribution installed, a line each.
+type Owned struct{ Package, Files string }
+
+// owns notes the files of a package, a line each. A name with a line break in it is left out.
 func (f *Found) owns(name string, files iter.Seq[string]) {
+	var lines strings.Builder
 	for p := range files {
-		if couldTell(p) {
-			if f.Owns == nil {
-				f.Owns = map[string][]string{}
-			}
-			f.Owns[name] = append(f.Owns[name], p)
+		if !strings.Contains(p, "\n") {
+			lines.WriteString(p)
+			lines.WriteByte('\n')
 		}
+	}
+	if lines.Len() > 0 {
+		f.Owns = append(f.Owns, Owned{name, lines.String()})
 	}
 }
 
-// pathsIn are those of the lines of a dpkg list that could tell.
-func pathsIn(r io.Reader) ([]string, error) {
-	var paths []string
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		if p := lines.Text(); couldTell(p) {
-			paths = append(paths, p)
-		}
-	}
-	return paths, lines.Err()
-}
-
-// ownedByAPK are the files that the packages of apk's database installed (apk-package(5):
-// P a package, F a folder, R a file in it).
-func ownedByAPK(data []byte) map[string][]string {
-	var owns map[string][]string
+// ownedByAPK notes the files that the packages of apk's database installed (apk-package(5): P
+// a package, F a folder, R a file in it).
+func (f *Found) ownedByAPK(data []byte) {
 	name, dir := "", ""
+	var files []string
+	flush := func() {
+		if name != "" {
+			f.owns(name, slices.Values(files))
+		}
+		files = files[:0]
+	}
 	for line := range bytes.Lines(data) {
 		key, value, found := strings.Cut(strings.TrimRight(string(line), "\r\n"), ":")
 		switch {
 		case !found:
 		case key == "P":
+			flush()
 			name, dir = value, ""
 		case key == "F":
 			dir = value
 		case key == "R":
-			p := "/" + strings.TrimPrefix(dir+"/"+value, "/")
-			if name != "" && couldTell(p) {
-				if owns == nil {
-					owns = map[string][]string{}
-				}
-				owns[name] = append(owns[name], p)
-			}
+			files = append(files, "/"+strings.TrimPrefix(dir+"/"+value, "/"))
 		}
 	}
-	return owns
+	flush()
 }
 
 // readOS reads an os-release file (os-release(5)): assignments as a shell has them.

@@ -34,7 +34,7 @@ const (
 
 // most is how many bytes a file of each kind may have: several times as many as real ones.
 // Programs, archives and databases of RPM have some hundred MiB.
-var most = [...]int64{osRelease: 1 << 20, dpkgStatus: 32 << 20, dpkgList: 64 << 20, apkDB: 32 << 20, rpmDB: 1 << 30, executable: 1 << 30, javaArchive: 1 << 30,
+var most = [...]int64{osRelease: 1 << 20, dpkgStatus: 32 << 20, dpkgList: 4 << 20, apkDB: 32 << 20, rpmDB: 1 << 30, executable: 1 << 30, javaArchive: 1 << 30,
 	npmPackage: 4 << 20, npmLock: 32 << 20, yarnLock: 32 << 20, pnpmLock: 8 << 20, wheel: 4 << 20, gemSpec: 4 << 20, installedPHP: 32 << 20, depsJSON: 16 << 20}
 
 // records is what each record of a kind of file begins or ends with. Extractors take up to

@@ -41,6 +41,17 @@ type Contents struct {
 	Caches []Bytes `json:"caches"`
 	// Documentation is how many bytes of documentation, manuals and translations there are.
 	Documentation int64 `json:"documentation"`
+	// Executables is how many files can be run: those with a right to it, each name once.
+	Executables int64 `json:"executables"`
+	// Duplicates are files that are equal, those that waste most first; files of less than
+	// 4 KiB are not compared. That they are equal is by a sum that whoever makes an image can
+	// forge: it is advice, and nothing is decided by it.
+	Duplicates []Duplicate `json:"duplicates"`
+	// Unlinked are libraries in the folders of the loader that no program or library of the
+	// image needs. A program may still load one by its name (dlopen(3)).
+	Unlinked []Bytes `json:"unlinked"`
+	// Layers are what became of the bytes of each layer, the lowest first.
+	Layers []LayerBytes `json:"layers"`
 	// Size is the bytes of all layers' files, and Wasted those that later layers replaced or
 	// took away: they are still in the image. Efficiency is the share that is not wasted.
 	Size       int64   `json:"size"`
@@ -57,7 +68,23 @@ type CapableFile struct {
 	Capabilities []string `json:"capabilities"`
 }
 
-// Bytes is a folder with the size of what is in it.
+// Duplicate is several equal files.
+type Duplicate struct {
+	Paths []string `json:"paths"`
+	// Bytes is the size of one, and Saved that of all but one.
+	Bytes int64 `json:"bytes"`
+	Saved int64 `json:"saved"`
+}
+
+// LayerBytes is what a layer's files take, and what of it is vain since later entries
+// overwrote or deleted them.
+type LayerBytes struct {
+	Bytes       int64 `json:"bytes"`
+	Overwritten int64 `json:"overwritten"`
+	Deleted     int64 `json:"deleted"`
+}
+
+// Bytes is a file with its size, or a folder with that of what is in it.
 type Bytes struct {
 	Path  string `json:"path"`
 	Bytes int64  `json:"bytes"`

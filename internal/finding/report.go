@@ -439,6 +439,77 @@ type Image struct {
 	SupportEnds *time.Time `json:"support_ends,omitempty"`
 	// Data is what was known of flaws, by family of ecosystems.
 	Data []Data `json:"data"`
+	// Layers are what became of the bytes of each layer, the lowest first; none where no
+	// layers were read.
+	Layers []LayerBytes `json:"layers,omitempty"`
+	// Surface is what there is for an intruder to use, nil where no files were seen.
+	Surface *Surface `json:"surface,omitempty"`
+	// Advice is what the image could do without, what saves most first, and Untold what could
+	// not be told of that.
+	Advice []Advice `json:"advice"`
+	Untold []Untold `json:"untold"`
+}
+
+// Surface counts what there is for an intruder to use.
+type Surface struct {
+	Executables int64 `json:"executables"`
+	// Privileged are programs with setuid, setgid or capabilities.
+	Privileged int `json:"privileged"`
+	Shells     int `json:"shells"`
+	// Unlinked are libraries that nothing is linked to.
+	Unlinked int `json:"unlinked"`
+}
+
+// LayerBytes is what the files of a layer take, and what of it is vain since later entries
+// overwrote or deleted them.
+type LayerBytes struct {
+	Bytes       int64 `json:"bytes"`
+	Overwritten int64 `json:"overwritten"`
+	Deleted     int64 `json:"deleted"`
+}
+
+// Advice is something that an image could do without. One does not exclude another: what two
+// save may be the same.
+type Advice struct {
+	// Kind is one of the constants of package advice.
+	Kind string `json:"kind"`
+	// Title is what could go, and Why says in a sentence why.
+	Title string `json:"title"`
+	Why   string `json:"why"`
+	// Bytes are of files that are there in the end, each content once, but for what is vain.
+	Bytes int64 `json:"bytes"`
+	// Packages counts those that go, and Flaws their known flaws; nil where nobody asked for
+	// any.
+	Packages int   `json:"packages"`
+	Flaws    *Gone `json:"flaws,omitempty"`
+	// Step is what to write, or to do.
+	Step string `json:"step"`
+}
+
+// Gone counts known flaws that go.
+type Gone struct {
+	Total int `json:"total"`
+	// Fixable counts those that a newer version would mend too.
+	Fixable int `json:"fixable"`
+	// Worst is the severity of the gravest, "" for none.
+	Worst Severity `json:"worst"`
+}
+
+// Add counts a flaw.
+func (g *Gone) Add(s Severity, fixable bool) {
+	g.Total++
+	if fixable {
+		g.Fixable++
+	}
+	if g.Worst == "" || s.Rank() < g.Worst.Rank() {
+		g.Worst = s
+	}
+}
+
+// Untold is advice that could not be told, with the reason.
+type Untold struct {
+	Kind   string `json:"kind"`
+	Reason string `json:"reason"`
 }
 
 // Data is a database that was asked, and when the newest of its records was modified.

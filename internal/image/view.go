@@ -29,7 +29,9 @@ type View struct {
 	// nodes is how many entries and implied folders there were, steps how many names of
 	// links were followed.
 	nodes, steps int
-	layer        int32
+	// contents is how many files there were.
+	contents int
+	layer    int32
 }
 
 // LayerUse is what a layer holds, and what of that the layers above, or later entries of
@@ -54,6 +56,9 @@ type File struct {
 	Layer int
 	// Link is where a symbolic link leads, as it is written.
 	Link string
+	// Content numbers the content, from 1, in the order in which the walk gave the files: the
+	// hard links of a file share it. 0 is for what has none.
+	Content int
 }
 
 // node is a path that is there.
@@ -79,9 +84,9 @@ type marks struct {
 
 // content is what the hard links of a file share.
 type content struct {
-	size  int64
-	layer int32
-	links int32
+	size         int64
+	number       int
+	layer, links int32
 }
 
 func newView(layers int, l Limits) *View {
@@ -307,7 +312,7 @@ func below(folder, name string) string {
 func (n *node) file(at string) File {
 	f := File{Path: at, Mode: n.mode, Layer: int(n.layer), Link: n.link}
 	if n.content != nil {
-		f.Size = n.content.size
+		f.Size, f.Content = n.content.size, n.content.number
 	}
 	return f
 }
@@ -369,6 +374,23 @@ func (v *View) stat(name string, follow bool) (File, bool) {
 		return File{}, false
 	}
 	return n.file(n.path()), true
+}
+
+// In gives what a folder holds, links on the way to it followed, in the order of the bytes of
+// the names.
+func (v *View) In(name string) iter.Seq[File] {
+	return func(yield func(File) bool) {
+		n, _ := find(v.root, name, true)
+		if n == nil {
+			return
+		}
+		at := n.path()
+		for _, name := range slices.Sorted(maps.Keys(n.children)) {
+			if !yield(n.children[name].file(below(at, name))) {
+				return
+			}
+		}
+	}
 }
 
 // All gives every path that is there but the root, folders before what they hold, in the

@@ -363,7 +363,8 @@ func (w *walker) add(dir, base string, e *Entry) error {
 		if w.files += e.Size; w.files > w.image.limits.Total {
 			return beyond("is one too many: the files have", w.image.limits.Total, "bytes")
 		}
-		n.content = &content{size: e.Size, layer: w.view.layer}
+		w.view.contents++
+		n.content = &content{size: e.Size, number: w.view.contents, layer: w.view.layer}
 		w.view.Layers[e.Layer].Bytes += e.Size
 	}
 	if _, err := w.view.put(in, base, n); err != nil {

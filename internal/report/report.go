@@ -50,6 +50,7 @@ func Table(out *term.Printer, r finding.Report, o Options) error {
 	groups := p.failing()
 	first := p.mendFirst(groups)
 	p.sections()
+	p.without()
 	if first {
 		groups = nil
 	}

@@ -50,21 +50,7 @@ func (s *Sheet) Write(out *term.Printer) error {
 		p.words(text, 0, bold)
 	}
 	for _, part := range s.Parts {
-		p.blank()
-		p.head(part.Name, part.Count)
-		for _, e := range part.Entries {
-			style := term.Plain
-			if e.Glyph == term.Critical || e.Glyph == term.High {
-				style = term.Bold
-			}
-			p.entry(e.Glyph, style, e.Title, e.Right)
-			for _, line := range e.Lines {
-				p.words(line, margin, 0)
-			}
-			if e.Command != "" {
-				p.command(e.Command)
-			}
-		}
+		p.part(part)
 	}
 	p.blank()
 	for i, text := range s.Ending {
@@ -79,6 +65,28 @@ func (s *Sheet) Write(out *term.Printer) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+// part writes a part, unless nothing is in it.
+func (p *page) part(part Part) {
+	if len(part.Entries) == 0 {
+		return
+	}
+	p.blank()
+	p.head(part.Name, part.Count)
+	for _, e := range part.Entries {
+		style := term.Plain
+		if e.Glyph == term.Critical || e.Glyph == term.High {
+			style = term.Bold
+		}
+		p.entry(e.Glyph, style, e.Title, e.Right)
+		for _, line := range e.Lines {
+			p.words(line, margin, 0)
+		}
+		if e.Command != "" {
+			p.command(e.Command)
+		}
+	}
 }
 
 // Shorten lists names: three and how many more where that is wanted, else all, the last two

@@ -30,7 +30,7 @@ type Cache string
 
 // analysis is the version of what is made of a layer: whoever changes what image, extract,
 // secret or contents make of the same bytes raises it.
-const analysis = 3
+const analysis = 4
 
 // keptHead says what a file of the cache is.
 type keptHead struct {
@@ -45,8 +45,11 @@ type kept struct {
 	Secrets []secret.Secret `json:",omitempty"`
 	Cut     []string        `json:",omitempty"`
 	Told    []contents.Told `json:",omitempty"`
+	Passed  []passed        `json:",omitempty"`
+	Folders []listed        `json:",omitempty"`
 
-	fresh bool // it was read just now
+	fresh bool  // it was read just now
+	owned int64 // bytes of lists of files that packages installed
 }
 
 // Bounds of a cache: of a file as it is unpacked, and of all on disk. The layer of a

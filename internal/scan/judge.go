@@ -33,7 +33,7 @@ func Judge(c *Contents, m Measure) (finding.Report, error) {
 	doc := &c.Document
 	subject := c.subject()
 	r := finding.Report{Tool: m.Tool, Started: m.Started.UTC(), Target: finding.Target{Name: doc.Name, OS: shortOS(doc.OS)},
-		Image: &finding.Image{Reference: doc.Name, ID: string(doc.ID), Manifest: string(doc.Manifest), Names: append([]string{}, doc.Names...), Packages: len(doc.Packages), Data: []finding.Data{}}}
+		Image: c.About()}
 	list, owned := components(doc.Packages)
 	r.Image.Owned = owned
 	if ends := c.Files.SupportEnds; !ends.IsZero() {

@@ -22,6 +22,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/extract"
 	"github.com/plimsoll/plimsoll/internal/facts"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/linking"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 	"github.com/plimsoll/plimsoll/internal/secret"
 	"github.com/plimsoll/plimsoll/internal/workload"
@@ -62,6 +63,10 @@ type Contents struct {
 	Secrets []secret.Secret
 	// Cut are files that were not looked at for secrets as a whole, each with the reason.
 	Cut []string
+	// Tree is what its programs need, nil where there is no View, and Installed are the lists
+	// of files of the distribution's packages, by their names, as far as they have any.
+	Tree      *linking.Tree
+	Installed map[string][]string
 	// Read counts the layers that were read, and Kept those that were known.
 	Read, Kept int
 }
@@ -70,18 +75,28 @@ type Contents struct {
 // What is larger are programs, archives and databases.
 const small = 4 << 20
 
+// mostOwned is how many bytes the lists of files that packages installed may have in a layer:
+// those of 500,000 files.
+const mostOwned = 32 << 20
+
 // looker takes what the entries of an image tell.
 type looker struct {
 	ctx     context.Context
 	find    *extract.Finder
 	secrets *secret.Detector
 	layers  []*kept
-	buffer  bytes.Buffer
+	// files counts the files with content of each layer.
+	files []int
+	// whole is true where each byte of the image passes anyhow: a root folder is not read as a
+	// whole.
+	whole  bool
+	pass   passing
+	buffer bytes.Buffer
 }
 
 // Look reads an image, which the caller closes. Name is what it was asked for as.
 func Look(ctx context.Context, i *image.Image, name string, o Options) (*Contents, error) {
-	l := &looker{ctx: ctx, layers: make([]*kept, len(i.Layers))}
+	l := &looker{ctx: ctx, layers: make([]*kept, len(i.Layers)), files: make([]int, len(i.Layers)), whole: i.ID != ""}
 	var err error
 	if l.find, err = extract.New(extract.Options{Temp: o.Temp}); err != nil {
 		return nil, err
@@ -105,6 +120,11 @@ func Look(ctx context.Context, i *image.Image, name string, o Options) (*Content
 			return nil, false
 		}
 		l.layers[n-1] = k
+		for i := range k.Entries {
+			if hasContent(&k.Entries[i]) {
+				l.files[n-1]++
+			}
+		}
 		return k.Entries, true
 	}
 	if c.View, err = i.WalkUnknown(ctx, known, l.visit); err != nil {
@@ -139,6 +159,35 @@ func (l *looker) visit(e *image.Entry) error {
 	plain := *e
 	plain.Body = nil
 	k.Entries = append(k.Entries, plain)
+	if !hasContent(e) {
+		return l.look(k, e)
+	}
+	l.files[e.Layer]++
+	if linking.ListsFolders(e.Path) {
+		var list bytes.Buffer
+		folders, err := linking.Folders(io.TeeReader(e.Body, &list))
+		if err != nil {
+			return err
+		}
+		k.Folders = append(k.Folders, listed{e.Path, folders})
+		e.Body = io.MultiReader(&list, e.Body)
+	}
+	l.pass.begin(e, l.whole)
+	if err := l.look(k, e); err != nil {
+		return err
+	}
+	one, err := l.pass.end(l.files[e.Layer])
+	if one != nil {
+		k.Passed = append(k.Passed, *one)
+	}
+	return err
+}
+
+// hasContent is true for an entry that the view counts as content of its own.
+func hasContent(e *image.Entry) bool { return e.Kind == image.Plain && e.Mode.IsRegular() }
+
+// look reads an entry for who wants it.
+func (l *looker) look(k *kept, e *image.Entry) error {
 	accounts := contents.Wants(e)
 	if packages := l.find.Wants(e); packages || accounts {
 		kept := e.Size <= small
@@ -167,6 +216,12 @@ func (l *looker) visit(e *image.Entry) error {
 			return err
 		}
 		if found != nil {
+			for _, o := range found.Owns {
+				k.owned += int64(len(o.Files))
+			}
+			if k.owned > mostOwned && found.Owns != nil {
+				found.Owns, found.Unread = nil, fmt.Sprintf("packages of its layer list more than %d bytes of files", mostOwned)
+			}
 			k.Found = append(k.Found, *found)
 		}
 		if !kept {
@@ -226,7 +281,9 @@ func (l *looker) together(c *Contents, i *image.Image, name string) {
 	}
 	d.OS, d.Packages, d.Unread = extract.Assemble(c.View, found)
 	d.Unread = append(d.Unread, c.View.Unseen...)
-	c.Files = contents.Of(c.View, entries, told, d.OS)
+	l.linked(c)
+	c.Installed = extract.Installed(c.View, found)
+	c.Files = contents.Of(c.View, contents.Seen{Layers: entries, Told: told, Sums: l.sums(), Tree: c.Tree}, d.OS)
 	outside := outsideOf(i, c.View)
 	c.Facts = outside.Facts()
 	c.Files.ID, c.Files.Name = string(i.ID), name
@@ -241,6 +298,43 @@ func (l *looker) together(c *Contents, i *image.Image, name string) {
 		}
 		d.Layers = append(d.Layers, s)
 	}
+}
+
+// linked puts together what the image's programs need.
+func (l *looker) linked(c *Contents) {
+	needs, before := map[int]*linking.Needs{}, 0
+	var folders []string
+	for n, k := range l.layers {
+		for i := range k.Passed {
+			if p := &k.Passed[i]; p.Needs != nil {
+				needs[before+p.Nth] = p.Needs
+			}
+		}
+		before += l.files[n]
+		for _, list := range k.Folders {
+			if at, is := c.View.Stat(list.Path); is && at.Layer == n {
+				folders = append(folders, list.Folders...)
+			}
+		}
+	}
+	c.Tree = linking.NewTree(c.View, needs, folders)
+}
+
+// sums are those of contents, by their numbers; nil where none was made.
+func (l *looker) sums() map[int]uint64 {
+	if !l.whole {
+		return nil
+	}
+	sums, before := map[int]uint64{}, 0
+	for n, k := range l.layers {
+		for _, p := range k.Passed {
+			if p.Sum != 0 {
+				sums[before+p.Nth] = p.Sum
+			}
+		}
+		before += l.files[n]
+	}
+	return sums
 }
 
 // outsideOf is an image by its configuration.

@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/image/imagetest"
+	"github.com/plimsoll/plimsoll/internal/linking/linkingtest"
 	"github.com/plimsoll/plimsoll/internal/sbom"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/vuln"
@@ -52,7 +53,14 @@ func layered(t *testing.T) string {
 		"/var/lib/dpkg/status":         "Package: zlib1g\nStatus: install ok installed\nSource: zlib\nVersion: 1:1.2.13\nArchitecture: amd64\n",
 		"/usr/bin/su":                  "4755:x",
 		"/node_modules/a/package.json": `{"name":"a; reboot","version":"1.0.0"}`,
-	}, imagetest.Layer{"/root/.netrc": "machine example.org login ana password " + password + "\n"}, imagetest.Layer{"/root/.wh..netrc": ""})
+		"/usr/lib/libunused.so.1":      linkingtest.File{Soname: "libunused.so.1"}.Bytes(),
+		"/a":                           strings.Repeat("a", 5000),
+		"/etc/ld.so.conf":              "/opt/lib\n",
+	}, imagetest.Layer{
+		"/root/.netrc":         "machine example.org login ana password " + password + "\n",
+		"/opt/lib/libown.so.1": linkingtest.File{Soname: "libown.so.1"}.Bytes(),
+		"/b":                   strings.Repeat("a", 5000),
+	}, imagetest.Layer{"/root/.wh..netrc": ""})
 }
 
 // TestLook: packages with their layers and steps, what came of the base, and a secret that
@@ -80,11 +88,14 @@ func TestLook(t *testing.T) {
 	if len(c.Secrets) != 1 || c.Secrets[0].Path != "/root/.netrc" || c.Secrets[0].Layer != 1 {
 		t.Fatalf("%+v", c.Secrets)
 	}
+	if len(c.Files.Duplicates) != 1 || len(c.Files.Unlinked) != 2 { // one of them where only the loader's list leads
+		t.Errorf("%+v %+v", c.Files.Duplicates, c.Files.Unlinked)
+	}
 	again := look(t, path, Options{Cache: cache})
 	if again.Read != 0 || again.Kept != 3 {
 		t.Errorf("the second time %d were read, %d kept", again.Read, again.Kept)
 	}
-	if diff := cmp.Diff(c, again, cmpopts.IgnoreFields(Contents{}, "View", "Read", "Kept")); diff != "" {
+	if diff := cmp.Diff(c, again, cmpopts.IgnoreFields(Contents{}, "View", "Tree", "Read", "Kept")); diff != "" {
 		t.Error(diff)
 	}
 	if !slices.Equal(slices.Collect(c.View.All()), slices.Collect(again.View.All())) {
@@ -135,6 +146,23 @@ func TestCache(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(string(cache), "*")); err != nil || len(left) != 0 {
 		t.Errorf("pruned to %v, %v", left, err)
+	}
+}
+
+// TestLists: lists of files that are too long together are told, in whatever layer; ordinary
+// ones are kept.
+func TestLists(t *testing.T) {
+	l := imagetest.Layer{"/var/lib/dpkg/info/a.list": "/bin/a\n"}
+	if c := look(t, imagetest.Saved(t, nil, l), Options{}); len(c.Document.Unread) != 0 || len(c.Installed["a"]) != 1 {
+		t.Errorf("%q %q", c.Document.Unread, c.Installed)
+	}
+	long := strings.Repeat("/usr/share/doc/a\n", 4<<20/17)
+	for n := range 9 {
+		l["/var/lib/dpkg/info/b"+string(rune('a'+n))+".list"] = long
+	}
+	c := look(t, imagetest.Saved(t, nil, l), Options{})
+	if len(c.Document.Unread) != 1 || !strings.Contains(c.Document.Unread[0], "packages of its layer list more than") || len(c.Installed) != 9 {
+		t.Errorf("%q, lists of %d", c.Document.Unread, len(c.Installed))
 	}
 }
 
@@ -248,14 +276,15 @@ func TestTable(t *testing.T) {
 		want          []string
 		not           string
 	}{
-		{"ID=debian\nVERSION_ID=9\n", "/node_modules/a/package.json", "/x", []string{"1 of those with a fix came with the base image", "was mended until 2022-06-30"}, "Nobody"},
-		{"ID=debian\nVERSION_ID=13\n", "/x", "/node_modules/a/package.json", []string{"1 has a fix"}, "base image"},
+		{"ID=debian\nVERSION_ID=9\n", "/node_modules/a/package.json", "/x", []string{"1 of 1 flaw with a fix, on a newer base image", "was mended until 2022-06-30"}, "Nobody"},
+		{"ID=debian\nVERSION_ID=13\n", "/x", "/node_modules/a/package.json", []string{"1 has a fix"}, "newer base"},
 	} {
 		c := look(t, imagetest.Saved(t, history, imagetest.Layer{"/etc/os-release": tc.os, tc.base: package1}, imagetest.Layer{tc.own: package1}), Options{})
 		r, err := Judge(c, Measure{Records: known, Started: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)})
 		if err != nil {
 			t.Fatal(err)
 		}
+		Advise(&r, c, true)
 		var b bytes.Buffer
 		if err := Table(term.New(term.Config{Writer: &b}), r, false); err != nil {
 			t.Fatal(err)

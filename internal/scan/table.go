@@ -19,7 +19,7 @@ func Table(out *term.Printer, r finding.Report, verbose bool) error {
 	t := &table{report: r, verbose: verbose, short: out.Terminal() && !verbose}
 	t.split()
 	sheet := report.Sheet{Head: t.head(), Ending: t.ending()}
-	for _, part := range []report.Part{t.mended(), t.unmended(), t.secrets(), t.accepted(), t.untold()} {
+	for _, part := range []report.Part{t.mended(), t.unmended(), t.secrets(), t.accepted(), t.untold(), report.Advice(r.Image, verbose)} {
 		if len(part.Entries) > 0 {
 			sheet.Parts = append(sheet.Parts, part)
 		}
@@ -38,10 +38,10 @@ type table struct {
 	waived     []finding.Finding
 	unknown    []finding.Finding
 	// flaws is how many there are, known how many by severity, and fixable how many a newer
-	// version mends, ofBase of them in the base image. Nobody has said how grave guessed of these are, which count as --unknown-as
+	// version mends. Nobody has said how grave guessed of these are, which count as --unknown-as
 	// says, and unweighed that have no fix. Minor are no security issue, and not among them.
-	known                                             [5]int
-	flaws, fixable, ofBase, guessed, unweighed, minor int
+	known                                     [5]int
+	flaws, fixable, guessed, unweighed, minor int
 }
 
 // entry is a component with flaws.
@@ -99,9 +99,6 @@ func (t *table) split() {
 		fixed := told(&f, "fixed")
 		if fixed != "" {
 			t.fixable++
-			if yes(&f, "from_base") {
-				t.ofBase++
-			}
 		}
 		if yes(&f, "level_guessed") && fixed != "" {
 			t.guessed++
@@ -296,9 +293,6 @@ func (t *table) ending() []string {
 		sum += " Something could not be told."
 	}
 	ending := []string{sum}
-	if t.ofBase > 0 {
-		ending = append(ending, fmt.Sprintf("%d of those with a fix came with the base image: build it anew on a newer one.", t.ofBase))
-	}
 	if ends := t.report.Image.SupportEnds; ends != nil && ends.Before(t.report.Started) {
 		ending = append(ending, fmt.Sprintf("%s was mended until %s: of what was found since, records may say nothing.", t.report.Target.OS, ends.Format(time.DateOnly)))
 	}

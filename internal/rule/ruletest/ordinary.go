@@ -87,5 +87,5 @@ func ordinaryNetwork() facts.Network {
 func ordinaryContents() facts.Contents {
 	return facts.Contents{ID: "sha256:" + strings.Repeat("3", 64), Name: "app:1", Distribution: "Debian 12", SupportEnds: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC), Capable: []facts.CapableFile{},
 		WorldWritable: []string{}, Devices: []string{}, EmptyPasswords: []string{}, Roots: []string{}, Shells: []string{}, Compilers: []string{}, PackageManagers: []string{}, NetworkTools: []string{},
-		HostKeys: []string{}, AuthorizedKeys: []string{}, Repositories: []string{}, Caches: []facts.Bytes{}, Size: 100 << 20, Efficiency: 1}
+		HostKeys: []string{}, AuthorizedKeys: []string{}, Repositories: []string{}, Caches: []facts.Bytes{}, Duplicates: []facts.Duplicate{}, Unlinked: []facts.Bytes{}, Layers: []facts.LayerBytes{}, Size: 100 << 20, Efficiency: 1}
 }
