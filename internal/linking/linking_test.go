@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -123,6 +125,9 @@ func TestRealPrograms(t *testing.T) {
 	dynamic := 0
 	for _, p := range paths {
 		data, err := os.ReadFile(p)
+		if errors.Is(err, fs.ErrNotExist) && p != static { // a link to what was taken away
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +144,7 @@ func TestRealPrograms(t *testing.T) {
 		if len(needed) > 0 {
 			dynamic++
 		}
-		if static := p == static; static != (got.Interp == "" && len(got.Needed) == 0) {
+		if p == static && (got.Interp != "" || len(got.Needed) > 0) {
 			t.Errorf("%s: %+v", p, got)
 		}
 	}
