@@ -22,7 +22,8 @@ func Assemble(v *image.View, found []Found) (sbom.OS, []sbom.Package, []string) 
 	for _, p := range slices.Sorted(maps.Keys(last)) {
 		f := last[p]
 		if f.Lock {
-			if _, installed := v.Stat(path.Dir(p) + "/node_modules"); installed {
+			// One that came with a package of the distribution lists what that was built with.
+			if _, installed := v.Stat(path.Dir(p) + "/node_modules"); installed || owner[p] != "" {
 				continue
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // programs, which lie in these folders.
 func couldTell(p string) bool {
 	switch kindOfPath(p) {
-	case javaArchive, npmPackage, wheel, gemSpec, installedPHP, depsJSON:
+	case javaArchive, npmPackage, npmLock, yarnLock, pnpmLock, wheel, gemSpec, installedPHP, depsJSON:
 		return true
 	}
 	for _, dir := range []string{"/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/libexec/", "/usr/lib/go", "/usr/lib/git-core/"} {
@@ -24,6 +24,36 @@ func couldTell(p string) bool {
 		}
 	}
 	return false
+}
+
+// File is a file of a layer.
+type File struct {
+	Path  string
+	Layer int
+}
+
+// Brought says of files which package of the distribution brought them: one whose list of
+// files, or database, is in the same layer and has the path, so that what a later layer put in
+// its place does not count. Paths may be below /usr where the list has them without.
+func Brought(found []Found, files []File) map[File]string {
+	by := map[File]string{}
+	wanted := map[File]bool{}
+	for _, f := range files {
+		wanted[f] = true
+	}
+	for _, f := range found {
+		for _, o := range f.Owns {
+			for p := range strings.Lines(o.Files) {
+				p = strings.TrimSuffix(p, "\n")
+				for _, at := range []File{{p, f.Layer}, {"/usr" + p, f.Layer}} {
+					if wanted[at] && by[at] == "" {
+						by[at] = o.Package
+					}
+				}
+			}
+		}
+	}
+	return by
 }
 
 // Owned are the files and folders that a package of the distribution installed, a line each.

@@ -264,6 +264,11 @@ func secretFinding(s *secret.Secret, v *image.View, subject *finding.Subject, do
 				e["step"] = step
 			}
 		}
+		if s.Package != "" {
+			severity = finding.Info
+			message += ", which the package " + s.Package + " brought"
+			e["came_with"] = s.Package
+		}
 		if at, is := v.Stat(s.Path); !is || at.Layer != s.Layer {
 			message += fmt.Sprintf(" of layer %d, and a later layer only hides it", s.Layer+1)
 			e["hidden"] = true

@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/collect"
 	"github.com/plimsoll/plimsoll/internal/contents"
@@ -266,6 +267,7 @@ func (l *looker) together(c *Contents, i *image.Image, name string) {
 		}
 		c.Cut = append(c.Cut, k.Cut...)
 	}
+	public(c.Secrets, found)
 	config := l.secrets.Config(&i.Config)
 	c.Secrets = append(c.Secrets, config.Secrets...)
 	if config.Unread != "" {
@@ -297,6 +299,23 @@ func (l *looker) together(c *Contents, i *image.Image, name string) {
 			s.Step = c.Facts.History[c.Facts.LayerSteps[n]-1].CreatedBy
 		}
 		d.Layers = append(d.Layers, s)
+	}
+}
+
+// public notes which secrets are in files that a package of the distribution brought, of those
+// that are told by a name alone: with packages of one's own a key may come too. What lies
+// where people write is theirs, whoever brought the file.
+func public(secrets []secret.Secret, found []extract.Found) {
+	files := make([]extract.File, 0, len(secrets))
+	for i := range secrets {
+		files = append(files, extract.File{Path: secrets[i].Path, Layer: secrets[i].Layer})
+	}
+	by := extract.Brought(found, files)
+	for i := range secrets {
+		s := &secrets[i]
+		if s.Rule == "generic-api-key" && !slices.ContainsFunc([]string{"/etc/", "/var/", "/root/", "/home/", "/srv/"}, func(dir string) bool { return strings.HasPrefix(s.Path, dir) }) {
+			s.Package = by[files[i]]
+		}
 	}
 }
 

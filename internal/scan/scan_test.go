@@ -2,7 +2,11 @@ package scan
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"slices"
@@ -321,5 +325,53 @@ func TestFinds(t *testing.T) {
 		if Finds(rule) != want {
 			t.Errorf("%q: %v", rule, !want)
 		}
+	}
+}
+
+// TestBrought: what only sounds like a secret counts as info where a package of the
+// distribution brought the file, and as a secret where a later layer put another file in its
+// place, where people write, and where it is a key; and a lock file that a package brought
+// lists nothing that is installed.
+func TestBrought(t *testing.T) {
+	sounding := "api_key = \"" + strings.Join([]string{"8f14e45f", "ceea167a", "5a36dedd", "4bea2543"}, "") + "\"\n"
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	lock := `{"lockfileVersion":3,"packages":{"node_modules/a":{"version":"1.0.0"}}}`
+	paths := []string{"/usr/lib/x/kept.rb", "/usr/lib/x/replaced.rb", "/lib/x/merged.rb", "/etc/x.conf", "/usr/lib/x/id_rsa", "/usr/share/x/package-lock.json"}
+	path := imagetest.Saved(t, nil, imagetest.Layer{
+		"/etc/os-release":                "ID=debian\nVERSION_ID=12\n",
+		"/var/lib/dpkg/status":           "Package: x\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n",
+		"/var/lib/dpkg/info/x.list":      strings.Join(paths, "\n") + "\n",
+		"/usr/lib/x/kept.rb":             sounding,
+		"/usr/lib/x/replaced.rb":         "x",
+		"/usr/lib/x/merged.rb":           sounding,
+		"/usr/lib/x/own.rb":              sounding,
+		"/etc/x.conf":                    sounding,
+		"/usr/lib/x/id_rsa":              key,
+		"/usr/share/x/package-lock.json": lock,
+		"/app/package-lock.json":         strings.Replace(lock, "/a", "/b", 1),
+	}, imagetest.Layer{"/usr/lib/x/replaced.rb": sounding})
+	c := look(t, path, Options{})
+	got := map[string]finding.Severity{}
+	for _, f := range c.SecretFindings() {
+		got[f.Evidence["path"].(string)] = f.Severity
+	}
+	want := map[string]finding.Severity{"/usr/lib/x/kept.rb": finding.Info, "/usr/lib/x/merged.rb": finding.Info, "/usr/lib/x/replaced.rb": finding.High, "/usr/lib/x/own.rb": finding.High, "/etc/x.conf": finding.High, "/usr/lib/x/id_rsa": finding.High}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	var names []string
+	for _, p := range c.Document.Packages {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{"x", "b"}, names); diff != "" {
+		t.Error(diff)
 	}
 }

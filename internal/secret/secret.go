@@ -42,6 +42,9 @@ type Secret struct {
 	// of the value would let anybody who has the report try values until one fits, and a
 	// line changes with each edit above it.
 	Fingerprint string `json:"fingerprint"`
+	// Package is the distribution's package that brought the file, which everybody has; "" is
+	// none, or not known. Whoever knows the packages sets it.
+	Package string `json:"-"`
 }
 
 // Found is what a file holds.
