@@ -95,7 +95,7 @@ state can be written.`,
 }
 
 // scanFormats are what --format of image scan takes.
-var scanFormats = []string{"table", "json", "cyclonedx"}
+var scanFormats = []string{"table", "json", "html", "cyclonedx"}
 
 // check refuses what flags alone can tell.
 func (s *scanning) check(formats []string) error {
@@ -140,6 +140,8 @@ func (a *app) imageScan(ctx context.Context, s *scanning, text string) error {
 		switch s.format {
 		case "json":
 			return report.JSON(out, r)
+		case "html":
+			return scan.HTML(out, r)
 		case "cyclonedx":
 			return scan.WriteCycloneDX(out, &contents.Document, r, a.maker())
 		}
@@ -228,8 +230,8 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 // scanSeveral scans each image that a reference stands for. What cannot be read of one keeps
 // none of the others from being told.
 func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref image.Reference) error {
-	if s.format == "cyclonedx" {
-		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a CycloneDX document is of one", hint: "Use  --format json"}
+	if what := map[string]string{"cyclonedx": "CycloneDX document", "html": "page"}[s.format]; what != "" {
+		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a " + what + " is of one", hint: "Use  --format json  for all, or name one of the images."}
 	}
 	if by.earlier != nil {
 		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a baseline is of one"}

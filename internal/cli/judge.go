@@ -36,7 +36,7 @@ type judging struct {
 }
 
 // formats are what --format takes.
-var formats = []string{"table", "json"}
+var formats = []string{"table", "json", "html"}
 
 func (j *judging) flags(c *cobra.Command) {
 	f := c.Flags()
@@ -44,7 +44,7 @@ func (j *judging) flags(c *cobra.Command) {
 	f.StringSliceVar(&j.skip, "skip", nil, "all `RULES` but these")
 	f.StringVar(&j.benchmark, "benchmark", "", "only the rules of one `BENCHMARK`: cis-1.8, cis-1.6 or cis-1.13")
 	f.StringVar(&j.failOn, "fail-on", "high", "exit 1 from this `SEVERITY` on: critical, high, medium, low, info, or never")
-	f.StringVar(&j.format, "format", "table", "`FORMAT` of the report: "+strings.Join(formats, " or "))
+	f.StringVar(&j.format, "format", "table", "`FORMAT` of the report: "+strings.Join(formats, ", "))
 	f.StringVarP(&j.output, "output", "o", "", "write the report to `FILE` instead of standard output")
 	f.StringVar(&j.waiversFile, "waivers", "", "`FILE` of accepted failures; see plimsoll waiver")
 	f.StringVar(&j.baselineFile, "baseline", "", "earlier report in JSON, `FILE`: only what it lacks counts for --fail-on")
@@ -215,8 +215,11 @@ func shortOS(name string) string {
 // write prints the report. A file is not half-written when ctx ends.
 func (a *app) write(ctx context.Context, r finding.Report, j *judging, form string) error {
 	write := func(out *term.Printer) error {
-		if j.format == "json" {
+		switch j.format {
+		case "json":
 			return report.JSON(out, r)
+		case "html":
+			return report.HTML(out, r, report.Options{Form: form})
 		}
 		return report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: hint(form, "--fix"), AllHint: hint(form, "-v")})
 	}
