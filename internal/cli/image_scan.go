@@ -69,6 +69,7 @@ state can be written.`,
 		Example: `  plimsoll image scan nginx:1.27
   plimsoll image scan docker-archive:shop.tar --fail-on critical
   plimsoll image scan registry:registry.example/shop/api:4.18 --format json -o scan.json
+  plimsoll image scan --format html -o scan.html nginx:1.27
   plimsoll image scan 'registry:registry.example/shop/*'
   plimsoll image scan --without npm --max-db-age 3d shop/api`,
 		Args: oneReference,

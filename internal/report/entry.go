@@ -44,7 +44,7 @@ func (g group) expired() []string {
 
 // body writes the names of a group and, with -v, why it matters.
 func (p *page) body(g group) {
-	if names := p.names(g); names != "" {
+	if names := g.names(p.short); names != "" {
 		p.words(names, margin, 0)
 	}
 	if p.o.Verbose {
@@ -64,22 +64,30 @@ func (p *page) unknown(g group) {
 		}
 		return
 	}
-	state := number(len(rules)) + " rules could not be judged"
+	title, names := g.unjudged(p.short)
+	p.entry(term.Unknown, term.Plain, title, "")
+	if names != "" {
+		p.words(names, margin, 0)
+	}
+	p.words(p.shorten(rules, ", "), margin, 0)
+	p.reason(g)
+}
+
+// unjudged is the title of what could not be judged by several rules, and its subjects
+// where they are several.
+func (g group) unjudged(short bool) (title, names string) {
+	state := number(len(g.rules())) + " rules could not be judged"
 	if !g.even() {
 		state = "up to " + state
 	}
 	if len(g.places) == 1 {
-		p.entry(term.Unknown, term.Plain, about(g.findings[0].Subject, state), "")
-	} else {
-		p.entry(term.Unknown, term.Plain, upperFirst(state), "")
-		names := make([]string, len(g.places))
-		for i, one := range g.places {
-			names[i] = name(one.subject)
-		}
-		p.words(p.shorten(names, ", "), margin, 0)
+		return about(g.findings[0].Subject, state), ""
 	}
-	p.words(p.shorten(rules, ", "), margin, 0)
-	p.reason(g)
+	all := make([]string, len(g.places))
+	for i, one := range g.places {
+		all[i] = name(one.subject)
+	}
+	return upperFirst(state), Shorten(all, ", ", short)
 }
 
 // untold is the title of what could not be judged by one rule.

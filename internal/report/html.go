@@ -108,7 +108,7 @@ func HTML(w io.Writer, r finding.Report, o Options) error {
 		if mended := p.mended(b); len(mended) > 0 {
 			s := &webSection{Name: "Mended", Count: count(len(b.Mended), "finding", "findings")}
 			for _, g := range mended {
-				e := p.webGroup(g, term.Pass, g.title(), p.names(g))
+				e := p.webGroup(g, term.Pass, g.title(), g.names(true))
 				e.Class, e.Mend = "", nil
 				s.Entries = append(s.Entries, e)
 			}
@@ -133,13 +133,10 @@ func HTML(w io.Writer, r finding.Report, o Options) error {
 	return page.write(w)
 }
 
-// newWebPage lays a report out as the table does, all of it, with long lists of names cut:
-// the grids have them all.
+// newWebPage lays a report out as the table does, all of it.
 func newWebPage(w io.Writer, r finding.Report, o Options) *page {
 	o.Verbose = true
-	p := newPage(term.New(term.Config{Writer: w, UTF8: true}), r, o)
-	p.short = true
-	return p
+	return newPage(term.New(term.Config{Writer: w, UTF8: true}), r, o)
 }
 
 // frame is what every page has.
@@ -234,7 +231,7 @@ func (p *page) webSection(s *section) *webSection {
 	out := &webSection{Name: upperFirst(s.name), Count: s.counts()}
 	add := func(e *webEntry) { out.Entries = append(out.Entries, e) }
 	failure := func(g group, lines ...string) {
-		add(p.webGroup(g, GlyphOf(g.severity), g.title(), append([]string{p.names(g)}, append(lines, g.expired()...)...)...))
+		add(p.webGroup(g, GlyphOf(g.severity), g.title(), append([]string{g.names(true)}, append(lines, g.expired()...)...)...))
 	}
 	for _, g := range p.failures {
 		if g.findings[0].Section == s.name {
@@ -247,19 +244,17 @@ func (p *page) webSection(s *section) *webSection {
 		}
 	}
 	for _, g := range p.fold(s.byStatus[finding.Unknown], cause) {
-		for _, one := range p.fold(g.findings, byRule) {
-			add(p.webGroup(one, term.Unknown, one.untold(), append([]string{p.names(one)}, p.reasons(one)...)...))
-		}
+		add(p.webUnknown(g))
 	}
 	for _, g := range p.fold(s.byStatus[finding.Manual], byRule) {
-		e := p.webGroup(g, term.Manual, g.title(), p.names(g))
+		e := p.webGroup(g, term.Manual, g.title(), g.names(true))
 		if len(e.Mend) == 0 {
 			e.Mend = []webMend{{Text: lookAt + g.findings[0].Rule}}
 		}
 		add(e)
 	}
 	for _, g := range p.fold(s.byStatus[finding.Waived], byWaiver) {
-		add(p.webGroup(g, term.Waived, g.title(), p.names(g), p.accepted(g)))
+		add(p.webGroup(g, term.Waived, g.title(), g.names(true), p.accepted(g)))
 	}
 	return out
 }
@@ -270,7 +265,11 @@ func (p *page) webSection(s *section) *webSection {
 func SheetHTML(w io.Writer, s Sheet, r finding.Report, heading, first string) error {
 	p := newWebPage(w, r, Options{})
 	page := p.frame()
-	page.Heading, page.First, page.Notes = heading, first, s.Ending
+	page.Heading, page.First = heading, first
+	page.Notes = append(page.Notes, s.Ending...)
+	if b := r.Baseline; b != nil {
+		page.Notes = append(page.Notes, changed(b)+".")
+	}
 	for _, part := range s.Parts {
 		page.Sections = append(page.Sections, p.webPart(part))
 	}
@@ -327,7 +326,6 @@ func (page *webPage) escape() {
 		}
 	}
 	texts(&page.Target, &page.Heading, &page.First, &page.Footer)
-	page.Notes = append([]string{}, page.Notes...) // a sheet's
 	list(page.Notes)
 	for _, facts := range [][]Fact{page.Facts, page.Reach} {
 		for i := range facts {

@@ -70,6 +70,30 @@ func (p *page) webEntry(e *Entry) *webEntry {
 	return out
 }
 
+// webUnknown is what could not be judged for one reason, with each rule of several.
+func (p *page) webUnknown(g group) *webEntry {
+	if len(g.rules()) == 1 {
+		return p.webGroup(g, term.Unknown, g.untold(), append([]string{g.names(true)}, p.reasons(g)...)...)
+	}
+	grid := &Grid{Head: []string{"What", "Known as"}}
+	of := slices.ContainsFunc(g.findings, func(f *finding.Finding) bool { return !f.Subject.Is(g.findings[0].Subject) || f.Element != "" })
+	if of {
+		grid.Head = append(grid.Head, "Of")
+	}
+	for _, one := range p.fold(g.findings, byRule) {
+		row := []string{one.untold(), p.refs(one.findings)}
+		if of {
+			row = append(row, one.names(false))
+		}
+		grid.Rows = append(grid.Rows, row)
+	}
+	title, names := g.unjudged(true)
+	lines := slices.DeleteFunc(append([]string{names}, p.reasons(g)...), func(s string) bool { return s == "" })
+	e := p.webEntry(&Entry{Glyph: term.Unknown, Title: title, Lines: lines, Findings: g.findings, Grid: grid})
+	e.Why, e.Mend = nil, nil // of the first rule alone
+	return e
+}
+
 // webMends are remedies as sentences, and lines to copy, those that follow each other in one
 // piece.
 func webMends(all [][]step) []webMend {

@@ -43,7 +43,7 @@ func (p *page) since() {
 	p.words("Mended", 0, 1)
 	for _, g := range p.mended(b) {
 		p.entry(term.Pass, term.Plain, g.title(), p.id(g.findings[0]))
-		if names := p.names(g); names != "" {
+		if names := g.names(p.short); names != "" {
 			p.words(names, margin, 0)
 		}
 	}

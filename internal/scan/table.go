@@ -188,10 +188,10 @@ func (t *table) entries(list []*entry) []report.Entry {
 			one.Right += fmt.Sprintf(" and %d more", n)
 		}
 		if installed := texts(first, "installed"); len(installed) > 1 || len(installed) == 1 && installed[0] != e.name {
-			one.Lines = append(one.Lines, "in "+report.Shorten(installed, " and ", t.short))
+			one.Lines = append(one.Lines, "in "+report.Shorten(installed, " and ", t.short && !t.page))
 		}
 		if paths := texts(first, "paths"); len(paths) > 0 && !strings.HasPrefix(told(first, "type"), "deb") && told(first, "type") != "apk" && told(first, "type") != "rpm" {
-			one.Lines = append(one.Lines, report.Shorten(paths, " and ", t.short))
+			one.Lines = append(one.Lines, report.Shorten(paths, " and ", t.short && !t.page))
 		}
 		for _, f := range e.findings {
 			if since := told(&f, "exploited_since"); since != "" {
