@@ -130,7 +130,7 @@ func (a *app) imageScan(ctx context.Context, s *scanning, text string) error {
 			return err
 		}
 		if ref.Several() {
-			return a.scanSeveral(ctx, s, by, ref)
+			return a.scanSeveral(ctx, s, by, ref, started)
 		}
 	}
 	r, contents, err := a.scanOne(ctx, s, by, text, started)
@@ -230,9 +230,9 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 
 // scanSeveral scans each image that a reference stands for. What cannot be read of one keeps
 // none of the others from being told.
-func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref image.Reference) error {
-	if what := map[string]string{"cyclonedx": "CycloneDX document", "html": "page"}[s.format]; what != "" {
-		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a " + what + " is of one", hint: "Use  --format json  for all, or name one of the images."}
+func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref image.Reference, started time.Time) error {
+	if s.format == "cyclonedx" {
+		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a CycloneDX document is of one", hint: "Use  --format json"}
 	}
 	if by.earlier != nil {
 		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a baseline is of one"}
@@ -268,8 +268,12 @@ func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref
 		rows = append(rows, row)
 	}
 	if err := a.output(ctx, &s.judging, "the report", func(out *term.Printer) error {
-		if s.format == "json" {
+		switch s.format {
+		case "json":
 			return scan.RowsJSON(out, ref.String(), rows)
+		case "html":
+			about := finding.Report{Tool: finding.Tool{Name: "plimsoll", Version: version()}, Target: finding.Target{Name: ref.String()}, Started: started, DurationMS: a.world.Now().Sub(started).Milliseconds()}
+			return scan.RowsHTML(out, about, rows)
 		}
 		return scan.RowsTable(out, ref.String(), rows)
 	}); err != nil {

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -154,5 +155,42 @@ func TestHTMLHostile(t *testing.T) {
 	}
 	if want := `\x1b[2J\u202e\xff`; !strings.Contains(page, want) {
 		t.Errorf("the page does not show %s", want)
+	}
+}
+
+// TestRowsHTML: several images are one page, the worst first; what could not be scanned is
+// told, and what is fine has a row and no more.
+func TestRowsHTML(t *testing.T) {
+	fine, bad := scanned(), scanned()
+	fine.Findings, fine.Image.Advice = nil, nil
+	fine.Finish(0)
+	about := finding.Report{Target: finding.Target{Name: "registry:r.example/shop/*"}, Started: fine.Started}
+	page := func(rows ...Row) string {
+		t.Helper()
+		var b bytes.Buffer
+		if err := RowsHTML(&b, about, rows); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	got := page(Row{Name: "shop/fine:1", Report: &fine}, Row{Name: "shop/bad:1", Report: &bad}, Row{Name: "shop/gone:1", Err: errors.New("there is no such <image>")})
+	at := 0
+	for _, want := range []string{
+		"<h1>registry:r.example/shop/*: 1 of 3 images has known flaws or secrets</h1>", "First: shop/bad:1: bring ssl from 1.0 to 1.2", "1 image could not be scanned.", ">3 images</span>",
+		">shop/bad:1</span>", "3 known vulnerabilities: 1 critical", ">shop/gone:1</span>", "there is no such &lt;image&gt;", ">shop/fine:1</span>", "No known vulnerabilities.",
+		">shop/bad:1</h2>", ">CVE-2026-0001</th>", "a password is in /root/.netrc, line 1", "there is no database of PyPI", "FROM scratch",
+	} {
+		next := strings.Index(got[at:], want)
+		if next < 0 {
+			t.Errorf("the page does not have %s, or too early", want)
+			continue
+		}
+		at += next
+	}
+	if strings.Contains(got, ">shop/fine:1</h2>") || strings.Contains(got, ">shop/gone:1</h2>") {
+		t.Error("what has nothing to tell has a part of the page")
+	}
+	if got := page(Row{Name: "shop/fine:1", Report: &fine}); !strings.Contains(got, "/*: none of 1 image has known flaws or secrets</h1>") || strings.Contains(got, "First:") || strings.Contains(got, "could not be scanned") {
+		t.Error(got[strings.Index(got, "<main"):])
 	}
 }
