@@ -181,11 +181,14 @@ func (p *page) refs(findings []*finding.Finding) string {
 type loadLine struct {
 	// Class shows it on wide or on narrow screens, ID tells its pattern from the other's.
 	Class, ID string
-	// Width is of the drawing, and Bar of the scale in it, which begins at 8.
-	Width, Bar int
+	// Width is of the drawing, Bar of the scale in it, which begins at 8, and End where it ends.
+	Width, Bar, End int
 	// At is where the mark is, Reached how far the score goes, and Lacking what it lacks of
-	// the mark.
-	At, Reached, Lacking float64
+	// the mark, from LackFrom on.
+	At, Reached, Lacking, LackFrom float64
+	// RingFrom and RingTo are the ends of the line through the mark's ring, and BowlFrom where
+	// the full half of it begins.
+	RingFrom, RingTo, BowlFrom float64
 	// Score and Mark are the numbers, and ScoreAt and MarkAt where they stand; Zero and
 	// Hundred whether the ends of the scale have room for theirs.
 	Score, Mark     int
@@ -196,13 +199,6 @@ type loadLine struct {
 // Below reports whether the score lies below the mark.
 func (l loadLine) Below() bool { return l.Score < l.Mark }
 
-// Points of the ring's drawing.
-func (l loadLine) RingFrom() float64 { return l.At - 16 }
-func (l loadLine) RingTo() float64   { return l.At + 16 }
-func (l loadLine) BowlFrom() float64 { return l.At - 9 }
-func (l loadLine) LackFrom() float64 { return 8 + l.Reached }
-func (l loadLine) End() int          { return l.Width - 8 }
-
 // loadLines draws the score twice: wide, and for telephones, so that its text stays legible.
 func loadLines(score, mark int) []loadLine {
 	score, mark = min(max(score, 0), 100), min(max(mark, 0), 100)
@@ -211,9 +207,10 @@ func loadLines(score, mark int) []loadLine {
 		class, id string
 		width     int
 	}{{"only-l", "g1", 1130}, {"only-s", "g2", 330}} {
-		l := loadLine{Class: d.class, ID: d.id, Width: d.width, Bar: d.width - 16, Score: score, Mark: mark}
+		l := loadLine{Class: d.class, ID: d.id, Width: d.width, Bar: d.width - 16, End: d.width - 8, Score: score, Mark: mark}
 		point := func(n int) float64 { return float64(n*l.Bar) / 100 }
-		l.At, l.Reached = 8+point(mark), point(score)
+		l.At, l.Reached, l.LackFrom = 8+point(mark), point(score), 8+point(score)
+		l.RingFrom, l.RingTo, l.BowlFrom = l.At-16, l.At+16, l.At-9
 		l.Lacking = max(point(mark)-l.Reached, 0)
 		within := func(x, half float64) float64 { return min(max(x, half), float64(d.width)-half) }
 		l.ScoreAt, l.MarkAt = within(8+l.Reached, 10), within(l.At, 28)

@@ -376,13 +376,13 @@ func TestLoadLines(t *testing.T) {
 				if l.Reached < 0 || l.Reached+l.Lacking > float64(l.Bar) || (l.Lacking > 0) != l.Below() {
 					t.Fatalf("%d of %d: %+v", score, mark, l)
 				}
-				if want := 8 + float64(max(l.Score, l.Mark)*l.Bar)/100; max(l.At, l.LackFrom()) != want {
-					t.Fatalf("%d of %d ends at %v, want %v: %+v", score, mark, max(l.At, l.LackFrom()), want, l)
+				if want := 8 + float64(max(l.Score, l.Mark)*l.Bar)/100; max(l.At, l.LackFrom) != want {
+					t.Fatalf("%d of %d ends at %v, want %v: %+v", score, mark, max(l.At, l.LackFrom), want, l)
 				}
 				if l.MarkAt < 28 || l.MarkAt > float64(l.Width-28) || l.ScoreAt < 10 || l.ScoreAt > float64(l.Width-10) {
 					t.Fatalf("%d of %d: a text is cut: %+v", score, mark, l)
 				}
-				if l.Zero && l.ScoreAt < 15+10 || l.Hundred && l.ScoreAt > float64(l.End()-20-10) {
+				if l.Zero && l.ScoreAt < 15+10 || l.Hundred && l.ScoreAt > float64(l.End-20-10) {
 					t.Fatalf("%d of %d: texts lie over each other: %+v", score, mark, l)
 				}
 			}
