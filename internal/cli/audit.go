@@ -42,6 +42,7 @@ does not run it: read it, then run it as root. The exit code is 0 then.`,
 		Example: `  plimsoll audit
   plimsoll audit --host ssh://harbour-1 --fail-on critical
   plimsoll audit --benchmark cis-1.8 --format json -o report.json
+  plimsoll audit --format html -o report.html
   plimsoll facts > facts.json; plimsoll audit --facts facts.json
   plimsoll audit --skip 5.28,cis-1.13:5.27
   plimsoll audit --waivers waivers.yaml

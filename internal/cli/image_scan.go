@@ -69,6 +69,7 @@ state can be written.`,
 		Example: `  plimsoll image scan nginx:1.27
   plimsoll image scan docker-archive:shop.tar --fail-on critical
   plimsoll image scan registry:registry.example/shop/api:4.18 --format json -o scan.json
+  plimsoll image scan --format html -o scan.html nginx:1.27
   plimsoll image scan 'registry:registry.example/shop/*'
   plimsoll image scan --without npm --max-db-age 3d shop/api`,
 		Args: oneReference,
@@ -95,7 +96,7 @@ state can be written.`,
 }
 
 // scanFormats are what --format of image scan takes.
-var scanFormats = []string{"table", "json", "sarif", "cyclonedx"}
+var scanFormats = []string{"table", "json", "html", "sarif", "cyclonedx"}
 
 // check refuses what flags alone can tell.
 func (s *scanning) check(formats []string) error {
@@ -129,7 +130,7 @@ func (a *app) imageScan(ctx context.Context, s *scanning, text string) error {
 			return err
 		}
 		if ref.Several() {
-			return a.scanSeveral(ctx, s, by, ref)
+			return a.scanSeveral(ctx, s, by, ref, started)
 		}
 	}
 	r, contents, err := a.scanOne(ctx, s, by, text, started)
@@ -142,6 +143,8 @@ func (a *app) imageScan(ctx context.Context, s *scanning, text string) error {
 			return report.JSON(out, r)
 		case "sarif":
 			return report.SARIF(out, r)
+		case "html":
+			return scan.HTML(out, r)
 		case "cyclonedx":
 			return scan.WriteCycloneDX(out, &contents.Document, r, a.maker())
 		}
@@ -229,7 +232,7 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 
 // scanSeveral scans each image that a reference stands for. What cannot be read of one keeps
 // none of the others from being told.
-func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref image.Reference) error {
+func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref image.Reference, started time.Time) error {
 	if s.format == "cyclonedx" {
 		return &failure{code: exitUsage, message: ref.String() + " stands for several images, and a CycloneDX document is of one", hint: "Use  --format json"}
 	}
@@ -272,6 +275,9 @@ func (a *app) scanSeveral(ctx context.Context, s *scanning, by *scanMeasure, ref
 			return scan.RowsJSON(out, ref.String(), rows)
 		case "sarif":
 			return scan.RowsSARIF(out, finding.Tool{Name: "plimsoll", Version: version()}, rows)
+		case "html":
+			about := finding.Report{Tool: finding.Tool{Name: "plimsoll", Version: version()}, Target: finding.Target{Name: ref.String()}, Started: started, DurationMS: a.world.Now().Sub(started).Milliseconds()}
+			return scan.RowsHTML(out, about, rows)
 		}
 		return scan.RowsTable(out, ref.String(), rows)
 	}); err != nil {

@@ -74,6 +74,12 @@ func TestScanRepository(t *testing.T) {
 	if code, _, errs = run(t, t.Context(), World{}, "image", "scan", "--state", state, "registry:"+host+"/team/good:1"); code != 0 {
 		t.Errorf("one image: exit %d: %s", code, errs)
 	}
+	if code, out, errs = run(t, t.Context(), World{}, "image", "scan", "--state", state, "--format", "html", "registry:"+host+"/team/*"); code != exitFindings || !strings.Contains(out, "/team/*: 1 of 3 images has known flaws or secrets</h1>") || !strings.Contains(out, "First: "+host+"/team/bad:1: bring lodash from 4.17.4 to ") {
+		t.Errorf("a page of several: exit %d: %s", code, errs)
+	}
+	if code, out, errs = run(t, t.Context(), World{}, "image", "scan", "--state", state, "--format", "html", "registry:"+host+"/team/good:1"); code != 0 || !strings.Contains(out, "/team/good:1 has no known vulnerabilities</h1>") {
+		t.Errorf("a page of one: exit %d: %s", code, errs)
+	}
 	for want, args := range map[int][]string{
 		exitUsage:  {"image", "sbom", "--state", state, "registry:" + host + "/team/*"},
 		exitUnable: {"image", "scan", "--state", state, "registry:" + host + "/nowhere/*"},

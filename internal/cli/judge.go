@@ -36,7 +36,7 @@ type judging struct {
 }
 
 // formats are what --format takes.
-var formats = []string{"table", "json", "sarif"}
+var formats = []string{"table", "json", "html", "sarif"}
 
 func (j *judging) flags(c *cobra.Command) {
 	f := c.Flags()
@@ -220,6 +220,8 @@ func (a *app) write(ctx context.Context, r finding.Report, j *judging, form stri
 			return report.JSON(out, r)
 		case "sarif":
 			return report.SARIF(out, r)
+		case "html":
+			return report.HTML(out, r, report.Options{Form: form})
 		}
 		return report.Table(out, r, report.Options{Verbose: a.verbose, Form: form, FixHint: hint(form, "--fix"), AllHint: hint(form, "-v")})
 	}

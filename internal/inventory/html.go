@@ -1,17 +1,15 @@
 package inventory
 
 import (
-	"crypto/sha256"
 	_ "embed" // of the parts of the page
-	"encoding/base64"
 	"fmt"
-	"html/template"
 	"io"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/look"
 	"github.com/plimsoll/plimsoll/internal/term"
 )
 
@@ -21,31 +19,17 @@ var pageHTML string
 //go:embed style.css
 var pageCSS string
 
-//go:embed page.js
-var pageJS string
-
-// pageTemplate is made when a page is first written: most runs write none.
-var pageTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("page").Parse(strings.NewReplacer("STYLE", pageCSS, "SCRIPT", pageJS).Replace(pageHTML)))
+// webLook is made when a page is first written: most runs write none.
+var webLook = sync.OnceValue(func() *look.Page {
+	return look.New(look.Parts{HTML: pageHTML, Style: pageCSS, Icons: []string{"critical", "high", "medium", "low", "info", "pass", "waived", "unknown"}})
 })
-
-// policy allows the page its own style and script, and no request at all.
-func policy() string {
-	return "default-src 'none'; img-src data:; style-src " + allowed(pageCSS) + "; script-src " + allowed(pageJS) + "; base-uri 'none'; form-action 'none'"
-}
-
-// allowed is the source expression of a text in the page (CSP 3, hash-source).
-func allowed(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
 
 // webPage is what the template shows. All its texts are harmless to the eye; the template
 // makes them so for the browser.
 type webPage struct {
-	Policy, Host, Heading, Lede, Empty, Footer string
-	Chips                                      []webChip
-	Rows                                       []webRow
+	Host, Heading, Lede, Empty, Footer string
+	Chips                              []webChip
+	Rows                               []webRow
 }
 
 // webChip is a filter that can be pressed.
@@ -70,7 +54,7 @@ type webCell struct{ Text, Class, ISO, Title string }
 // reads and filters without its script, prints, and is light or dark as its reader
 // likes.
 func (l *Listing) WriteHTML(w io.Writer) error {
-	p := webPage{Policy: policy(), Host: term.Escape(hostOf(l.Trail)), Empty: term.Escape(l.empty()), Heading: l.heading(), Lede: l.lede(),
+	p := webPage{Host: term.Escape(hostOf(l.Trail)), Empty: term.Escape(l.empty()), Heading: l.heading(), Lede: l.lede(),
 		Footer: "A row is a deployment. It is read from the trail at event " + number(l.Events) + " and can be rebuilt from it."}
 	s := l.Summary
 	for _, c := range []struct {
@@ -85,11 +69,7 @@ func (l *Listing) WriteHTML(w io.Writer) error {
 	for i := range l.Deployments {
 		p.Rows = append(p.Rows, l.webRow(&l.Deployments[i], without))
 	}
-	var b strings.Builder
-	if err := pageTemplate().Execute(&b, p); err != nil {
-		return fmt.Errorf("making the page: %w", err)
-	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	if err := webLook().Write(w, p); err != nil {
 		return fmt.Errorf("writing the inventory: %w", err)
 	}
 	return nil

@@ -21,7 +21,7 @@ func Advice(i *finding.Image, verbose bool) Part {
 		}
 		e := Entry{Glyph: term.Manual, Title: one.Title, Right: saves(&one)}
 		if verbose {
-			e.Lines, e.Command = []string{one.Why}, one.Step
+			e.Why, e.Command = one.Why, one.Step
 		}
 		part.Entries = append(part.Entries, e)
 	}

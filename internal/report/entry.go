@@ -24,26 +24,30 @@ func (p *page) failure(g group) {
 	if rules := g.rules(); p.o.Verbose && len(rules) > 1 {
 		p.words("By the rules "+strings.Join(rules, ", "), margin, 0)
 	}
-	p.expired(g)
+	for _, text := range g.expired() {
+		p.words(text, margin, 0)
+	}
 	p.remedies(g)
 }
 
 // expired says which of several failures were accepted, and are no more. A single
 // one says it itself.
-func (p *page) expired(g group) {
+func (g group) expired() []string {
 	if len(g.findings) == 1 {
-		return
+		return nil
 	}
+	var lines []string
 	for _, f := range g.findings {
 		if w := f.Waiver; w != nil {
-			p.words("The waiver of "+w.Owner+" for "+name(f.Subject)+" expired on "+w.Expires, margin, 0)
+			lines = append(lines, "The waiver of "+w.Owner+" for "+name(f.Subject)+" expired on "+w.Expires)
 		}
 	}
+	return lines
 }
 
 // body writes the names of a group and, with -v, why it matters.
 func (p *page) body(g group) {
-	if names := p.names(g); names != "" {
+	if names := g.names(p.short); names != "" {
 		p.words(names, margin, 0)
 	}
 	if p.o.Verbose {
@@ -57,44 +61,57 @@ func (p *page) unknown(g group) {
 	rules := g.rules()
 	if p.o.Verbose || len(rules) == 1 {
 		for _, one := range p.fold(g.findings, byRule) {
-			first := one.findings[0]
-			state := first.Title
-			if state == "" {
-				state = first.Rule
-			}
-			it := "it can't be told whether "
-			if first.Subject.Kind == "file" {
-				it += "it " // the state begins with a verb
-			}
-			state = it + lowerFirst(state)
-			if len(one.places) > 1 {
-				p.entry(term.Unknown, term.Plain, upperFirst(state), p.id(first))
-			} else if first.Subject.Kind == "file" {
-				p.entry(term.Unknown, term.Plain, name(first.Subject)+": "+state, p.id(first))
-			} else {
-				p.entry(term.Unknown, term.Plain, about(first.Subject, state), p.id(first))
-			}
+			p.entry(term.Unknown, term.Plain, one.untold(), p.id(one.findings[0]))
 			p.body(one)
 			p.reason(one)
 		}
 		return
 	}
-	state := number(len(rules)) + " rules could not be judged"
+	title, names := g.unjudged(p.short)
+	p.entry(term.Unknown, term.Plain, title, "")
+	if names != "" {
+		p.words(names, margin, 0)
+	}
+	p.words(p.shorten(rules, ", "), margin, 0)
+	p.reason(g)
+}
+
+// unjudged is the title of what could not be judged by several rules, and its subjects
+// where they are several.
+func (g group) unjudged(short bool) (title, names string) {
+	state := number(len(g.rules())) + " rules could not be judged"
 	if !g.even() {
 		state = "up to " + state
 	}
 	if len(g.places) == 1 {
-		p.entry(term.Unknown, term.Plain, about(g.findings[0].Subject, state), "")
-	} else {
-		p.entry(term.Unknown, term.Plain, upperFirst(state), "")
-		names := make([]string, len(g.places))
-		for i, one := range g.places {
-			names[i] = name(one.subject)
-		}
-		p.words(p.shorten(names, ", "), margin, 0)
+		return about(g.findings[0].Subject, state), ""
 	}
-	p.words(p.shorten(rules, ", "), margin, 0)
-	p.reason(g)
+	all := make([]string, len(g.places))
+	for i, one := range g.places {
+		all[i] = name(one.subject)
+	}
+	return upperFirst(state), Shorten(all, ", ", short)
+}
+
+// untold is the title of what could not be judged by one rule.
+func (g group) untold() string {
+	first := g.findings[0]
+	state := first.Title
+	if state == "" {
+		state = first.Rule
+	}
+	it := "it can't be told whether "
+	if first.Subject.Kind == "file" {
+		it += "it " // the state begins with a verb
+	}
+	state = it + lowerFirst(state)
+	switch {
+	case len(g.places) > 1:
+		return upperFirst(state)
+	case first.Subject.Kind == "file":
+		return name(first.Subject) + ": " + state
+	}
+	return about(first.Subject, state)
 }
 
 // cause is what findings that could not be judged are folded by: why the facts
@@ -111,9 +128,15 @@ func cause(f *finding.Finding) string {
 	return strings.Join(slices.Compact(reasons), "\x00")
 }
 
-// reason says why a group was not judged, and which facts would have been
-// needed.
+// reason writes why a group was not judged.
 func (p *page) reason(g group) {
+	for _, text := range p.reasons(g) {
+		p.words(text, margin, 0)
+	}
+}
+
+// reasons say why a group was not judged, and which facts would have been needed.
+func (p *page) reasons(g group) []string {
 	paths := map[string][]string{}
 	for _, f := range g.findings {
 		for _, m := range f.Missing {
@@ -128,14 +151,18 @@ func (p *page) reason(g group) {
 		if text == "" {
 			text = "No reason was recorded."
 		}
-		p.words(text, margin, 0)
-		return
+		return []string{text}
 	}
+	var lines []string
 	for _, why := range slices.Sorted(maps.Keys(paths)) {
 		slices.Sort(paths[why])
-		p.words(upperFirst(why)+": "+p.shorten(paths[why], ", ")+".", margin, 0)
+		lines = append(lines, upperFirst(why)+": "+p.shorten(paths[why], ", ")+".")
 	}
+	return lines
 }
+
+// lookAt comes before the name of a rule that a person is to judge.
+const lookAt = "What to look for: plimsoll rules show "
 
 // manual writes what a person must look at, with what was found.
 func (p *page) manual(g group) {
@@ -147,7 +174,7 @@ func (p *page) manual(g group) {
 		}
 	}
 	if !p.remedies(g) {
-		p.advice("What to look for: plimsoll rules show " + g.findings[0].Rule)
+		p.advice(lookAt + g.findings[0].Rule)
 	}
 }
 
@@ -155,9 +182,26 @@ func (p *page) manual(g group) {
 func (p *page) waived(g group) {
 	p.entry(term.Waived, term.Plain, g.title(), p.id(g.findings[0]))
 	p.body(g)
-	if w := g.findings[0].Waiver; w != nil {
-		p.words("Waived by "+w.Owner+" until "+w.Expires+in(w.Expires, p.report.Started)+`: "`+w.Reason+`"`, margin, 0)
+	if text := p.accepted(g); text != "" {
+		p.words(text, margin, 0)
 	}
+}
+
+// accepted says by whom a failure was, and until when; "" where nobody is known.
+func (p *page) accepted(g group) string {
+	w := g.findings[0].Waiver
+	if w == nil {
+		return ""
+	}
+	return "Waived by " + w.Owner + " until " + w.Expires + in(w.Expires, p.report.Started) + `: "` + w.Reason + `"`
+}
+
+// byWaiver puts together what one waiver accepts, or several that say the same.
+func byWaiver(f *finding.Finding) string {
+	if f.Waiver == nil {
+		return f.Rule
+	}
+	return strings.Join([]string{f.Rule, f.Waiver.Owner, f.Waiver.Expires, f.Waiver.Reason}, "\x00")
 }
 
 // in says how far away a date is, under a week.
@@ -180,9 +224,31 @@ func in(date string, now time.Time) string {
 	}
 }
 
+// held is a rule that holds for some or all of its subjects.
+type held struct {
+	first     *finding.Finding
+	here, all int // its subjects: those for which it holds, and all
+}
+
+// where says for which of its subjects the state that a rule looks for was not found.
+func (h held) where() string {
+	if h.here < h.all {
+		return "Not found in " + number(h.here) + " of " + number(h.all)
+	}
+	return "Not found"
+}
+
 // passes writes the rules that hold. Their titles say the state that was looked
 // for.
 func (p *page) passes(s *section) {
+	for _, h := range p.held(s) {
+		p.entry(term.Pass, term.Plain, h.where()+": "+lowerFirst(h.first.Title), p.id(h.first))
+	}
+}
+
+// held lists the rules of a section that hold.
+func (p *page) held(s *section) []held {
+	var all []held
 	judged := map[string]map[finding.Subject]bool{} // false: something else than a pass
 	for status, findings := range s.byStatus {
 		for _, f := range findings {
@@ -195,19 +261,15 @@ func (p *page) passes(s *section) {
 	}
 	for _, g := range p.fold(s.byStatus[finding.Pass], byRule) {
 		f := g.findings[0]
-		held := 0
+		h := held{first: f, all: len(judged[f.Rule])}
 		for _, passes := range judged[f.Rule] {
 			if passes {
-				held++
+				h.here++
 			}
 		}
-		if held == 0 {
-			continue
+		if h.here > 0 {
+			all = append(all, h)
 		}
-		where := "Not found"
-		if all := len(judged[f.Rule]); held < all {
-			where += " in " + number(held) + " of " + number(all)
-		}
-		p.entry(term.Pass, term.Plain, where+": "+lowerFirst(f.Title), p.id(f))
 	}
+	return all
 }

@@ -126,13 +126,14 @@ func beginsWithEvidence(f *finding.Finding, state string) bool {
 	return false
 }
 
-// names lists the subjects with their elements, where the title does not.
-func (p *page) names(g group) string {
+// names lists the subjects with their elements, where the title does not: some and how
+// many more where that is wanted.
+func (g group) names(short bool) string {
 	if len(g.places) == 1 {
 		if len(g.findings) == 1 {
 			return ""
 		}
-		return p.shorten(g.places[0].elements, ", ")
+		return Shorten(g.places[0].elements, ", ", short)
 	}
 	var names []string
 	for _, one := range g.places {
@@ -142,11 +143,11 @@ func (p *page) names(g group) string {
 		case 1:
 			s += " " + one.elements[0]
 		default:
-			s += " (" + p.shorten(one.elements, ", ") + ")"
+			s += " (" + Shorten(one.elements, ", ", short) + ")"
 		}
 		names = append(names, s)
 	}
-	return p.shorten(names, ", ")
+	return Shorten(names, ", ", short)
 }
 
 // rules lists the rules of a group in the order of their findings in the

@@ -19,6 +19,8 @@ type page struct {
 	report finding.Report
 	o      Options
 	text   strings.Builder
+	// short has long lists of names cut to some and how many more.
+	short bool
 	// subjects are those of the findings, numbers theirs by finding, and worst the
 	// rank of the gravest failure of each by its number.
 	subjects roster
@@ -34,7 +36,7 @@ type page struct {
 var harmless = len(finding.Severities)
 
 func newPage(out *term.Printer, r finding.Report, o Options) *page {
-	p := &page{out: out, report: r, o: o, numbers: make([]int32, len(r.Findings)), worstByName: map[string]int{}}
+	p := &page{out: out, report: r, o: o, short: out.Terminal() && !o.Verbose, numbers: make([]int32, len(r.Findings)), worstByName: map[string]int{}}
 	var failures []*finding.Finding
 	for i := range r.Findings {
 		f := &r.Findings[i]

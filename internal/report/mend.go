@@ -88,7 +88,8 @@ func (p *page) oneLine(g group, brief bool) string {
 // step is a thing to do, as part of a sentence.
 type step struct {
 	text    string
-	command bool // to be copied, so never wrapped
+	command bool   // to be copied, so never wrapped
+	form    string // what it is written in
 }
 
 // step is the first thing to do about a group: the first line of its first
@@ -113,19 +114,7 @@ func (p *page) step(g group) step {
 // remedies writes how to mend a group: its first remedy and where the rest is,
 // with -v all that differ. It reports whether there are any.
 func (p *page) remedies(g group) bool {
-	var all [][]step
-	seen := map[string]bool{}
-	for _, f := range g.findings {
-		lines := p.remedy(f)
-		key := ""
-		for _, l := range lines {
-			key += l.text + "\n"
-		}
-		if len(lines) > 0 && !seen[key] {
-			seen[key] = true
-			all = append(all, lines)
-		}
-	}
+	all := p.mends(g.findings)
 	if len(all) == 0 {
 		return false
 	}
@@ -159,6 +148,24 @@ func (p *page) remedies(g group) bool {
 	return true
 }
 
+// mends are the remedies of findings, those that are equal once.
+func (p *page) mends(findings []*finding.Finding) [][]step {
+	var all [][]step
+	seen := map[string]bool{}
+	for _, f := range findings {
+		lines := p.remedy(f)
+		key := ""
+		for _, l := range lines {
+			key += l.text + "\n"
+		}
+		if len(lines) > 0 && !seen[key] {
+			seen[key] = true
+			all = append(all, lines)
+		}
+	}
+	return all
+}
+
 // pattern is a rule's name, or what the names of several have in common.
 func pattern(rules []string) string {
 	first, last := rules[0], rules[len(rules)-1] // they are sorted
@@ -186,16 +193,16 @@ func (p *page) remedy(f *finding.Finding) []step {
 		return nil
 	}
 	r := f.Remedy
-	forms := []step{{r.Update, true}, {r.Run, false}, {r.Daemon, false}, {r.Shell, true}, {r.Compose, false}, {r.Dockerfile, false}}
+	forms := []step{{r.Update, true, "shell"}, {r.Run, false, "docker run"}, {r.Daemon, false, "daemon.json"}, {r.Shell, true, "shell"}, {r.Compose, false, "compose file"}, {r.Dockerfile, false, "Dockerfile"}}
 	if p.o.Form != "" {
 		// What is only written down does not run yet, so nothing can be updated.
 		forms = forms[1:]
 	}
 	switch p.o.Form {
 	case "compose":
-		forms = slices.Insert(forms, 0, step{r.Compose, false})
+		forms = slices.Insert(forms, 0, forms[len(forms)-2])
 	case "dockerfile":
-		forms = slices.Insert(forms, 0, step{r.Dockerfile, false})
+		forms = slices.Insert(forms, 0, forms[len(forms)-1])
 	}
 	i := slices.IndexFunc(forms, func(s step) bool { return strings.TrimSpace(s.text) != "" })
 	if i < 0 {
@@ -204,7 +211,7 @@ func (p *page) remedy(f *finding.Finding) []step {
 	var lines []step
 	for line := range strings.SplitSeq(forms[i].text, "\n") {
 		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, step{line, forms[i].command || strings.HasPrefix(line, "-") || strings.HasPrefix(line, "docker ")})
+			lines = append(lines, step{line, forms[i].command || strings.HasPrefix(line, "-") || strings.HasPrefix(line, "docker "), forms[i].form})
 		}
 	}
 	return lines

@@ -1,5 +1,5 @@
-// Package report writes a finding.Report for its readers: [Table] for people,
-// [JSON] for programs, and [ExitSentence] the line that explains exit code 1.
+// Package report writes a finding.Report for its readers: [Table] and [HTML] for
+// people, [JSON] for programs, and [ExitSentence] the line that explains exit code 1.
 //
 // The table is few lines, worst first: what an intruder reaches, what to mend
 // first, then each part of the host that has something to say, with equal
@@ -82,8 +82,15 @@ func (p *page) heading() {
 		text += "  " + strings.Join(about, ", ")
 	}
 	p.words(text, 0, len(strings.Fields(t.Name)))
+	if text := p.replaced(); text != "" {
+		p.words(text, 0, 0)
+	}
+}
+
+// replaced says which rules are not ours, "" for none.
+func (p *page) replaced() string {
 	if p.report.Rules == nil || len(p.report.Rules.Replaced) == 0 {
-		return
+		return ""
 	}
 	var replaced []string
 	for _, one := range p.report.Rules.Replaced {
@@ -93,55 +100,73 @@ func (p *page) heading() {
 	if len(replaced) > 1 {
 		verb = number(len(replaced)) + " rules are replaced: "
 	}
-	p.words(verb+p.shorten(replaced, ", "), 0, 0)
+	return verb + p.shorten(replaced, ", ")
 }
 
 // reachNameCells is the widest name that has its text beside it.
 const reachNameCells = 24
 
-// reach says how far an intruder gets, in two columns. Subjects from which one
-// gets equally far are one line.
-func (p *page) reach() {
-	type line struct {
-		text  string
-		names []string
-		worst int
-	}
-	var lines []*line
-	byText := map[string]*line{}
+// reached is what an intruder gets to from some subjects.
+type reached struct {
+	text  string
+	names []string // the worst first
+	worst int
+}
+
+// reached lists how far an intruder gets, the worst first. Subjects from which one
+// gets equally far are one.
+func (p *page) reached() []*reached {
+	var lines []*reached
+	byText := map[string]*reached{}
 	for _, one := range p.report.Reach {
 		l := byText[one.Text]
 		if l == nil {
-			l = &line{text: one.Text, worst: p.worstNamed(one.Subject)}
+			l = &reached{text: one.Text, worst: p.worstNamed(one.Subject)}
 			byText[one.Text] = l
 			lines = append(lines, l)
 		}
 		l.names = append(l.names, one.Subject)
 		l.worst = min(l.worst, p.worstNamed(one.Subject))
 	}
+	for _, l := range lines {
+		slices.SortStableFunc(l.names, func(a, b string) int {
+			return cmp.Or(cmp.Compare(p.worstNamed(a), p.worstNamed(b)), cmp.Compare(a, b))
+		})
+	}
+	slices.SortStableFunc(lines, func(a, b *reached) int { return cmp.Compare(a.worst, b.worst) })
+	return lines
+}
+
+// far says how far an intruder gets from the first of the names, and that it is as far
+// from the others.
+func (p *page) far(l *reached) string {
+	if more := l.names[1:]; len(more) == 1 {
+		return l.text + ", so does " + more[0]
+	} else if len(more) > 1 {
+		return l.text + ", so do " + p.shorten(more, " and ")
+	}
+	return l.text
+}
+
+// reachHead begins what says how far an intruder gets.
+const reachHead = "From here an intruder reaches"
+
+// reach says how far an intruder gets, in two columns.
+func (p *page) reach() {
+	lines := p.reached()
 	if len(lines) == 0 {
 		return
 	}
 	column := 0
 	for _, l := range lines {
-		slices.SortStableFunc(l.names, func(a, b string) int {
-			return cmp.Or(cmp.Compare(p.worstNamed(a), p.worstNamed(b)), cmp.Compare(a, b))
-		})
 		if n := term.Width(p.out.Escape(l.names[0])); n <= reachNameCells {
 			column = max(column, n)
 		}
 	}
-	slices.SortStableFunc(lines, func(a, b *line) int { return cmp.Compare(a.worst, b.worst) })
 	p.blank()
-	p.words("From here an intruder reaches", 0, 5)
+	p.words(reachHead, 0, 5)
 	for _, l := range lines {
-		text := l.text
-		if more := l.names[1:]; len(more) == 1 {
-			text += ", so does " + more[0]
-		} else if len(more) > 1 {
-			text += ", so do " + p.shorten(more, " and ")
-		}
-		p.columns(l.names[0], column, text)
+		p.columns(l.names[0], column, p.far(l))
 	}
 }
 

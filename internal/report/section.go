@@ -203,12 +203,7 @@ func (p *page) section(s *section) {
 	for _, g := range p.fold(s.byStatus[finding.Manual], byRule) {
 		p.manual(g)
 	}
-	for _, g := range p.fold(s.byStatus[finding.Waived], func(f *finding.Finding) string {
-		if f.Waiver == nil {
-			return f.Rule
-		}
-		return strings.Join([]string{f.Rule, f.Waiver.Owner, f.Waiver.Expires, f.Waiver.Reason}, "\x00")
-	}) {
+	for _, g := range p.fold(s.byStatus[finding.Waived], byWaiver) {
 		p.waived(g)
 	}
 	if p.o.Verbose {

@@ -26,14 +26,25 @@ type Part struct {
 	Entries []Entry
 }
 
-// Entry is one thing of a part: a glyph, a title, an id at the right, lines below it, and a
-// command to copy.
+// Entry is one thing of a part: a glyph, a title, an id at the right, lines below it, why it
+// matters, and a command to copy.
 type Entry struct {
 	Glyph   term.Style
 	Title   string
 	Right   string
 	Lines   []string
+	Why     string
 	Command string
+	// Findings are those that the entry is about, none for what is no finding, and Grid what
+	// is known of them; nil is their evidence. Both are for [SheetHTML].
+	Findings []*finding.Finding
+	Grid     *Grid
+}
+
+// Grid is a table in an entry: the names of its columns, and its rows, as wide.
+type Grid struct {
+	Head []string
+	Rows [][]string
 }
 
 // GlyphOf is the glyph of a severity.
@@ -82,6 +93,9 @@ func (p *page) part(part Part) {
 		p.entry(e.Glyph, style, e.Title, e.Right)
 		for _, line := range e.Lines {
 			p.words(line, margin, 0)
+		}
+		if e.Why != "" {
+			p.words(e.Why, margin, 0)
 		}
 		if e.Command != "" {
 			p.command(e.Command)

@@ -429,6 +429,9 @@ func TestWriteError(t *testing.T) {
 	if err := Table(term.New(term.Config{Writer: full{}}), small(), Options{}); err == nil || err.Error() != "writing the report: no space left" {
 		t.Errorf("got %v", err)
 	}
+	if err := HTML(full{}, small(), Options{}); err == nil || err.Error() != "writing the report: no space left" {
+		t.Errorf("got %v", err)
+	}
 	if err := JSON(full{}, small()); err == nil || err.Error() != "writing the report: no space left" {
 		t.Errorf("got %v", err)
 	}

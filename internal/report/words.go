@@ -13,10 +13,10 @@ import (
 // most is how many of a long list are named.
 const most = 3
 
-// shorten lists names: on a terminal three and how many more, else all, the
-// last two joined by last.
+// shorten lists names: on a terminal three and how many more, else all,
+// the last two joined by last.
 func (p *page) shorten(names []string, last string) string {
-	return Shorten(names, last, p.out.Terminal() && !p.o.Verbose)
+	return Shorten(names, last, p.short)
 }
 
 // number writes a number with commas.

@@ -3,6 +3,7 @@ package scan
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -17,20 +18,36 @@ import (
 // could not be told. Verbose lists each flaw.
 func Table(out *term.Printer, r finding.Report, verbose bool) error {
 	t := &table{report: r, verbose: verbose, short: out.Terminal() && !verbose}
+	sheet := t.sheet()
+	return sheet.Write(out)
+}
+
+// HTML writes the same as one page that needs nothing else, with all that is known of each
+// flaw.
+func HTML(w io.Writer, r finding.Report) error {
+	t := &table{report: r, verbose: true, short: true, page: true}
+	sheet := t.sheet()
+	return report.SheetHTML(w, sheet, r, t.state(), t.first())
+}
+
+// sheet is the report by what is to be done.
+func (t *table) sheet() report.Sheet {
 	t.split()
 	sheet := report.Sheet{Head: t.head(), Ending: t.ending()}
-	for _, part := range []report.Part{t.mended(), t.unmended(), t.secrets(), t.accepted(), t.untold(), report.Advice(r.Image, verbose)} {
+	for _, part := range []report.Part{t.mended(), t.unmended(), t.secrets(), t.accepted(), t.untold(), report.Advice(t.report.Image, t.verbose)} {
 		if len(part.Entries) > 0 {
 			sheet.Parts = append(sheet.Parts, part)
 		}
 	}
-	return sheet.Write(out)
+	return sheet
 }
 
 // table sorts a report's findings.
 type table struct {
 	report         finding.Report
 	verbose, short bool
+	// page is for what has a grid of flaws in place of lines.
+	page bool
 	// mend and wait are the components that have a newer version without some flaws, and
 	// those that have none.
 	mend, wait []*entry
@@ -171,16 +188,16 @@ func (t *table) entries(list []*entry) []report.Entry {
 			one.Right += fmt.Sprintf(" and %d more", n)
 		}
 		if installed := texts(first, "installed"); len(installed) > 1 || len(installed) == 1 && installed[0] != e.name {
-			one.Lines = append(one.Lines, "in "+report.Shorten(installed, " and ", t.short))
+			one.Lines = append(one.Lines, "in "+report.Shorten(installed, " and ", t.short && !t.page))
 		}
 		if paths := texts(first, "paths"); len(paths) > 0 && !strings.HasPrefix(told(first, "type"), "deb") && told(first, "type") != "apk" && told(first, "type") != "rpm" {
-			one.Lines = append(one.Lines, report.Shorten(paths, " and ", t.short))
+			one.Lines = append(one.Lines, report.Shorten(paths, " and ", t.short && !t.page))
 		}
 		for _, f := range e.findings {
 			if since := told(&f, "exploited_since"); since != "" {
 				one.Lines = append(one.Lines, f.Rule+" is exploited, known since "+since)
 			}
-			if t.verbose {
+			if t.verbose && !t.page {
 				one.Lines = append(one.Lines, t.line(&f))
 			}
 		}
@@ -189,6 +206,10 @@ func (t *table) entries(list []*entry) []report.Entry {
 		}
 		if r := first.Remedy; r != nil && e.fixed != "" {
 			one.Command = cmp.Or(r.Shell, r.Dockerfile)
+		}
+		one.Findings = pointers(e.findings)
+		if t.page {
+			one.Grid = e.grid()
 		}
 		out = append(out, one)
 	}
@@ -211,8 +232,35 @@ func (t *table) together() []*entry {
 	return all
 }
 
-// line is a flaw in a line.
-func (t *table) line(f *finding.Finding) string {
+func pointers(list []finding.Finding) []*finding.Finding {
+	out := make([]*finding.Finding, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	return out
+}
+
+// grid has a row a flaw, with all that is known of it; what documents say of one is a column
+// where they do.
+func (e *entry) grid() *report.Grid {
+	g := &report.Grid{Head: []string{"Flaw", "How grave", "Mended from", "What"}}
+	said := slices.ContainsFunc(e.findings, func(f finding.Finding) bool { return told(&f, "vex") != "" })
+	if said {
+		g.Head = append(g.Head, "What its makers say")
+	}
+	for i := range e.findings {
+		f := &e.findings[i]
+		row := []string{f.Rule, grave(f), cmp.Or(told(f, "fixed"), "nothing yet"), f.Title}
+		if said {
+			row = append(row, told(f, "vex"))
+		}
+		g.Rows = append(g.Rows, row)
+	}
+	return g
+}
+
+// grave says how grave a flaw is, by whom, and how likely it is to be used.
+func grave(f *finding.Finding) string {
 	how := told(f, "level")
 	if score, is := f.Evidence["cvss"].(float64); is {
 		how += fmt.Sprintf(" %.1f", score)
@@ -223,7 +271,12 @@ func (t *table) line(f *finding.Finding) string {
 	if p, is := f.Evidence["epss"].(float64); is {
 		how += fmt.Sprintf(", EPSS %.3f", p)
 	}
-	text := f.Rule + " (" + how + ")"
+	return how
+}
+
+// line is a flaw in a line.
+func (t *table) line(f *finding.Finding) string {
+	text := f.Rule + " (" + grave(f) + ")"
 	if fixed := told(f, "fixed"); fixed != "" {
 		text += " from " + fixed + " on mended"
 	}
@@ -241,7 +294,7 @@ func (t *table) unmended() report.Part {
 func (t *table) secrets() report.Part {
 	part := report.Part{Name: "Secrets", Count: report.Count(len(t.secret), "secret", "secrets")}
 	for _, f := range t.secret {
-		part.Entries = append(part.Entries, report.Entry{Glyph: report.GlyphOf(f.Severity), Title: f.Message, Right: f.Rule})
+		part.Entries = append(part.Entries, report.Entry{Glyph: report.GlyphOf(f.Severity), Title: f.Message, Right: f.Rule, Findings: []*finding.Finding{&f}})
 	}
 	return part
 }
@@ -249,7 +302,7 @@ func (t *table) secrets() report.Part {
 func (t *table) accepted() report.Part {
 	part := report.Part{Name: "Accepted", Count: report.Count(len(t.waived), "finding", "findings")}
 	for _, f := range t.waived {
-		e := report.Entry{Glyph: term.Waived, Title: f.Rule + ": " + f.Element}
+		e := report.Entry{Glyph: term.Waived, Title: f.Rule + ": " + f.Element, Findings: []*finding.Finding{&f}}
 		if w := f.Waiver; w != nil {
 			e.Lines = []string{"Waived by " + w.Owner + " until " + w.Expires + `: "` + w.Reason + `"`}
 		} else {
@@ -263,13 +316,49 @@ func (t *table) accepted() report.Part {
 func (t *table) untold() report.Part {
 	part := report.Part{Name: "Not evaluated", Count: report.Count(len(t.unknown), "gap", "gaps")}
 	for _, f := range t.unknown {
-		e := report.Entry{Glyph: term.Unknown, Title: f.Message, Right: f.Element, Lines: []string{f.Reason}}
+		e := report.Entry{Glyph: term.Unknown, Title: f.Message, Right: f.Element, Lines: []string{f.Reason}, Findings: []*finding.Finding{&f}}
 		if of := texts(&f, "packages"); len(of) > 0 {
 			e.Lines = append(e.Lines, report.Shorten(of, " and ", t.short))
 		}
 		part.Entries = append(part.Entries, e)
 	}
 	return part
+}
+
+// state is the sentence that a page starts with.
+func (t *table) state() string {
+	text := t.report.Target.Name
+	switch {
+	case t.flaws > 0:
+		text += " has " + report.Count(t.flaws, "known vulnerability", "known vulnerabilities")
+		if n := len(t.secret); n > 0 {
+			text += " and " + report.Count(n, "secret", "secrets")
+		}
+	case len(t.secret) > 0:
+		text += " has " + report.Count(len(t.secret), "secret", "secrets") + " in it"
+	default:
+		text += " has no known vulnerabilities"
+	}
+	if len(t.unknown) > 0 {
+		text += ", as far as it could be told"
+	}
+	return text
+}
+
+// first says what to do first, and what it brings; "" for nothing.
+func (t *table) first() string {
+	switch {
+	case len(t.mend) > 0:
+		e := t.mend[0]
+		flaws := "a known flaw, which is " + string(e.worst)
+		if n := len(e.findings); n > 1 {
+			flaws = fmt.Sprintf("%d known flaws, the worst of them %s", n, e.worst)
+		}
+		return "First: bring " + e.name + " from " + e.version + " to " + e.fixed + ": that mends " + flaws
+	case len(t.secret) > 0:
+		return "First: revoke what the image gives away"
+	}
+	return ""
 }
 
 func (t *table) ending() []string {
