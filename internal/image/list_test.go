@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // rows are the references of a list, and the errors beside them.
@@ -228,5 +230,23 @@ func TestParseRegistry(t *testing.T) {
 	}
 	if all := []bool{Reference{Registry, "a/*"}.Several(), Reference{Registry, "a:*"}.Several(), Reference{Registry, "a:1"}.Several(), Reference{Folder, "a/*"}.Several()}; !slices.Equal(all, []bool{true, true, false, false}) {
 		t.Errorf("got %v", all)
+	}
+}
+
+// TestSlowTLS: a registry that is long in showing a certificate that does not hold is not
+// asked in plain HTTP meanwhile, as the library would; one that takes no TLS is.
+func TestSlowTLS(t *testing.T) {
+	h := newHub(t)
+	s := h.start(nil, func(s *httptest.Server) {
+		s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			time.Sleep(time.Second) // the library waits for 300 ms
+			return nil, nil
+		}}
+		s.StartTLS()
+	})
+	_, err := pulled(t, s.Listener.Addr().String()+"/team/app:1", quick())
+	refused(t, err, "certificate signed by unknown authority")
+	if got, err := pulled(t, h.serve(nil)+"/team/app:1", quick()); err != nil || got.paths() != "/etc/ /etc/b" {
+		t.Errorf("in plain HTTP: %v", err)
 	}
 }

@@ -44,12 +44,14 @@ type web struct {
 	mutex sync.Mutex
 	hosts map[string]*http.Transport
 	// distrusted are hosts that take TLS, with certificates that do not hold: they are not
-	// asked in plain HTTP instead.
+	// asked in plain HTTP instead. Who is asked both ways at a time, as the library does, is
+	// asked in plain HTTP when what came of TLS is known: its channel in secured is closed.
 	distrusted map[string]error
+	secured    map[string]chan struct{}
 }
 
 func newWeb(o Options, s server) *web {
-	w := &web{o: &o.Registries, open: slices.Clone(o.Registries.Insecure), most: o.Limits.Document, hosts: map[string]*http.Transport{}, distrusted: map[string]error{}}
+	w := &web{o: &o.Registries, open: slices.Clone(o.Registries.Insecure), most: o.Limits.Document, hosts: map[string]*http.Transport{}, distrusted: map[string]error{}, secured: map[string]chan struct{}{}}
 	if s.plain {
 		w.open = append(w.open, s.host)
 	}
@@ -100,6 +102,16 @@ func (w *web) may(req *http.Request) error {
 	}
 	if req.URL.Scheme == "http" {
 		w.mutex.Lock()
+		secured := w.secured[req.URL.Host]
+		w.mutex.Unlock()
+		if secured != nil {
+			select {
+			case <-secured:
+			case <-req.Context().Done():
+				return req.Context().Err()
+			}
+		}
+		w.mutex.Lock()
 		err := w.distrusted[req.URL.Host]
 		w.mutex.Unlock()
 		if err != nil {
@@ -136,7 +148,9 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	pause := w.o.pause
 	for try := 1; ; try++ {
+		settled := w.secures(req)
 		resp, err := w.once(req)
+		settled()
 		if try == maxTries || req.Method != http.MethodGet || !passing(resp, err) {
 			return resp, err
 		}
@@ -155,6 +169,19 @@ func (w *web) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		pause *= 2
 	}
+}
+
+// secures notes that a host is asked by TLS for the first time, and gives what is to be called
+// when it is known what came of that.
+func (w *web) secures(req *http.Request) func() {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	if _, before := w.secured[req.URL.Host]; before || req.URL.Scheme != "https" {
+		return func() {}
+	}
+	known := make(chan struct{})
+	w.secured[req.URL.Host] = known
+	return func() { close(known) }
 }
 
 // passing is true for what may be otherwise in a while.
