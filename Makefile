@@ -17,14 +17,16 @@ help: ## list the targets
 audit: build $(LAB) ## audit this machine's engine, or a throwaway one where there is none
 	@$(LAB) audit -- bin/plimsoll
 
-build: ## build bin/plimsoll
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+build: ## build bin/plimsoll, and bin/plimsoll-images beside it
+	CGO_ENABLED=0 $(GO) build -trimpath -tags front -ldflags '$(LDFLAGS)' -o bin/plimsoll ./cmd/plimsoll
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/plimsoll-images ./cmd/plimsoll
 
 image: build ## build the container image plimsoll
 	docker build -t plimsoll .
 
 test: $(LAB) ## everything that must hold; needs root
 	$(GO) vet ./...
+	$(GO) vet -tags front ./cmd/plimsoll
 	$(LAB) test $(TEST_PACKAGES) -- env CI=true $(GO) test -vet=off -parallel 4 ./test ./... # the longest first
 
 unit: ## tests that need neither root nor an engine

@@ -24,9 +24,9 @@ func (b *bench) build() error {
 			return err
 		}
 	}
-	for _, one := range []struct{ dir, name, source string }{{".", "plimsoll", "./cmd/plimsoll"}, {".", "plimsoll-gate", "./cmd/plimsoll-gate"},
-		{".", "minimal", "./bench/minimal"}, {".", "reverse", "./bench/reverse"}, {".", "floor", "./bench/floor"}, {hello, "hello", "."}} {
-		cmd := exec.Command("go", "build", "-C", one.dir, "-trimpath", "-ldflags=-s -w", "-o", b.program(one.name+".linked"), one.source)
+	for _, one := range []struct{ dir, name, source, tags string }{{".", "plimsoll", "./cmd/plimsoll", "front"}, {".", "plimsoll-images", "./cmd/plimsoll", ""}, {".", "plimsoll-gate", "./cmd/plimsoll-gate", ""},
+		{".", "minimal", "./bench/minimal", ""}, {".", "reverse", "./bench/reverse", ""}, {".", "floor", "./bench/floor", ""}, {hello, "hello", ".", ""}} {
+		cmd := exec.Command("go", "build", "-C", one.dir, "-trimpath", "-tags", one.tags, "-ldflags=-s -w", "-o", b.program(one.name+".linked"), one.source)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", one.source, err, out)

@@ -89,11 +89,14 @@ func TestImage(t *testing.T) {
 	})
 }
 
-// buildImage makes plimsoll-image:1 by the project's own Dockerfile.
+// buildImage makes plimsoll-image:1 by the project's own Dockerfile, of a whole program and
+// its front.
 func buildImage(t *testing.T, e *lab.Engine, program string) {
 	t.Helper()
 	dir := t.TempDir()
-	for from, to := range map[string]string{"../Dockerfile": "Dockerfile", "../.dockerignore": ".dockerignore", program: "bin/plimsoll"} {
+	front := filepath.Join(t.TempDir(), "plimsoll")
+	buildFront(t, front)
+	for from, to := range map[string]string{"../Dockerfile": "Dockerfile", "../.dockerignore": ".dockerignore", program: "bin/plimsoll-images", front: "bin/plimsoll"} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)

@@ -1,3 +1,5 @@
+//go:build !front
+
 package cli
 
 import (
@@ -29,7 +31,7 @@ const osvBucket = "https://storage.googleapis.com/osv-vulnerabilities"
 func (a *app) dbCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "db",
-		Short: "The database of known flaws: import it, and see how old it is",
+		Short: dbShort,
 		Example: `  plimsoll db import ./osv
   plimsoll db status`,
 		Args: commandsOnly,

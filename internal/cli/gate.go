@@ -80,3 +80,12 @@ func gateFailed(err error) error {
 	}
 	return &failure{code: code, message: f.Message, hint: f.Hint, err: f.Err}
 }
+
+// hostName names what belongs to this host.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "host"
+	}
+	return name
+}

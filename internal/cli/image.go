@@ -1,3 +1,5 @@
+//go:build !front
+
 package cli
 
 import (
@@ -33,7 +35,7 @@ const references = `REF is an image of the engine, by its name or id, or one of
 func (a *app) imageCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "image",
-		Short: "What is in an image: its packages, their known flaws, secrets",
+		Short: imageShort,
 		Example: `  plimsoll image scan nginx:1.27
   plimsoll image sbom docker-archive:shop.tar --format spdx -o shop.spdx.json`,
 		Args: commandsOnly,

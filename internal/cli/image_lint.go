@@ -1,3 +1,5 @@
+//go:build !front
+
 package cli
 
 import (
@@ -96,7 +98,7 @@ func (a *app) imageLint(ctx context.Context, p *peering, j *judging, ref string)
 			if err != nil {
 				return err
 			}
-			applyWaivers(all.About(scan.Finds), secrets, scan.Finds, started)
+			applyWaivers(all.About(finding.OfScan), secrets, finding.OfScan, started)
 		}
 		report.Findings = append(report.Findings, secrets...)
 		report.Finish(0)

@@ -1,3 +1,5 @@
+//go:build !front
+
 package cli
 
 import (
@@ -173,7 +175,7 @@ func (a *app) scanMeasure(ctx context.Context, s *scanning) (*scanMeasure, error
 		if err != nil {
 			return nil, err
 		}
-		by.waivers = all.About(scan.Finds)
+		by.waivers = all.About(finding.OfScan)
 	}
 	if s.baselineFile != "" {
 		var err error
@@ -219,7 +221,7 @@ func (a *app) scanImage(ctx context.Context, s *scanning, by *scanMeasure, text 
 		return r, nil, &failure{code: exitUnable, message: "a database can't be read", hint: "Import it again:  plimsoll db import PATH", err: err}
 	}
 	if by.waivers != nil {
-		r.Waivers = applyWaivers(by.waivers, r.Findings, scan.Finds, started)
+		r.Waivers = applyWaivers(by.waivers, r.Findings, finding.OfScan, started)
 		r.Finish(0)
 	}
 	if by.earlier != nil {

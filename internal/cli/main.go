@@ -39,6 +39,10 @@ type World struct {
 	// Hangups has SIGHUP reported from then on, instead of ending the program. Nil: it
 	// is not.
 	Hangups func() <-chan struct{}
+	// Executable is the path of the program's own file, "" when it is not known, and Become
+	// has another program take its place (execve(2)).
+	Executable string
+	Become     func(path string, argv, environ []string) error
 	// Signals has those that would end the program reported from then on until stop. Nil:
 	// none is.
 	Signals func() (signals <-chan os.Signal, stop func())
@@ -61,12 +65,16 @@ func Main() {
 	if err != nil {
 		dir = ""
 	}
+	executable, err := os.Executable()
+	if err != nil {
+		executable = ""
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends the work in order, a second one the process.
 	context.AfterFunc(ctx, stop)
 	ctx, hangups := endedByHangup(ctx)
 	code := Run(ctx, World{Args: os.Args[1:], Getenv: os.Getenv, Environ: os.Environ, LookupEnv: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Now: time.Now, HomeDir: home, Dir: dir, Hangups: hangups, Signals: func() (<-chan os.Signal, func()) {
+		Now: time.Now, HomeDir: home, Dir: dir, Executable: executable, Become: syscall.Exec, Hangups: hangups, Signals: func() (<-chan os.Signal, func()) {
 			hangups()
 			signals := make(chan os.Signal, 8)
 			signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
@@ -114,7 +122,10 @@ func Run(ctx context.Context, w World) int {
 	help := &remembering{Writer: w.Stdout}
 	root.SetOut(help)
 	root.SetErr(w.Stderr)
-	err := root.ExecuteContext(ctx)
+	err := a.elsewhere(root)
+	if errors.Is(err, errHere) {
+		err = root.ExecuteContext(ctx)
+	}
 	if a.stderr == nil {
 		a.streams()
 	}
@@ -185,7 +196,8 @@ Exit codes: 0 fine, 1 findings at or above --fail-on, 2 wrong usage or input,
 	root.SetFlagErrorFunc(a.flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(a.auditCommand(), a.checkCommand(), a.dbCommand(), a.deployCommand(), a.factsCommand(), a.gateCommand(), a.imageCommand(), a.inventoryCommand(), a.rulesCommand(), a.serveCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.auditCommand(), a.checkCommand(), a.deployCommand(), a.factsCommand(), a.gateCommand(), a.inventoryCommand(), a.rulesCommand(), a.trailCommand(), a.waiverCommand(), a.versionCommand(), a.completionCommand())
+	root.AddCommand(a.imagesCommands()...)
 	return root
 }
 

@@ -1,3 +1,5 @@
+//go:build !front
+
 package cli
 
 import (
@@ -8,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -31,7 +32,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var check, noScan bool
 	c := &cobra.Command{
 		Use:   "serve",
-		Short: "Record in the trail what happens on this host, until it is stopped",
+		Short: serveShort,
 		Long: `serve follows the engine and records each deployment, start, stop, exec, removal
 and so on in the trail, and what the rules say of each container that starts.
 What happened while it was away it finds by what is different, and says so.
@@ -67,15 +68,6 @@ stands before the engine (plimsoll gate), its trail does.`,
 	c.Flags().BoolVar(&noScan, "no-scan", false, "do not scan the images of what runs")
 	c.Flags().BoolVar(&check, "check", false, "only check configuration and rules")
 	return c
-}
-
-// hostName names what belongs to this host.
-func hostName() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "host"
-	}
-	return name
 }
 
 func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set, noScan bool) error {

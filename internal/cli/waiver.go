@@ -16,7 +16,6 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/rule"
-	"github.com/plimsoll/plimsoll/internal/scan"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/waiver"
@@ -254,7 +253,7 @@ func unreadableWaivers(err error) error {
 
 // isRule is false for what is no rule's name: an id of an advisory, or what a scan calls
 // what it found.
-func isRule(name string) bool { return !scan.Finds(name) }
+func isRule(name string) bool { return !finding.OfScan(name) }
 
 // knownRules are the names of our rules and of those in dir.
 func knownRules(dir string) ([]string, error) {

@@ -24,21 +24,6 @@ const (
 	SectionSecrets  = "secrets"
 )
 
-// NotEvaluated is the rule of what could not be told for lack of data.
-const NotEvaluated = "flaws-not-evaluated"
-
-// SecretsNotEvaluated is the rule of what was not looked at for secrets as a whole.
-const SecretsNotEvaluated = "secrets-not-evaluated"
-
-// secretRule begins the rules of secrets.
-const secretRule = "secret:"
-
-// Finds says whether a rule is one of what a scan finds: the id of an advisory, as CVE-…,
-// GHSA-… and DSA-…, a secret's, or [NotEvaluated]. Rules of rule files begin otherwise.
-func Finds(rule string) bool {
-	return rule == NotEvaluated || rule == SecretsNotEvaluated || strings.HasPrefix(rule, secretRule) || rule != "" && rule[0] >= 'A' && rule[0] <= 'Z'
-}
-
 // Weights say what a flaw counts as whose severity nobody has said: Unknown where a version
 // without it is there, and as info where none is.
 type Weights struct{ Unknown finding.Severity }
@@ -276,7 +261,7 @@ func secretFinding(s *secret.Secret, v *image.View, subject *finding.Subject, do
 	}
 	remedy := &finding.Remedy{Dockerfile: "RUN --mount=type=secret,id=ID … in place of a file or variable, built anew from before it came in; and revoke the secret"}
 	return finding.Finding{
-		About:   &finding.About{Rule: secretRule + s.Rule, Title: s.What + " is in the image", Severity: severity, Section: SectionSecrets, Refs: map[string][]string{}},
+		About:   &finding.About{Rule: finding.SecretPrefix + s.Rule, Title: s.What + " is in the image", Severity: severity, Section: SectionSecrets, Refs: map[string][]string{}},
 		Detail:  &finding.Detail{Message: message, Evidence: e, Remedy: remedy},
 		Subject: subject, Element: place, Status: finding.Fail,
 	}

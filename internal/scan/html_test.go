@@ -52,7 +52,7 @@ func scanned() finding.Report {
 			Advice: []finding.Advice{{Kind: "shell", Title: "A shell and its tools", Why: "The program is started without them.", Bytes: 3 << 20, Packages: 4, Flaws: &finding.Gone{Total: 2, Worst: finding.High}, Step: "FROM scratch"}},
 			Untold: []finding.Untold{{Kind: "debug", Reason: "no program could be read"}}},
 		Findings: []finding.Finding{exploited, said, flaw("CVE-2026-0003", "ssl", "low", "", finding.Low), flaw("CVE-2026-0006", "zip", "negligible", "", finding.Info), waived, harmless, secret,
-			unknown(NotEvaluated, "whether 3 packages of PyPI have known flaws", "there is no database of PyPI", subject, "PyPI", map[string]any{"packages": []string{"a", "b", "c"}})},
+			unknown(finding.FlawsNotEvaluated, "whether 3 packages of PyPI have known flaws", "there is no database of PyPI", subject, "PyPI", map[string]any{"packages": []string{"a", "b", "c"}})},
 	}
 	r.Finish(0)
 	return r
@@ -117,7 +117,7 @@ func TestHTMLAndTable(t *testing.T) {
 		}
 	}
 	for _, f := range scanned().Findings {
-		if f.Rule != NotEvaluated && (!strings.Contains(table, f.Rule) || !strings.Contains(page, f.Rule)) {
+		if f.Rule != finding.FlawsNotEvaluated && (!strings.Contains(table, f.Rule) || !strings.Contains(page, f.Rule)) {
 			t.Errorf("%s is missing", f.Rule)
 		}
 	}

@@ -73,14 +73,14 @@ func Judge(c *Contents, m Measure) (finding.Report, error) {
 		if g.count == 1 {
 			what = fmt.Sprintf("whether %s of %s has known flaws", g.packages[0], g.ecosystem)
 		}
-		r.Findings = append(r.Findings, unknown(NotEvaluated, what, g.reason, subject, g.ecosystem, map[string]any{"packages": g.packages}))
+		r.Findings = append(r.Findings, unknown(finding.FlawsNotEvaluated, what, g.reason, subject, g.ecosystem, map[string]any{"packages": g.packages}))
 	}
 	for _, text := range doc.Unread {
 		path, reason, _ := strings.Cut(text, ": ")
-		r.Findings = append(r.Findings, unknown(NotEvaluated, "which packages "+path+" tells of", reason, subject, path, nil))
+		r.Findings = append(r.Findings, unknown(finding.FlawsNotEvaluated, "which packages "+path+" tells of", reason, subject, path, nil))
 	}
 	if len(doc.Packages) == 0 {
-		r.Findings = append(r.Findings, unknown(NotEvaluated, "what software is in the image", "no file of it tells of a package", subject, "", nil))
+		r.Findings = append(r.Findings, unknown(finding.FlawsNotEvaluated, "what software is in the image", "no file of it tells of a package", subject, "", nil))
 	}
 	r.Findings = append(r.Findings, c.SecretFindings()...)
 	for _, s := range m.Status {
@@ -108,7 +108,7 @@ func (c *Contents) SecretFindings() []finding.Finding {
 	}
 	for _, text := range c.Cut {
 		path, reason, _ := strings.Cut(text, ": ")
-		f := unknown(SecretsNotEvaluated, "whether there is a secret in "+path, reason, subject, path, nil)
+		f := unknown(finding.SecretsNotEvaluated, "whether there is a secret in "+path, reason, subject, path, nil)
 		f.About.Section, f.About.Severity = SectionSecrets, finding.Low
 		list = append(list, f)
 	}

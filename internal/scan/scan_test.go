@@ -307,7 +307,7 @@ func TestTable(t *testing.T) {
 // TestNothing: an image in which no file tells of a package was not evaluated.
 func TestNothing(t *testing.T) {
 	r, err := Judge(look(t, imagetest.Saved(t, nil, imagetest.Layer{"/app": "exec:x"}), Options{}), Measure{Records: records{}})
-	if err != nil || len(r.Findings) != 1 || r.Findings[0].Rule != NotEvaluated || r.Findings[0].Status != finding.Unknown {
+	if err != nil || len(r.Findings) != 1 || r.Findings[0].Rule != finding.FlawsNotEvaluated || r.Findings[0].Status != finding.Unknown {
 		t.Errorf("%+v, %v", r.Findings, err)
 	}
 }
@@ -317,14 +317,6 @@ func TestOwned(t *testing.T) {
 	list, owned := components([]sbom.Package{{Type: sbom.PyPI, Name: "six", Version: "1", Owner: "python3-six"}, {Type: sbom.PyPI, Name: "x", Version: "1"}, {Type: sbom.PyPI, Name: "x", Version: "1", Path: "/b"}})
 	if owned != 1 || len(list) != 1 || len(list[0].Packages) != 2 {
 		t.Errorf("%d owned, %+v", owned, list)
-	}
-}
-
-func TestFinds(t *testing.T) {
-	for rule, want := range map[string]bool{"CVE-2024-1": true, "GHSA-a": true, "secret:netrc": true, NotEvaluated: true, "secret-in-environment": false, "image-user-root": false, "": false} {
-		if Finds(rule) != want {
-			t.Errorf("%q: %v", rule, !want)
-		}
 	}
 }
 

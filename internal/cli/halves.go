@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// What looks into images needs libraries whose start alone takes longer than an audit of a
+// small host. So there are two programs of this package: the whole one, and one built with the
+// tag front, which has everything else and the whole one take its place for the rest.
+
+// imagesProgram is the whole program's name where the front has the other one.
+const imagesProgram = "plimsoll-images"
+
+// What the commands of the whole program do, in a line.
+const (
+	imageShort = "What is in an image: its packages, their known flaws, secrets"
+	dbShort    = "The database of known flaws: import it, and see how old it is"
+	serveShort = "Record in the trail what happens on this host, until it is stopped"
+)
+
+// elsewhereNote marks commands that the whole program alone has.
+const elsewhereNote = "elsewhere"
+
+// errHere says that a command is one of this program.
+var errHere = errors.New("here")
+
+// elsewhere has the whole program take this one's place where a command is its, also one that
+// help or completion is asked about; it then does not return. It is errHere for all others.
+func (a *app) elsewhere(root *cobra.Command) error {
+	args := a.world.Args
+	if len(args) > 0 && (args[0] == "help" || args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		args = args[1:]
+	}
+	c, _, err := root.Find(args)
+	if err != nil || c.Annotations[elsewhereNote] == "" {
+		return errHere
+	}
+	var wrong error
+	for _, dir := range []string{".", "../lib/plimsoll"} {
+		own := a.world.Executable
+		if at, err := filepath.EvalSymlinks(own); err == nil {
+			own = at
+		}
+		path := filepath.Join(filepath.Dir(own), dir, imagesProgram)
+		wrong = a.world.Become(path, append([]string{imagesProgram}, a.world.Args...), a.world.Environ())
+	}
+	return &failure{code: exitUnable, message: c.CommandPath() + " needs " + imagesProgram + ", which is not beside " + a.world.Executable,
+		hint: "Put it there: it comes with plimsoll, and make build makes both.", err: errors.New(strings.TrimSpace(wrong.Error()))}
+}

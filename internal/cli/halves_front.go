@@ -1,0 +1,15 @@
+//go:build front
+
+package cli
+
+import "github.com/spf13/cobra"
+
+// imagesCommands are those that the whole program has.
+func (a *app) imagesCommands() []*cobra.Command {
+	var list []*cobra.Command
+	for use, short := range map[string]string{"image": imageShort, "db": dbShort, "serve": serveShort} {
+		list = append(list, &cobra.Command{Use: use, Short: short, DisableFlagParsing: true, Annotations: map[string]string{elsewhereNote: imagesProgram},
+			RunE: func(*cobra.Command, []string) error { return nil }})
+	}
+	return list
+}
