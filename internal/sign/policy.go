@@ -282,16 +282,12 @@ func (c checker) signed(i int, s *Signed) *strict.Error {
 	return nil
 }
 
-// distinct is how many different signers there are: two names of one key are one.
+// distinct is how many different signers there are.
 func (c checker) distinct(list []Signer) int {
+	p := &Policy{Keys: c.Keys}
 	seen := map[string]bool{}
 	for _, s := range list {
-		at := s.String()
-		if s.Key != "" {
-			k := c.Keys[s.Key]
-			at, _ = k.fingerprint() // it was read before
-		}
-		seen[at] = true
+		seen[p.identify(s)] = true
 	}
 	return len(seen)
 }
