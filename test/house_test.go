@@ -63,6 +63,8 @@ var arrows = map[string][]string{
 	"internal/vex":                 {"internal/strict"},
 	"internal/image":               {"internal/strict"},
 	"internal/image/imagetest":     {},
+	"internal/cosign":              {"internal/image", "internal/strict"},
+	"internal/sign":                {"internal/cosign", "internal/image", "internal/strict"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},
 	"internal/scan":                {"internal/advice", "internal/collect", "internal/contents", "internal/extract", "internal/facts", "internal/finding", "internal/image", "internal/linking", "internal/redact", "internal/report", "internal/sbom", "internal/secret", "internal/term", "internal/vex", "internal/vuln", "internal/workload"},

@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,10 @@ import (
 
 // ErrNotFound is a manifest or a blob that the registry has not got.
 var ErrNotFound = errors.New("the registry has no such thing")
+
+// ErrOther is something that is not what its digest, its size or its type says of it. Who
+// looks for signatures passes over it: whoever may write to a repository can put it there.
+var ErrOther = errors.New("it is not what is said of it")
 
 // Remote is a repository of a registry, for what lies beside an image in it, such as
 // signatures. Every document has the digest that it was asked for by, and is bounded.
@@ -81,13 +86,13 @@ func (r *Remote) Named(ctx context.Context) (*Document, error) {
 // Manifest gives the one with a digest.
 func (r *Remote) Manifest(ctx context.Context, id digest.Digest) (*Document, error) {
 	if err := id.Validate(); err != nil {
-		return nil, fmt.Errorf("%.100q is no digest: %w", id, err)
+		return nil, other(fmt.Errorf("%.100q is no digest: %w", id, err))
 	}
 	d, err := r.manifest(ctx, id.String(), id.Algorithm())
 	if err != nil {
 		return nil, err
 	}
-	return d, check("the manifest", id, d.Digest)
+	return d, other(check("the manifest", id, d.Digest))
 }
 
 // Tagged gives the one that a tag leads to now. Its digest is what it has.
@@ -106,7 +111,15 @@ func (r *Remote) manifest(ctx context.Context, id string, algorithm digest.Algor
 	d := &Document{Data: data}
 	d.Digest, d.Size = algorithm.FromBytes(data), int64(len(data))
 	d.MediaType, err = typeOf(data, header.Get("Content-Type"))
-	return d, err
+	return d, other(err)
+}
+
+// other is ErrOther for what is wrong with the bytes that came.
+func other(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrOther, err)
 }
 
 // missing is ErrNotFound for an answer that says so.
@@ -121,10 +134,10 @@ func missing(err error) error {
 // that its descriptor says.
 func (r *Remote) Blob(ctx context.Context, d oci.Descriptor, most int64) ([]byte, error) {
 	if err := d.Digest.Validate(); err != nil {
-		return nil, fmt.Errorf("%.100q is no digest: %w", d.Digest, err)
+		return nil, other(fmt.Errorf("%.100q is no digest: %w", d.Digest, err))
 	}
 	if d.Size < 0 || d.Size > most {
-		return nil, fmt.Errorf("the blob %s has %d bytes, and %d is the most", d.Digest, d.Size, most)
+		return nil, other(fmt.Errorf("the blob %s has %d bytes, and %d is the most", d.Digest, d.Size, most))
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.web.o.whole())
 	defer cancel()
@@ -138,9 +151,9 @@ func (r *Remote) Blob(ctx context.Context, d oci.Descriptor, most int64) ([]byte
 		return nil, told(err)
 	}
 	if int64(len(data)) != d.Size {
-		return nil, fmt.Errorf("the blob %s does not have the %d bytes that are said of it", d.Digest, d.Size)
+		return nil, other(fmt.Errorf("the blob %s does not have the %d bytes that are said of it", d.Digest, d.Size))
 	}
-	return data, check("the blob", d.Digest, d.Digest.Algorithm().FromBytes(data))
+	return data, other(check("the blob", d.Digest, d.Digest.Algorithm().FromBytes(data)))
 }
 
 // Referrers are the manifests that say that they are about another, by its digest, no more
@@ -179,8 +192,8 @@ func (r *Remote) Referrers(ctx context.Context, of digest.Digest, most int) ([]o
 	for {
 		before := len(all)
 		data, header, err := r.document(ctx, "/v2/"+r.path+"/referrers/"+of.String(), query.Encode(), http.Header{"Accept": {oci.MediaTypeImageIndex}})
-		if status := new(statusError); errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusMethodNotAllowed) && query == nil {
-			d, err := r.Tagged(ctx, of.Algorithm().String()+"-"+of.Encoded())
+		if query == nil && unasked(err) {
+			d, err := r.Tagged(ctx, referrersTag(of))
 			if errors.Is(err, ErrNotFound) {
 				return nil, nil
 			}
@@ -202,6 +215,62 @@ func (r *Remote) Referrers(ctx context.Context, of digest.Digest, most int) ([]o
 			return nil, errors.New("the registry names a next page of referrers over and over")
 		}
 	}
+}
+
+// unasked is true for the answer of a registry that is not asked what refers to a manifest:
+// that question is newer than many.
+func unasked(err error) bool {
+	status := new(statusError)
+	return errors.As(err, &status) && (status.code == http.StatusNotFound || status.code == http.StatusMethodNotAllowed)
+}
+
+// referrersTag is where a registry that is not asked has the index of what refers to a
+// manifest.
+func referrersTag(of digest.Digest) string { return of.Algorithm().String() + "-" + of.Encoded() }
+
+// PutReferrer uploads a manifest that refers to another, its subject, and where the registry
+// does not keep the list of these itself, adds it to the index that has it (OCI distribution
+// specification, Pushing Manifests with Subject). Of two who do that at a time, one may lose:
+// registries cannot change an index only if it is as it was.
+func (r *Remote) PutReferrer(ctx context.Context, m oci.Manifest) (oci.Descriptor, error) {
+	if m.Subject == nil || m.ArtifactType == "" {
+		return oci.Descriptor{}, errors.New("a manifest that refers to another has a subject and a type")
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	d, err := r.PutManifest(ctx, "", m.MediaType, data)
+	if err != nil {
+		return d, err
+	}
+	d.ArtifactType, d.Annotations = m.ArtifactType, m.Annotations
+	_, _, err = r.document(ctx, "/v2/"+r.path+"/referrers/"+m.Subject.Digest.String(), "", http.Header{"Accept": {oci.MediaTypeImageIndex}})
+	if err == nil || !unasked(err) {
+		return d, err
+	}
+	index := oci.Index{MediaType: oci.MediaTypeImageIndex, Manifests: []oci.Descriptor{}}
+	index.SchemaVersion = 2
+	tag := referrersTag(m.Subject.Digest)
+	switch old, err := r.Tagged(ctx, tag); {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return d, err
+	case old.MediaType != oci.MediaTypeImageIndex:
+		return d, fmt.Errorf("the tag %s, for the list of referrers, leads to %.100q", tag, old.MediaType)
+	default:
+		if _, err := strict.Decode("the list of referrers", old.Data, &index); err != nil {
+			return d, err
+		}
+	}
+	if slices.ContainsFunc(index.Manifests, func(is oci.Descriptor) bool { return is.Digest == d.Digest }) {
+		return d, nil
+	}
+	index.Manifests = append(index.Manifests, d)
+	if data, err = json.Marshal(index); err == nil {
+		_, err = r.PutManifest(ctx, tag, oci.MediaTypeImageIndex, data)
+	}
+	return d, err
 }
 
 // PutBlob uploads a blob, in one piece (OCI distribution specification, POST then PUT).
