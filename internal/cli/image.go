@@ -42,7 +42,7 @@ func (a *app) imageCommand() *cobra.Command {
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.imageScanCommand(), a.imageDiffCommand(), a.imageLintCommand(), a.imageSBOMCommand(), a.imageVerifyCommand())
+	c.AddCommand(a.imageScanCommand(), a.imageDiffCommand(), a.imageLintCommand(), a.imageSBOMCommand(), a.imageSignCommand(), a.imageVerifyCommand())
 	return c
 }
 
