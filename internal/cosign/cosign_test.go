@@ -238,3 +238,33 @@ func referAs(t *testing.T, r *image.Remote, subject oci.Descriptor, kind string,
 	}
 	return d
 }
+
+// refusing is a registry that has no answer for some paths.
+type refusing struct {
+	http.Handler
+	part string
+}
+
+func (r refusing) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if strings.Contains(q.URL.Path, r.part) {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	r.Handler.ServeHTTP(w, q)
+}
+
+// listing is a registry with another manifest for a tag.
+type listing struct {
+	http.Handler
+	tag  string
+	data []byte
+}
+
+func (l listing) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if strings.HasSuffix(q.URL.Path, "/manifests/"+l.tag) {
+		w.Header().Set("Content-Type", oci.MediaTypeImageIndex)
+		w.Write(l.data)
+		return
+	}
+	l.Handler.ServeHTTP(w, q)
+}

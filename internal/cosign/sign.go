@@ -62,14 +62,14 @@ func (s *Signer) signTag(ctx context.Context, r *image.Remote, subject digest.Di
 	if err != nil {
 		return fmt.Errorf("reading what the tag %s leads to: %w", tag, err)
 	}
-	if len(m.Layers) > maxSigned {
-		return fmt.Errorf("the tag %s leads to %d signatures, and no more than %d would be looked at", tag, len(m.Layers), maxSigned+1)
-	}
 	for _, layer := range m.Layers {
 		sig, err := base64.StdEncoding.DecodeString(layer.Annotations[signatureKey])
 		if err == nil && layer.Digest == digest.FromBytes(payload) && s.Key.holds(payload, sig) != nil {
 			return nil
 		}
+	}
+	if len(m.Layers) > maxSigned {
+		return fmt.Errorf("the tag %s leads to %d signatures, and no more than %d would be looked at", tag, len(m.Layers), maxSigned+1)
 	}
 	sig, err := s.sign(payload)
 	if err != nil {
