@@ -106,8 +106,27 @@ func TestRemote(t *testing.T) {
 		if data, err := r.Blob(t.Context(), oci.Descriptor{Digest: note, Size: 6}, 6); err != nil || string(data) != "note 0" {
 			t.Errorf("its blob: %q, %v, in %s", data, err, m.Data)
 		}
+		// Another's that is put the way it should be: the registry, or the index, has it.
+		fourth := oci.Manifest{MediaType: oci.MediaTypeImageManifest, ArtifactType: "application/x.note", Config: must(r.PutBlob(t.Context(), oci.MediaTypeEmptyJSON, []byte("{}"))),
+			Layers: []oci.Descriptor{}, Subject: &subject, Annotations: map[string]string{"by": "ana"}}
+		fourth.SchemaVersion = 2
+		var put oci.Descriptor
+		for range 2 { // the second time nothing changes
+			put = must(r.PutReferrer(t.Context(), fourth))
+		}
+		four, err := r.Referrers(t.Context(), subject.Digest, 4)
+		if err != nil || len(four) != 4 {
+			t.Fatalf("with one more: %v, %v", four, err)
+		}
+		if at := slices.IndexFunc(four, func(d oci.Descriptor) bool { return d.Digest == put.Digest }); at < 0 || !answers && (four[at].ArtifactType != fourth.ArtifactType || four[at].Annotations["by"] != "ana") {
+			t.Errorf("asked %v, it is told as %+v", answers, four)
+		}
+		fourth.Subject = nil
+		if _, err := r.PutReferrer(t.Context(), fourth); err == nil {
+			t.Error("what refers to nothing is a referrer")
+		}
 		for name, d := range map[string]oci.Descriptor{"6 bytes, and 5 is the most": {Digest: note, Size: 6}, "does not have the 5 bytes": {Digest: note, Size: 5}, "does not have the 4 bytes": {Digest: note, Size: 4}, "is no digest": {Digest: "note", Size: 1}} {
-			if _, err := r.Blob(t.Context(), d, 5); err == nil || !strings.Contains(err.Error(), name) {
+			if _, err := r.Blob(t.Context(), d, 5); !errors.Is(err, ErrOther) || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -165,7 +184,8 @@ func TestRemoteLies(t *testing.T) {
 	} {
 		lie = what
 		want := map[string]string{"manifest": "is not what its digest says", "blob": "is not what its digest says", "pages": "over and over", "list": "no index", "upload": "to another host"}[what]
-		if err := ask(); err == nil || !strings.Contains(err.Error(), want) {
+		err := ask()
+		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrOther) != (what == "manifest" || what == "blob") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
