@@ -2,6 +2,7 @@ package cosign
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -292,4 +293,50 @@ func FuzzIdentity(f *testing.F) {
 			t.Errorf("%q for %q: %v", pattern, subject, got)
 		}
 	})
+}
+
+// TestWhenAKeySigned: a log that is trusted says when a key signed; one that is not, or that
+// has another signature, says nothing, and the signature holds all the same.
+func TestWhenAKeySigned(t *testing.T) {
+	s := newScene(t, true)
+	virtual, foreign := must(ca.NewVirtualSigstore()), must(ca.NewVirtualSigstore())
+	now := time.Now()
+	payload := simpleOf(s.r.Repository(), s.subject.Digest)
+	layer := layerOf(t, s.r, s.release, payload)
+	entry := func(log *ca.VirtualSigstore, sig string, at time.Time) string {
+		var l logged
+		l.Payload.Body = jsonOf(t, map[string]any{"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": map[string]any{
+			"data": map[string]any{"hash": map[string]string{"algorithm": "sha256", "value": layer.Digest.Encoded()}},
+			"signature": map[string]any{"content": sig, "publicKey": map[string][]byte{"content": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY",
+				Bytes: must(x509.MarshalPKIXPublicKey(must(s.release.signer.PublicKey())))})}}}})
+		l.Payload.Time, l.Payload.Index, l.Payload.Log = at.Unix(), 5, must(log.RekorLogID())
+		l.Promise = must(log.RekorSignPayload(tlog.RekorPayload{Body: base64.StdEncoding.EncodeToString(l.Payload.Body), IntegratedTime: l.Payload.Time, LogIndex: 5, LogID: l.Payload.Log}))
+		return string(jsonOf(t, l))
+	}
+	right := layer.Annotations[signatureKey]
+	by := trusting(s.release)
+	by.Root = rootOf(t, virtual)
+	for what, tc := range map[string]struct {
+		logged string
+		want   int64
+	}{
+		"in the log":            {entry(virtual, right, now), now.Unix()},
+		"in another log":        {entry(foreign, right, now), 0},
+		"of another signature":  {entry(virtual, layerOf(t, s.r, s.release, payload).Annotations[signatureKey], now), 0},
+		"from the future":       {entry(virtual, right, now.Add(30*time.Minute)), 0},
+		"what cannot be read":   {"{", 0},
+		"where there is no log": {"", 0},
+	} {
+		d := layer
+		d.Annotations = map[string]string{signatureKey: right, loggedKey: tc.logged}
+		sigManifest(t, s.r, s.subject.Digest, d)
+		found, rejected, err := Find(t.Context(), s.r, s.subject.Digest, by, now, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		holds(t, what, found, rejected, "key release")
+		if len(found) == 1 && (found[0].At.IsZero() != (tc.want == 0) || tc.want != 0 && found[0].At.Unix() != tc.want) {
+			t.Errorf("%s: at %v", what, found[0].At)
+		}
+	}
 }
