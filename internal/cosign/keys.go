@@ -16,6 +16,7 @@ import (
 
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/cryptoutils/goodkey"
 	"github.com/sigstore/sigstore/pkg/signature"
 )
 
@@ -72,7 +73,7 @@ func newKey(name string, public crypto.PublicKey) (*Key, error) {
 // verifiersOf are the ways in which cosign's releases sign with a key: with SHA-256 whatever
 // the curve, and later with the hash of the curve's size; with Ed25519, and Ed25519ph.
 func verifiersOf(public crypto.PublicKey) ([]signature.Verifier, error) {
-	if err := cryptoutils.ValidatePubKey(public); err != nil {
+	if err := goodkey.ValidatePubKey(public); err != nil {
 		return nil, err
 	}
 	var all []signature.Verifier
