@@ -14,6 +14,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -41,7 +42,7 @@ func (a *app) imageCommand() *cobra.Command {
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.imageScanCommand(), a.imageDiffCommand(), a.imageLintCommand(), a.imageSBOMCommand())
+	c.AddCommand(a.imageScanCommand(), a.imageDiffCommand(), a.imageLintCommand(), a.imageSBOMCommand(), a.imageSignCommand(), a.imageVerifyCommand())
 	return c
 }
 
@@ -59,6 +60,11 @@ func (p *peering) flags(c *cobra.Command) {
 	f.StringVar(&p.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
 	f.StringVar(&p.name, "name", "", "of an archive or a layout with several images, the one called `NAME`")
 	f.BoolVar(&p.noCache, "no-cache", false, "read each layer anew, and keep nothing of it")
+	p.registryFlags(f)
+}
+
+// registryFlags say how registries are asked.
+func (p *peering) registryFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&p.mirrors, "registry-mirror", nil, "ask `HOST=URL` before the registry HOST, as in docker.io=https://mirror.example (repeatable)")
 	f.StringVar(&p.certs, "registry-certs", "/etc/docker/certs.d", "`DIR` with authorities and certificates for registries, as docker has it")
 	f.StringSliceVar(&p.insecure, "insecure-registry", nil, "registries, `HOSTS`, that may be spoken to in plain HTTP; loopback may always")

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -158,7 +156,7 @@ func ReadPolicy(name string, data []byte, set *rule.Set) (*Policy, error) {
 		if _, err := set.Select(rule.Selection{Only: []string{g.Rule}}); err != nil {
 			return nil, c.fail("is of no rule: "+err.Error(), "see  plimsoll rules list", "grants", i, "rule")
 		}
-		g.line = c.node("grants", i).Line
+		g.line = docs[0].At("grants", i).Line
 	}
 	return p, nil
 }
@@ -252,46 +250,7 @@ func fitsImage(pattern, name string) bool {
 // checker checks what a policy's fields say.
 type checker struct{ doc *strict.Document }
 
-// node is the place of a field, or of the last one above it that is there.
-func (c checker) node(steps ...any) *yaml.Node {
-	n := c.doc.Root
-	for _, step := range steps {
-		var next *yaml.Node
-		switch step := step.(type) {
-		case string:
-			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == step {
-					next = n.Content[i+1]
-				}
-			}
-		case int:
-			if n.Kind == yaml.SequenceNode && step < len(n.Content) {
-				next = n.Content[step]
-			}
-		}
-		if next == nil {
-			break
-		}
-		n = next
-	}
-	return n
-}
-
-func (c checker) fail(msg, hint string, steps ...any) error {
-	var field strings.Builder
-	for _, step := range steps {
-		switch step := step.(type) {
-		case string:
-			if field.Len() > 0 {
-				field.WriteByte('.')
-			}
-			field.WriteString(step)
-		case int:
-			fmt.Fprintf(&field, "[%d]", step)
-		}
-	}
-	return c.doc.Fail(c.node(steps...), field.String(), field.String()+" "+msg, hint)
-}
+func (c checker) fail(msg, hint string, steps ...any) error { return c.doc.FailAt(msg, hint, steps...) }
 
 func (c checker) check(d *document) error {
 	if d.Schema != PolicySchema {

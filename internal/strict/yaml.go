@@ -195,6 +195,50 @@ func (d *Document) Fail(n *yaml.Node, field, msg, hint string) *Error {
 	return &Error{File: d.file, Line: line, Column: n.Column, Field: field, Msg: msg, Hint: hint, Source: d.data}
 }
 
+// At is the place of a field, by the names of keys and positions in lists that lead there, or
+// of the last one above it that is there.
+func (d *Document) At(steps ...any) *yaml.Node {
+	n := d.Root
+	for _, step := range steps {
+		var next *yaml.Node
+		switch step := step.(type) {
+		case string:
+			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+				if n.Content[i].Value == step {
+					next = n.Content[i+1]
+				}
+			}
+		case int:
+			if n.Kind == yaml.SequenceNode && step < len(n.Content) {
+				next = n.Content[step]
+			}
+		}
+		if next == nil {
+			break
+		}
+		n = next
+	}
+	return n
+}
+
+// FailAt makes an error at the field that the steps lead to: what is wrong, behind the
+// field's path, and a hint, or "".
+func (d *Document) FailAt(msg, hint string, steps ...any) *Error {
+	var field strings.Builder
+	for _, step := range steps {
+		switch step := step.(type) {
+		case string:
+			if field.Len() > 0 {
+				field.WriteByte('.')
+			}
+			field.WriteString(step)
+		case int:
+			fmt.Fprintf(&field, "[%d]", step)
+		}
+	}
+	return d.Fail(d.At(steps...), field.String(), field.String()+" "+msg, hint)
+}
+
 // yamlChecker refuses what is wrong in a document whatever it is decoded into.
 type yamlChecker struct {
 	doc    *Document

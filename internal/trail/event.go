@@ -57,6 +57,7 @@ const (
 	Task    = "task"    // a node of a swarm was given a container, or it was taken away
 	Judge   = "judge"   // what the rules say of a container became otherwise
 	Scan    = "scan"    // an image was scanned for known flaws and secrets
+	Vouch   = "verify"  // it was looked who signed an image
 	Engine  = "engine"  // the engine was met, lost or met again
 	Prune   = "prune"   // events of this trail were thrown away
 	Clock   = "clock"   // the host's clock was set back

@@ -1,0 +1,277 @@
+//go:build !front
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/engine"
+	"github.com/plimsoll/plimsoll/internal/gate"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/sign"
+	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/term"
+	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/internal/verdict"
+)
+
+// defaultTrust is where the policy of trust is.
+const defaultTrust = "/etc/plimsoll/trust.yaml"
+
+// verifying are the flags of image verify.
+type verifying struct {
+	peering
+	trust    string
+	explain  bool
+	format   string
+	noRecord bool
+}
+
+// imageVerifyCommand is plimsoll image verify.
+func (a *app) imageVerifyCommand() *cobra.Command {
+	var v verifying
+	c := &cobra.Command{
+		Use:   "verify REF",
+		Short: "Say whether those whom you trust have signed an image",
+		Long: `verify finds who signed an image, and asks the policy of trust whether that is
+enough. The signatures are in the registry, beside the image: those of cosign, by
+keys or by identities that a sigstore vouches for. Nothing else is asked.
+
+REF is the name of an image. Where the engine has one of that name, it is the one
+that is verified; else, and with registry:NAME, it is what the name leads to in its
+registry. Of an image for several platforms it is the one for --platform.
+
+The policy says what images need by their names:
+
+  schema: plimsoll/trust/1
+  keys:
+    release:
+      pem: |
+        -----BEGIN PUBLIC KEY-----
+        …
+  images:
+    - name: registry.example/shop/*
+      signed: {any: [{key: release}]}
+    - name: docker.io/library/*
+      unsigned: true
+      why: bases, which are scanned
+
+What was found is written down for plimsoll gate, whose policy may require it, where
+the state can be written. The exit code is 1 for an image that is not trusted, and 3
+where that can't be told.`,
+		Example: `  plimsoll image verify registry.example/shop/api:4.18
+  plimsoll image verify --explain registry:registry.example/shop/api:4.18
+  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…`,
+		Args: oneReference,
+		RunE: func(c *cobra.Command, args []string) error {
+			if v.format != "table" && v.format != "json" {
+				return &failure{code: exitUsage, message: "--format " + v.format + " is not a format", hint: "Use  --format table  or  --format json"}
+			}
+			return a.imageVerify(c.Context(), &v, args[0])
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&v.trust, "trust", defaultTrust, "the policy of trust, `FILE`")
+	f.BoolVar(&v.explain, "explain", false, "say each step, and what does not count and why")
+	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
+	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
+	f.BoolVar(&v.noRecord, "no-record", false, "write nothing down for the gate and the inventory")
+	v.registryFlags(f)
+	return c
+}
+
+// readTrust reads the policy.
+func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
+	data, err := readFile(ctx, file, maxConfigBytes)
+	if err != nil {
+		hint := "Name another with  --trust FILE"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "Write one as  plimsoll image verify --help  shows, or name another with  --trust FILE"
+		}
+		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: hint, err: err}
+	}
+	return sign.ReadPolicy(file, data)
+}
+
+func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error {
+	if _, err := a.config(ctx); err != nil {
+		return err
+	}
+	policy, err := readTrust(ctx, v.trust)
+	if err != nil {
+		return err
+	}
+	o, err := a.imageOptions(&v.peering)
+	if err != nil {
+		return err
+	}
+	ref, err := a.verified(ctx, text)
+	if err != nil {
+		return err
+	}
+	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, Now: a.world.Now()}
+	r, err := by.Verify(ctx, ref)
+	if err != nil {
+		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+	}
+	if !v.noRecord {
+		a.recordVerified(ctx, r, by.Now)
+	}
+	write := a.verifiedTable
+	if v.format == "json" {
+		write = verifiedJSON
+	}
+	if err := write(a.stdout, text, r, v.explain || a.verbose); err != nil {
+		return &failure{code: exitUnable, message: "what was found can't be written", err: err}
+	}
+	if !r.Trusted() {
+		return errFindings
+	}
+	return nil
+}
+
+// verified is where the image is whose signatures are looked for: what the engine has of a
+// name, by the digest that its registry gave it, or what the name leads to there.
+func (a *app) verified(ctx context.Context, text string) (image.Reference, error) {
+	ref, err := parseReference(text)
+	if err != nil {
+		return ref, err
+	}
+	switch ref.Source {
+	case image.Registry:
+		return ref, nil
+	case image.Engine:
+	default:
+		return ref, &failure{code: exitUsage, message: text + " is in no registry, where signatures are", hint: "Name the image by the registry that it came from."}
+	}
+	named, err := reference.ParseNormalizedNamed(ref.At)
+	if err != nil {
+		return ref, &failure{code: exitUsage, message: fmt.Sprintf("%q is no name of an image", ref.At), hint: "Name it with its registry.", err: err}
+	}
+	elsewhere := image.Reference{Source: image.Registry, At: reference.TagNameOnly(named).String()}
+	client, _, err := a.client(ctx)
+	if err != nil {
+		return ref, err
+	}
+	defer client.Close()
+	raw, err := client.ImageInspect(ctx, ref.At)
+	if far := new(engine.Error); errors.Is(err, engine.ErrNotFound) || errors.As(err, &far) && far.Status == 0 {
+		return elsewhere, nil // there is none of that name, or no engine
+	}
+	if err != nil {
+		return ref, err
+	}
+	var body struct {
+		RepoDigests []string
+	}
+	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
+		return ref, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
+	}
+	for _, one := range body.RepoDigests {
+		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == named.Name() {
+			return image.Reference{Source: image.Registry, At: have.String()}, nil
+		}
+	}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+}
+
+// recordVerified writes down what was found: that the image is trusted, or that it is not any
+// more. Who may not write there has verified all the same.
+func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
+	var how *verdict.Verified
+	if r.Trusted() {
+		how = &verdict.Verified{At: now, Policy: r.Entry.Place(), By: r.By}
+	}
+	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
+	for _, digest := range r.Digests() {
+		if err := folder.Verify(digest, how); err != nil {
+			a.note("what was found is not written down for the gate: " + err.Error())
+			return
+		}
+	}
+	detail := map[string]any{"trusted": r.Trusted(), "by": r.By, "refused": r.Refused}
+	if r.Entry != nil {
+		detail["policy"] = r.Entry.Place()
+	}
+	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
+}
+
+// verifiedTable tells it to people.
+func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, explain bool) error {
+	var b strings.Builder
+	glyph, says := term.Pass, "is trusted: "+strings.Join(r.By, ", ")
+	if !r.Trusted() {
+		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
+	}
+	fmt.Fprintf(&b, "%s %s %s\n", out.Glyph(glyph), out.Paint(term.Bold, out.Escape(text)), out.Escape(says))
+	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(r.Manifest)))
+	if explain {
+		for _, s := range r.Steps {
+			g := term.Pass
+			if !s.OK {
+				g = term.Deny
+			}
+			fmt.Fprintf(&b, "%s %-9s %s\n", out.Glyph(g), s.Name, out.Escape(s.Text))
+		}
+	}
+	if explain || !r.Trusted() {
+		for _, x := range r.Rejected {
+			fmt.Fprintf(&b, "%s %-9s %s\n", out.Glyph(term.NotApplicable), "ignored", out.Escape(x.String()))
+		}
+	}
+	_, err := out.Write([]byte(b.String()))
+	return err
+}
+
+// verifiedJSON tells it to programs.
+func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error {
+	type step struct {
+		Step string `json:"step"`
+		OK   bool   `json:"ok"`
+		Text string `json:"text"`
+	}
+	type rejection struct {
+		Step   string `json:"step"`
+		Where  string `json:"where"`
+		Reason string `json:"reason"`
+	}
+	body := struct {
+		Schema   string      `json:"schema"`
+		Name     string      `json:"name"`
+		Index    string      `json:"index,omitempty"`
+		Manifest string      `json:"manifest"`
+		ID       string      `json:"id"`
+		Platform string      `json:"platform"`
+		Trusted  bool        `json:"trusted"`
+		Policy   string      `json:"policy,omitempty"`
+		By       []string    `json:"by"`
+		Refused  string      `json:"refused,omitempty"`
+		Steps    []step      `json:"steps"`
+		Rejected []rejection `json:"rejected"`
+	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Refused, []step{}, []rejection{}}
+	if r.Entry != nil {
+		body.Policy = r.Entry.Place()
+	}
+	for _, s := range r.Steps {
+		body.Steps = append(body.Steps, step{s.Name, s.OK, s.Text})
+	}
+	for _, x := range r.Rejected {
+		body.Rejected = append(body.Rejected, rejection{string(x.Step), x.Where, x.Reason})
+	}
+	data, err := json.MarshalIndent(body, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(append(term.EscapeJSON(data), '\n'))
+	return err
+}

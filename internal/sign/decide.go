@@ -1,0 +1,135 @@
+package sign
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Vouch is a signature over an image's manifest that holds: whoever found it has checked that
+// it is by the signer and covers exactly that digest.
+type Vouch struct {
+	Signer Signer
+	// Kind is what kind of signature it is, and Where the place that it was found in.
+	Kind, Where string
+	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
+	// proves it.
+	At time.Time
+}
+
+// Step is one thing that was looked at on the way to a decision.
+type Step struct {
+	// Name is one of the names below.
+	Name string
+	// OK is false for the step that refused, and for signatures that do not count.
+	OK   bool
+	Text string
+}
+
+// The steps of a decision, in their order.
+const (
+	StepEntry    = "entry"    // what the policy says of the name
+	StepPlatform = "platform" // the platform may run
+	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
+	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
+	StepSigners  = "signers"  // enough different signers have signed
+)
+
+// Decision is what a policy says of an image.
+type Decision struct {
+	// Entry is the one that counted, nil where none is about the name.
+	Entry *Entry
+	Steps []Step
+	// Refused is the name of the step that refused, "" where the image is trusted.
+	Refused string
+	// By are those who vouch for it, as they are written down; of an unsigned image that is
+	// the registry alone.
+	By []string
+}
+
+// Trusted is true for an image that the policy lets run.
+func (d *Decision) Trusted() bool { return d.Refused == "" }
+
+func (d *Decision) step(name string, ok bool, format string, args ...any) {
+	d.Steps = append(d.Steps, Step{name, ok, fmt.Sprintf(format, args...)})
+}
+
+func (d *Decision) refuse(name, format string, args ...any) *Decision {
+	d.step(name, false, format, args...)
+	d.Refused = name
+	return d
+}
+
+// Decide says whether an image is trusted: by its name, whole and without tag and digest, the
+// platform of what would run, as linux/amd64, and the signatures over it that hold.
+func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
+	d := &Decision{Entry: p.For(name)}
+	e := d.Entry
+	if e == nil {
+		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+	}
+	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
+	if len(e.Platforms) > 0 {
+		if !slices.Contains(e.Platforms, platform) {
+			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
+		}
+		d.step(StepPlatform, true, "it is for %s", platform)
+	}
+	if e.Unsigned {
+		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
+		d.By = []string{"the registry alone: " + e.Name}
+		return d
+	}
+	need, list := e.Signed.Needs()
+	counted := map[string]bool{} // the signers, each once
+	for _, v := range found {
+		if !slices.Contains(list, v.Signer) {
+			continue
+		}
+		if k := p.Keys[v.Signer.Key]; v.Signer.Key != "" && k.Revoked != "" {
+			d.step(StepRevoked, false, "%s was revoked on %s and does not count: %s", v.Signer, k.Revoked, k.Why)
+			continue
+		}
+		switch age := now.Sub(v.At); {
+		case e.maxAge == 0:
+		case v.At.IsZero():
+			d.step(StepAge, false, "nothing proves when %s signed, and %s is the most", v.Signer, e.MaxAge)
+			continue
+		case age > e.maxAge:
+			d.step(StepAge, false, "%s signed on %s, and %s is the most", v.Signer, v.At.UTC().Format(time.DateOnly), e.MaxAge)
+			continue
+		}
+		if at := p.identify(v.Signer); !counted[at] {
+			counted[at] = true
+			d.By = append(d.By, v.Kind+" "+v.Signer.String())
+			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+		}
+	}
+	if len(counted) < need {
+		d.By = nil
+		var names []string
+		for _, s := range list {
+			names = append(names, s.String())
+		}
+		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
+	}
+	return d
+}
+
+func orUnknown(platform string) string {
+	if platform == "" {
+		return "no platform that is known"
+	}
+	return platform
+}
+
+// identify tells signers apart: two names of one key are one.
+func (p *Policy) identify(s Signer) string {
+	if s.Key == "" {
+		return s.String()
+	}
+	k := p.Keys[s.Key]
+	at, _ := k.fingerprint() // it was read when the policy was
+	return at
+}

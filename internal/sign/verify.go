@@ -1,0 +1,268 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plimsoll/plimsoll/internal/cosign"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/strict"
+)
+
+// Verifier asks registries for signatures, and a policy what they are worth.
+type Verifier struct {
+	Policy *Policy
+	// Image says how registries are asked.
+	Image image.Options
+	// Platform is that of the image of an index that counts, as linux/amd64: "" is this
+	// machine's.
+	Platform string
+	// Now is the time that ages and certificates are judged by.
+	Now time.Time
+}
+
+// Result is what became of one image.
+type Result struct {
+	// Name is the repository, whole, with the tag or digest that was asked for.
+	Name string
+	// Index is the digest of the index that the name leads to, "" where it leads to a
+	// manifest; Manifest is that of the image which would run, and Config its id.
+	Index, Manifest, Config digest.Digest
+	Platform                string
+	*Decision
+	// Rejected are signatures that do not hold.
+	Rejected []cosign.Rejection
+}
+
+// Digests are those that the image is known by: what is signed, what runs, and its id.
+func (r *Result) Digests() []string {
+	var list []string
+	for _, d := range []digest.Digest{r.Config, r.Manifest, r.Index} {
+		if d != "" {
+			list = append(list, string(d))
+		}
+	}
+	return list
+}
+
+// maxRoot bounds a file with authorities and logs.
+const maxRoot = 8 << 20
+
+// Verify looks at an image of a registry. The error is that something could not be asked or
+// read: then nothing is said of the image.
+func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, error) {
+	remote, err := image.OpenRemote(ctx, ref, false, v.Image)
+	if err != nil {
+		return nil, err
+	}
+	defer remote.Close()
+	named, err := remote.Named(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Name: ref.At, Manifest: named.Digest, Platform: v.Platform}
+	if r.Platform == "" {
+		r.Platform = "linux/" + runtime.GOARCH
+	}
+	if named.IsIndex() {
+		r.Index = named.Digest
+		if named, err = v.child(ctx, remote, named, r.Platform); err != nil {
+			return nil, err
+		}
+		r.Manifest = named.Digest
+	}
+	var manifest struct {
+		Config oci.Descriptor `json:"config"`
+	}
+	if _, err := strict.Decode("the manifest", named.Data, &manifest); err != nil {
+		return nil, err
+	}
+	r.Config = manifest.Config.Digest
+	name := remote.Repository()
+	entry := v.Policy.For(name)
+	if entry != nil && len(entry.Platforms) > 0 {
+		// By the image's own word: what an index says of it may not be signed.
+		if r.Platform, err = platformOf(ctx, remote, manifest.Config); err != nil {
+			return nil, err
+		}
+	}
+	var found []Vouch
+	if entry != nil && entry.Signed != nil {
+		if found, r.Rejected, err = v.find(ctx, remote, entry, name, r); err != nil {
+			return nil, err
+		}
+	}
+	r.Decision = v.Policy.Decide(name, r.Platform, found, v.Now)
+	return r, nil
+}
+
+// child is the manifest of an index that is for a platform.
+func (v *Verifier) child(ctx context.Context, remote *image.Remote, index *image.Document, platform string) (*image.Document, error) {
+	var list struct {
+		Manifests []oci.Descriptor `json:"manifests"`
+	}
+	if _, err := strict.Decode("the index", index.Data, &list); err != nil {
+		return nil, err
+	}
+	var fit []oci.Descriptor
+	for _, d := range list.Manifests {
+		if p := d.Platform; p != nil && fitsPlatform(p, platform) {
+			fit = append(fit, d)
+		}
+	}
+	switch {
+	case len(fit) == 0:
+		return nil, fmt.Errorf("it has no image for %s", platform)
+	case slices.ContainsFunc(fit[1:], func(d oci.Descriptor) bool { return d.Digest != fit[0].Digest }):
+		return nil, fmt.Errorf("it has several images for %s: name one with its variant", platform)
+	}
+	child, err := remote.Manifest(ctx, fit[0].Digest)
+	if err != nil {
+		return nil, err
+	}
+	if child.IsIndex() {
+		return nil, errors.New("its index leads to another index")
+	}
+	return child, nil
+}
+
+func fitsPlatform(p *oci.Platform, want string) bool {
+	have := p.OS + "/" + p.Architecture
+	return have == want || p.Variant != "" && have+"/"+p.Variant == want
+}
+
+// platformOf is the platform that an image says it is for.
+func platformOf(ctx context.Context, remote *image.Remote, config oci.Descriptor) (string, error) {
+	data, err := remote.Blob(ctx, config, 8<<20)
+	if err != nil {
+		return "", err
+	}
+	var p struct {
+		OS           string `json:"os"`
+		Architecture string `json:"architecture"`
+		Variant      string `json:"variant"`
+	}
+	if _, err := strict.Decode("the configuration", data, &p); err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/"), nil
+}
+
+// find gives the signatures that hold over what the name leads to, and over the image of it
+// that would run: a signature over an index is one over all that it lists.
+func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry, name string, r *Result) (found []Vouch, rejected []cosign.Rejection, err error) {
+	_, list := entry.Signed.Needs()
+	groups, err := v.groups(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, subject := range []digest.Digest{r.Index, r.Manifest} {
+		if subject == "" {
+			continue
+		}
+		for _, g := range groups {
+			enough := func(sofar []cosign.Signature) bool {
+				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
+			}
+			signatures, wrong, err := cosign.Find(ctx, remote, subject, g.signers, v.Now, cosign.Options{Enough: enough})
+			rejected = append(rejected, wrong...)
+			if err != nil {
+				return nil, nil, err
+			}
+			found = append(found, g.vouches(signatures)...)
+			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+				return found, rejected, nil
+			}
+		}
+	}
+	return found, rejected, nil
+}
+
+// group are signers that one set of authorities stands for.
+type group struct {
+	signers cosign.Signers
+	// by are the policy's signers, by the identity.
+	by map[cosign.Identity]Signer
+}
+
+// groups parts signers by their roots; keys need none.
+func (v *Verifier) groups(list []Signer) ([]*group, error) {
+	var all []*group
+	at := map[string]*group{}
+	of := func(root string) *group {
+		g := at[root]
+		if g == nil {
+			g = &group{by: map[cosign.Identity]Signer{}}
+			at[root] = g
+			all = append(all, g)
+		}
+		return g
+	}
+	for _, s := range list {
+		if s.Key != "" {
+			key, err := cosign.ParseKey(s.Key, []byte(v.Policy.Keys[s.Key].PEM))
+			if err != nil {
+				return nil, err
+			}
+			g := of("")
+			g.signers.Keys = append(g.signers.Keys, key)
+			continue
+		}
+		g := of(s.Root)
+		if g.signers.Root == nil {
+			root, err := readRoot(s.Root)
+			if err != nil {
+				return nil, err
+			}
+			g.signers.Root = root
+		}
+		id := cosign.Identity{Subject: s.Identity, Issuer: s.Issuer}
+		g.signers.Identities = append(g.signers.Identities, id)
+		g.by[id] = s
+	}
+	return all, nil
+}
+
+func readRoot(file string) (*cosign.Root, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxRoot {
+		return nil, fmt.Errorf("%s has %d bytes, and %d is the most", file, info.Size(), maxRoot)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return cosign.ParseRoot(file, data)
+}
+
+// vouches are signatures as a policy takes them. Attestations say something else than that
+// an image is signed.
+func (g *group) vouches(signatures []cosign.Signature) []Vouch {
+	var list []Vouch
+	for i := range signatures {
+		s := &signatures[i]
+		if s.Attests() {
+			continue
+		}
+		one := Vouch{Kind: "cosign", Where: s.Where, At: s.At}
+		if s.Key != nil {
+			one.Signer = Signer{Key: s.Key.Name}
+		} else {
+			one.Signer = g.by[*s.Identity]
+		}
+		list = append(list, one)
+	}
+	return list
+}

@@ -1,0 +1,229 @@
+package sign
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/registry"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plimsoll/plimsoll/internal/cosign"
+	"github.com/plimsoll/plimsoll/internal/image"
+)
+
+var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// shop is a repository of a registry, and who signs in it.
+type shop struct {
+	t      *testing.T
+	host   string
+	remote *image.Remote
+}
+
+// newShop has shop/api:1 for two platforms, in an index.
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
+	t.Cleanup(server.Close)
+	s := &shop{t: t, host: strings.TrimPrefix(server.URL, "http://")}
+	s.remote = s.open("shop/api")
+	return s
+}
+
+func (s *shop) open(name string) *image.Remote {
+	s.t.Helper()
+	r, err := image.OpenRemote(s.t.Context(), image.Reference{Source: image.Registry, At: s.host + "/" + name}, true, image.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// image puts one for an architecture into a repository, by a tag, or by its digest alone.
+func (s *shop) image(r *image.Remote, tag, arch, text string) oci.Descriptor {
+	s.t.Helper()
+	config := s.must(r.PutBlob(s.t.Context(), oci.MediaTypeImageConfig, s.json(map[string]any{"os": "linux", "architecture": arch, "author": text, "rootfs": map[string]any{"type": "layers", "diff_ids": []any{}}})))
+	d := s.must(r.PutManifest(s.t.Context(), tag, oci.MediaTypeImageManifest, s.json(map[string]any{"schemaVersion": 2, "mediaType": oci.MediaTypeImageManifest, "config": config, "layers": []any{}})))
+	d.Platform = &oci.Platform{OS: "linux", Architecture: arch}
+	return d
+}
+
+func (s *shop) index(r *image.Remote, tag string, children ...oci.Descriptor) oci.Descriptor {
+	s.t.Helper()
+	return s.must(r.PutManifest(s.t.Context(), tag, oci.MediaTypeImageIndex, s.json(map[string]any{"schemaVersion": 2, "mediaType": oci.MediaTypeImageIndex, "manifests": children})))
+}
+
+func (s *shop) json(v any) []byte {
+	s.t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return data
+}
+
+func (s *shop) must(d oci.Descriptor, err error) oci.Descriptor {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return d
+}
+
+// signer makes a key: who signs with it, and it as a policy has it.
+func (s *shop) signer(name string) (*cosign.Signer, string) {
+	s.t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	signer, err := cosign.ParseSigner(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return signer, "  " + name + ":\n    pem: |\n      " + inYAML(s.t, &private.PublicKey) + "\n"
+}
+
+func (s *shop) policy(text string) *Policy {
+	s.t.Helper()
+	p, err := ReadPolicy("trust.yaml", []byte("schema: plimsoll/trust/1\n"+strings.ReplaceAll(text, "HOST", s.host)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+// verify says which step refused, "" where the image is trusted.
+func (s *shop) verify(p *Policy, name, platform string) (string, *Result) {
+	s.t.Helper()
+	v := Verifier{Policy: p, Platform: platform, Now: noon}
+	r, err := v.Verify(s.t.Context(), image.Reference{Source: image.Registry, At: s.host + "/" + name})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r.Refused, r
+}
+
+// TestVerify: what is signed is trusted, in each layout, as an index and as an image of it;
+// what is not, or was put in the place of that, is refused by the step that must.
+func TestVerify(t *testing.T) {
+	s := newShop(t)
+	release, releaseKey := s.signer("release")
+	other, otherKey := s.signer("other")
+	p := s.policy("keys:\n" + releaseKey + otherKey + "images:\n  - {name: \"HOST/shop/*\", signed: {any: [{key: release}]}}\n  - {name: \"HOST/both/*\", signed: {all: [{key: release}, {key: other}]}}\n" +
+		"  - {name: \"HOST/amd/*\", signed: {any: [{key: release}]}, platforms: [linux/amd64]}\n  - {name: \"HOST/open/*\", unsigned: true, why: read by us}\n")
+	is := func(what, name, platform, want string) *Result {
+		t.Helper()
+		refused, r := s.verify(p, name, platform)
+		if refused != want {
+			t.Errorf("%s: refused by %q, want %q: %+v %v", what, refused, want, r.Decision, r.Rejected)
+		}
+		return r
+	}
+	byTag := func(by *cosign.Signer, r *image.Remote, d oci.Descriptor) {
+		t.Helper()
+		if err := by.SignTag(t.Context(), r, d.Digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := s.image(s.remote, "1", "amd64", "one")
+	r := is("unsigned", "shop/api:1", "", StepSigners)
+	if len(r.Rejected) != 1 || r.Rejected[0].Step != cosign.NoSignature {
+		t.Errorf("%v", r.Rejected)
+	}
+	byTag(other, s.remote, one)
+	is("signed by somebody else", "shop/api:1", "", StepSigners)
+	byTag(release, s.remote, one)
+	r = is("signed", "shop/api:1", "", "")
+	if diff := cmp.Diff([]string{string(r.Config), string(one.Digest)}, r.Digests()); diff != "" || r.Config == "" || r.Entry.Place() != "images[0]" || !cmp.Equal(r.By, []string{"cosign key release"}) {
+		t.Errorf("%s %+v", diff, r)
+	}
+	is("by its digest", "shop/api@"+string(one.Digest), "", "")
+	two := s.image(s.remote, "1", "amd64", "two")
+	is("the tag moved", "shop/api:1", "", StepSigners)
+	if err := release.SignReferrer(t.Context(), s.remote, two, noon); err != nil {
+		t.Fatal(err)
+	}
+	is("signed as a referrer", "shop/api:1", "", "")
+
+	// A right signature put beside another image.
+	evil := s.image(s.remote, "evil", "amd64", "evil")
+	sig, err := s.remote.Tagged(t.Context(), "sha256-"+one.Digest.Encoded()+".sig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.must(s.remote.PutManifest(t.Context(), "sha256-"+evil.Digest.Encoded()+".sig", sig.MediaType, sig.Data))
+	if r := is("another's signature", "shop/api:evil", "", StepSigners); len(r.Rejected) == 0 || r.Rejected[len(r.Rejected)-1].Step != cosign.WrongDigest && r.Rejected[0].Step != cosign.WrongDigest {
+		t.Errorf("%v", r.Rejected)
+	}
+
+	// An index: its signature is one for each image of it, and one of an image for that alone.
+	amd, arm := s.image(s.remote, "", "amd64", "of two"), s.image(s.remote, "", "arm64", "of two")
+	index := s.index(s.remote, "many", amd, arm)
+	is("an index, unsigned", "shop/api:many", "linux/amd64", StepSigners)
+	byTag(release, s.remote, amd)
+	is("an image of an index", "shop/api:many", "linux/amd64", "")
+	is("the other image", "shop/api:many", "linux/arm64", StepSigners)
+	swapped := amd
+	swapped.Platform = arm.Platform
+	s.index(s.remote, "swapped", swapped)
+	is("called another platform", "shop/api:swapped", "linux/arm64", "") // it is that image, and signed
+	byTag(release, s.remote, index)
+	if r := is("an index", "shop/api:many", "linux/arm64", ""); r.Index != index.Digest || r.Manifest != arm.Digest || len(r.Digests()) != 3 {
+		t.Errorf("%+v", r)
+	}
+	s.index(s.remote, "more", amd, arm, s.image(s.remote, "", "riscv64", "evil"))
+	is("an index with more", "shop/api:more", "linux/riscv64", StepSigners)
+
+	both := s.open("both/api")
+	three := s.image(both, "1", "amd64", "three")
+	byTag(release, both, three)
+	is("one of two", "both/api:1", "", StepSigners)
+	byTag(other, both, three)
+	is("both", "both/api:1", "", "")
+
+	// By the image's own word, whatever an unsigned index says.
+	platforms := s.open("amd/api")
+	four := s.image(platforms, "", "arm64", "four")
+	byTag(release, platforms, four)
+	four.Platform = &oci.Platform{OS: "linux", Architecture: "amd64"}
+	s.index(platforms, "1", four)
+	is("another platform than it says", "amd/api:1", "linux/amd64", StepPlatform)
+	five := s.image(platforms, "2", "amd64", "five")
+	byTag(release, platforms, five)
+	is("the platform", "amd/api:2", "", "")
+
+	s.image(s.open("open/api"), "1", "amd64", "six")
+	if r := is("unsigned as is said", "open/api:1", "", ""); !strings.Contains(r.By[0], "the registry alone") {
+		t.Errorf("%+v", r)
+	}
+	s.image(s.open("else/api"), "1", "amd64", "seven")
+	is("of no entry", "else/api:1", "", StepEntry)
+
+	for name, wrong := range map[string]string{"shop/api:none": "no such thing", "shop/none:1": "no such thing"} {
+		v := Verifier{Policy: p, Now: noon}
+		if r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/" + name}); err == nil || !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	v := Verifier{Policy: p, Platform: "linux/s390x", Now: noon}
+	if _, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:many"}); err == nil || !strings.Contains(err.Error(), "no image for linux/s390x") {
+		t.Errorf("no such platform: %v", err)
+	}
+}
