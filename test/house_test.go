@@ -62,6 +62,7 @@ var arrows = map[string][]string{
 	"internal/vuln":                {"internal/strict"},
 	"internal/vex":                 {"internal/strict"},
 	"internal/image":               {"internal/strict"},
+	"internal/dct":                 {"internal/image", "internal/strict"},
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
 	"internal/sign":                {"internal/cosign", "internal/image", "internal/strict"},
