@@ -119,7 +119,7 @@ type list struct {
 // that cannot be.
 func Resolve(ctx context.Context, o Options, gun, tag string, now time.Time) (Target, error) {
 	named, err := reference.ParseNormalizedNamed(gun)
-	if err != nil || named.String() != gun {
+	if err != nil || named.Name() != gun {
 		return Target{}, fmt.Errorf("%.200q is no whole name of a repository, as docker.io/library/nginx", gun)
 	}
 	if _, err := reference.WithTag(named, tag); err != nil {

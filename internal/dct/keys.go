@@ -42,6 +42,28 @@ func keyID(kind string, public []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// KeyID is what a [Target] names a public key by: an *ecdsa.PublicKey, an *rsa.PublicKey or an
+// ed25519.PublicKey. It is what notary key list has, whatever certificate metadata has the key
+// in.
+func KeyID(public crypto.PublicKey) (string, error) {
+	kind := ""
+	switch p := public.(type) {
+	case ed25519.PublicKey:
+		return keyID("ed25519", p), nil
+	case *ecdsa.PublicKey:
+		kind = "ecdsa"
+	case *rsa.PublicKey:
+		kind = "rsa"
+	default:
+		return "", fmt.Errorf("a %T signs no content trust", public)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return "", err
+	}
+	return keyID(kind, der), nil
+}
+
 // key is a public key that was read.
 type key struct {
 	// id is what metadata names it by, and bare the same for the key without certificates,
@@ -77,10 +99,7 @@ func (k tufKey) read() (*key, error) {
 			return nil, err
 		}
 		read.public = read.certificates[0].PublicKey
-		var bare []byte
-		if bare, err = x509.MarshalPKIXPublicKey(read.public); err == nil {
-			read.bare = keyID(strings.TrimSuffix(k.Type, "-x509"), bare)
-		}
+		read.bare, err = KeyID(read.public)
 	default:
 		return nil, fmt.Errorf("%.40q is no kind of key that is known", k.Type)
 	}

@@ -245,6 +245,27 @@ func signs(t *testing.T, o Options, tag, role string, content []byte) Target {
 	return got
 }
 
+// TestKeyID: a key has one name with certificates and without, and no other kind of key has
+// one.
+func TestKeyID(t *testing.T) {
+	for _, kind := range []string{"ecdsa", "rsa", "ed25519", "ecdsa-x509", "rsa-x509"} {
+		p := newPair(kind, name)
+		k, err := tufKey{Type: kind, Value: struct {
+			Private *string `json:"private"`
+			Public  []byte  `json:"public"`
+		}{nil, p.public["keyval"].(object)["public"].([]byte)}}.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := KeyID(k.public); err != nil || id != k.bare || k.id != p.id || (k.id == k.bare) == strings.HasSuffix(kind, "-x509") {
+			t.Errorf("%s: %s, %s and %s, %v", kind, id, k.bare, k.id, err)
+		}
+	}
+	if id, err := KeyID("text"); err == nil {
+		t.Errorf("a text is %s", id)
+	}
+}
+
 // TestThreshold: so many different keys must have signed, of whatever kind, and none counts
 // twice.
 func TestThreshold(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"github.com/plimsoll/plimsoll/internal/image"
 )
 
 // maxRotations bounds the roots between the one that is known and the newest.
@@ -175,6 +177,9 @@ func (c *client) rotate(ctx context.Context) (bool, *Error) {
 	}
 	for v := from + 1; v < to; v++ {
 		data, wrong := c.get(ctx, strconv.FormatInt(v, 10)+"."+roleRoot, roleRoot, maxRoot)
+		if wrong != nil && errors.Is(wrong, image.ErrNotFound) {
+			return false, fail(StepRotation, roleRoot, "version %d is not signed by the keys of version %d, and the server has no version %d between them", to, from, v)
+		}
 		if wrong != nil {
 			return false, wrong
 		}

@@ -124,8 +124,15 @@ func (f folder) keep(m *memory) *Error {
 	if bad != nil {
 		return bad
 	}
+	if len(now.Trusted) > 0 && !slices.ContainsFunc(m.Trusted, func(id string) bool { return slices.Contains(now.Trusted, id) }) {
+		return &Error{Step: StepRoot, GUN: m.GUN, Role: roleRoot, Msg: "another verification has trusted another root meanwhile"}
+	}
 	for role, other := range now.Seen {
-		if other.Version <= m.Seen[role].Version {
+		own, known := m.Seen[role]
+		if known && other.Version == own.Version && other != own {
+			return &Error{Step: StepRollback, GUN: m.GUN, Role: role, Msg: fmt.Sprintf("another verification has seen another of version %d meanwhile", own.Version)}
+		}
+		if other.Version <= own.Version {
 			continue
 		}
 		if m.Seen[role] = other; role == roleRoot {
