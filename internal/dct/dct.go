@@ -301,7 +301,11 @@ func load[T any, P interface {
 	is := Document{Role: role, Version: h.Version, Expires: h.Expires}
 	var err error
 	if is.Keys, err = by.signed(d.message, d.signatures); err != nil {
-		return nil, is, &Error{Step: stepOf(role), Role: role, Msg: "it is not signed as it should be", Err: err}
+		wrong := &Error{Step: stepOf(role), Role: role, Msg: "it is not signed as it should be", Err: err}
+		if wrong.Step == StepDelegation {
+			wrong.Hint = "where its keys were changed, who has the new ones signs it anew:  notary witness " + c.gun + " " + role + " --publish"
+		}
+		return nil, is, wrong
 	}
 	now := seen{h.Version, fmt.Sprintf("%x", sha256.Sum256(data))}
 	switch before := c.memory.Seen[role]; {

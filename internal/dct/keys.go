@@ -19,8 +19,12 @@ import (
 	"time"
 )
 
-// minRSA is the fewest bits of an RSA key that counts.
-const minRSA = 2048
+// minRSA and maxRSA bound the bits of an RSA key: fewer can be broken, and with many more a
+// signature takes long to check.
+const (
+	minRSA = 2048
+	maxRSA = 16384
+)
 
 // tufKey is a public key as metadata has it: of ecdsa and rsa the SubjectPublicKeyInfo, of
 // ed25519 the 32 bytes, of ecdsa-x509 and rsa-x509 certificates as PEM, the key's own first.
@@ -116,8 +120,8 @@ func (k tufKey) read() (*key, error) {
 		if kind != "rsa" {
 			return nil, errors.New("it is an RSA key, and says that it is another")
 		}
-		if p.N.BitLen() < minRSA {
-			return nil, fmt.Errorf("it is an RSA key of %d bits, and %d are the fewest", p.N.BitLen(), minRSA)
+		if n := p.N.BitLen(); n < minRSA || n > maxRSA {
+			return nil, fmt.Errorf("it is an RSA key of %d bits, and from %d to %d count", n, minRSA, maxRSA)
 		}
 	case ed25519.PublicKey:
 		if kind != "ed25519" {

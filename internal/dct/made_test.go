@@ -261,6 +261,38 @@ func TestKeyID(t *testing.T) {
 			t.Errorf("%s: %s, %s and %s, %v", kind, id, k.bare, k.id, err)
 		}
 	}
+	// Keys that do not count, each beside one that does.
+	pkix := func(bits int) []byte {
+		return must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), bits-1, 1), E: 65537}))
+	}
+	p256 := must(x509.MarshalPKIXPublicKey(&must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)).PublicKey))
+	other := "secret"
+	for _, test := range []struct {
+		kind    string
+		public  []byte
+		private *string
+		want    string
+	}{
+		{"rsa", pkix(minRSA), nil, ""},
+		{"rsa", pkix(minRSA - 1), nil, "it is an RSA key of 2047 bits"},
+		{"rsa", pkix(maxRSA), nil, ""},
+		{"rsa", pkix(maxRSA + 1), nil, "it is an RSA key of 16385 bits"},
+		{"ecdsa", p256, nil, ""},
+		{"rsa", p256, nil, "it is an ECDSA key, and says that it is another"},
+		{"ecdsa", pkix(minRSA), nil, "it is an RSA key, and says that it is another"},
+		{"ecdsa", p256, &other, "there is a private key beside it"},
+		{"ecdsa-x509", p256, nil, "it is no PEM of certificates"},
+		{"ecdsa-x509", nil, nil, "it has no certificate"},
+		{"ed25519", make([]byte, 32), nil, ""},
+		{"ed25519", make([]byte, 31), nil, "it has 31 bytes, not 32"},
+		{"dsa", p256, nil, `"dsa" is no kind of key`},
+	} {
+		k := tufKey{Type: test.kind}
+		k.Value.Public, k.Value.Private = test.public, test.private
+		if _, err := k.read(); (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s of %d bytes: %v, want %q", test.kind, len(test.public), err, test.want)
+		}
+	}
 	if id, err := KeyID("text"); err == nil {
 		t.Errorf("a text is %s", id)
 	}

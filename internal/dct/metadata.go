@@ -189,10 +189,11 @@ func (r roleKeys) check(in, role string, keys map[string]tufKey) *Error {
 	return nil
 }
 
-// signers reads a role's keys. Those that cannot be read do not count.
+// signers reads a role's keys, each once. Those that cannot be read do not count.
 func (r roleKeys) signers(keys map[string]tufKey) signers {
 	s := signers{threshold: r.Threshold}
-	for _, id := range r.KeyIDs {
+	ids := slices.Compact(slices.Sorted(slices.Values(r.KeyIDs)))
+	for _, id := range ids {
 		if k, err := keys[id].read(); err == nil {
 			s.keys = append(s.keys, k)
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -383,6 +384,19 @@ func TestNotaryDelegates(t *testing.T) {
 	if id, err := KeyID(ci.Leaf.PublicKey); err != nil || len(got.Documents) != 5 || got.Keys[0] != id || !strings.Contains(n.run("key", "list"), id) {
 		t.Errorf("signed by %v of %v", got.Keys, got.Documents)
 	}
+	// Another key signs from now on: what the one before signed does not count, and the tag in
+	// targets, which is older, neither, until the new key has signed it all anew.
+	n.authority.Issue("other", &x509.Certificate{IsCA: true, BasicConstraintsValid: true})
+	n.run("delegation", "add", name, "targets/releases", n.authority.File("other.pem"), "--all-paths", "-p")
+	n.run("delegation", "remove", name, "targets/releases", got.Keys[0], "-y", "-p")
+	_, err := Resolve(t.Context(), o, name, "2", time.Now())
+	refused(t, err, StepDelegation, "0 of the 1 keys")
+	if e := new(Error); !errors.As(err, &e) || !strings.Contains(e.Hint, "notary witness "+name+" targets/releases") {
+		t.Errorf("the hint is %q", e.Hint)
+	}
+	n.run("key", "import", n.authority.File("other-key.pem"), "--role", "releases")
+	n.run("witness", name, "targets/releases", "--publish")
+	signs(t, o, "2", roleReleases, []byte("two"))
 	n.run("delegation", "remove", name, "targets/releases", "-y", "-p")
 	signs(t, o, "2", roleTargets, []byte("old"))
 }
