@@ -222,8 +222,18 @@ func (c *client) resolve(ctx context.Context, host, tag string) (*Target, *Error
 	return t, nil
 }
 
+// rest is how long the time alone is not written down anew.
+const rest = time.Hour
+
 // keep remembers what was seen, and the time where all of it was valid then.
 func (c *client) keep(valid bool) *Error {
+	nothing := len(c.memory.Root) > 0
+	for role, s := range c.seen {
+		nothing = nothing && c.memory.Seen[role] == s
+	}
+	if nothing && (!valid || c.now.Sub(c.memory.At) < rest) {
+		return nil
+	}
 	m := *c.memory
 	m.Root, m.Trusted, m.Seen = c.root.data, c.trusted, map[string]seen{}
 	if valid {

@@ -110,9 +110,29 @@ func TestMemoryOfTwo(t *testing.T) {
 		t.Errorf("another of the same version: %v", wrong)
 	}
 
+	// Nothing is written where nothing is new, but for the time, each hour.
 	m := newMade()
-	m.by[roleTargets] = []*pair{newPair("ecdsa", "")} // not the one that the root names
 	o := first(t, m.write().serve(t))
+	file := folder(o.State).path(o.Trust.Server, name)
+	written := func(when time.Time) string {
+		t.Helper()
+		if _, err := Resolve(t.Context(), o, name, "1", when); err != nil {
+			t.Fatal(err)
+		}
+		return string(must(os.ReadFile(file)))
+	}
+	began := time.Now()
+	one := written(began)
+	if two := written(began.Add(rest - time.Minute)); two != one {
+		t.Errorf("%s became %s", one, two)
+	}
+	if two := written(began.Add(rest)); two == one {
+		t.Error("the time was not written")
+	}
+
+	m = newMade()
+	m.by[roleTargets] = []*pair{newPair("ecdsa", "")} // not the one that the root names
+	o = first(t, m.write().serve(t))
 	_, err := Resolve(t.Context(), o, name, "1", time.Now())
 	refused(t, err, StepTargets, "0 of the 1 keys")
 	if left, err := filepath.Glob(o.State + "/*.json"); err != nil || len(left) != 0 {
