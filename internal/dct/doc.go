@@ -9,7 +9,7 @@
 //     until when that holds. [Target.Covers] compares it with what a registry has.
 //   - [Error] is why there is none, with the step that refused.
 //
-// The form of the metadata is that of Notary 0.7 (docs/reference in its repository), which is
+// The form of the metadata is that of Notary 0.7 (its packages tuf/data and tuf/signed), which is
 // The Update Framework 0.9 with names of its own; which roles count is what docker's client
 // did until it lost Content Trust. From the root, which the policy or the first sight pins,
 // keys lead to the timestamp, that names the snapshot, that names all others by length and
@@ -28,7 +28,7 @@
 //
 // It is archived, takes the time from the clock of the machine, keeps a cache of its own that
 // it skips where that is damaged, reads up to 100 MiB a document with a JSON reader of its
-// own that takes keys twice, logs, and brings some forty modules. What is needed of it is
+// own that takes keys twice, logs, and names some fifty modules. What is needed of it is
 // little: metadata of three forms, and four kinds of signatures, which the standard library
 // has.
 //
