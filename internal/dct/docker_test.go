@@ -33,12 +33,12 @@ func TestDocker(t *testing.T) {
 	t.Cleanup(func() { hub.Close() })
 	gun := l.Addr().String() + "/sig/app"
 	config := t.TempDir()
-	o := n.options(n.url)
+	o := n.options(n.URL)
 	must(0, os.CopyFS(filepath.Join(config, "tls"), os.DirFS(o.Registries.Certs)))
 	docker := func(args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "docker", args...)
-		cmd.Env = append(os.Environ(), "HOME="+config, "DOCKER_CONFIG="+config, "DOCKER_HOST="+e.Host(), "DOCKER_CONTENT_TRUST=1", "DOCKER_CONTENT_TRUST_SERVER="+n.url,
+		cmd.Env = append(os.Environ(), "HOME="+config, "DOCKER_CONFIG="+config, "DOCKER_HOST="+e.Host(), "DOCKER_CONTENT_TRUST=1", "DOCKER_CONTENT_TRUST_SERVER="+n.URL,
 			"DOCKER_CONTENT_TRUST_ROOT_PASSPHRASE=not a secret", "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE=not a secret")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -69,7 +69,7 @@ func TestDocker(t *testing.T) {
 			t.Errorf("docker takes it for another:\n%s", out)
 		}
 	}
-	o = Options{Trust: Trust{Server: n.url}, State: t.TempDir(), Docker: filepath.Join(config, "trust"), Registries: image.Registries{Certs: filepath.Join(config, "tls")}}
+	o = Options{Trust: Trust{Server: n.URL}, State: t.TempDir(), Docker: filepath.Join(config, "trust"), Registries: image.Registries{Certs: filepath.Join(config, "tls")}}
 	if got, err := Resolve(t.Context(), o, gun, "1", time.Now()); err != nil || got.First {
 		t.Errorf("by docker's folder: %+v, %v", got, err)
 	}

@@ -2,174 +2,39 @@ package dct
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/image"
-	"github.com/plimsoll/plimsoll/test/lab"
+	notarytest "github.com/plimsoll/plimsoll/test/notary"
 )
 
-// notary is a real server of trust with its signer, which keep all in memory, and the keys of
-// somebody who signs.
-type notary struct {
-	t         *testing.T
-	authority *lab.Authority
-	dir       string // of files
-	keys      string // of the notary program: laid out as docker's folder of trust is
-	url       string
-}
+// notary is a real server of trust with its signer.
+type notary struct{ *notarytest.Notary }
 
-// program finds one of the notary package's.
-func program(t *testing.T, name string) (string, []string) {
-	t.Helper()
-	path, environ, err := lab.Program("notary", "/usr/bin/"+name)
-	if err != nil && os.Getenv("CI") != "true" {
-		t.Skip("this test needs a server of trust (Debian's notary)")
-	}
-	if err != nil {
-		t.Fatalf("this test needs a server of trust; `make test` provides it: %v", err)
-	}
-	return path, environ
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// start runs one of the servers with a configuration until the test ends.
-func (n *notary) start(name, address string, config object) {
-	n.t.Helper()
-	path, environ := program(n.t, name)
-	file := filepath.Join(n.dir, name+".json")
-	if err := os.WriteFile(file, must(json.Marshal(config)), 0o600); err != nil {
-		n.t.Fatal(err)
-	}
-	var log bytes.Buffer
-	cmd := exec.Command(path, "-config", file)
-	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), environ...), &log, &log
-	if err := cmd.Start(); err != nil {
-		n.t.Fatal(err)
-	}
-	n.t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if n.t.Failed() {
-			n.t.Logf("%s:\n%s", name, log.String())
-		}
-	})
-	for range 500 {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	n.t.Fatalf("%s does not listen", name)
-}
-
-// startNotary starts both.
 func startNotary(t *testing.T) *notary {
 	t.Helper()
-	program(t, "notary")
-	n := &notary{t: t, dir: t.TempDir(), keys: t.TempDir()}
-	n.authority = lab.NewAuthority(t, n.dir)
-	cert := &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	n.authority.Issue("both", cert)
-	file := n.authority.File
-	store := object{"backend": "memory"}
-	signer, server := freeAddress(t), freeAddress(t)
-	n.start("notary-signer", signer, object{"storage": store, "logging": object{"level": "warn"},
-		"server": object{"grpc_addr": signer, "tls_cert_file": file("both.pem"), "tls_key_file": file("both-key.pem"), "client_ca_file": file("ca.pem")}})
-	_, port, _ := net.SplitHostPort(signer)
-	n.start("notary-server", server, object{"storage": store, "logging": object{"level": "warn"},
-		"server":        object{"http_addr": server, "tls_cert_file": file("both.pem"), "tls_key_file": file("both-key.pem")},
-		"trust_service": object{"type": "remote", "hostname": "127.0.0.1", "port": port, "key_algorithm": "ecdsa", "tls_ca_file": file("ca.pem"), "tls_client_cert": file("both.pem"), "tls_client_key": file("both-key.pem")}})
-	n.url = "https://" + server
-	return n
-}
-
-// run runs the notary program, which is told yes, and gives what it prints.
-func (n *notary) run(args ...string) string {
-	n.t.Helper()
-	path, environ := program(n.t, "notary")
-	cmd := exec.Command(path, append([]string{"-s", n.url, "--tlscacert", n.authority.File("ca.pem"), "-d", n.keys}, args...)...)
-	cmd.Env = append(os.Environ(), environ...)
-	for _, role := range []string{"ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"} {
-		cmd.Env = append(cmd.Env, "NOTARY_"+role+"_PASSPHRASE=not a secret")
-	}
-	cmd.Stdin = strings.NewReader("yes\n")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		n.t.Fatalf("notary %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// begin makes a repository as docker does: the server signs snapshots.
-func (n *notary) begin(gun string) {
-	n.t.Helper()
-	n.run("init", gun, "-p")
-	n.run("key", "rotate", gun, "snapshot", "-r")
-}
-
-// sign signs an image as a tag, and says so with more arguments.
-func (n *notary) sign(gun, tag, content string, more ...string) {
-	n.t.Helper()
-	n.run(append([]string{"addhash", gun, tag, fmt.Sprint(len(content)), "--sha256", fmt.Sprintf("%x", sha256.Sum256([]byte(content))), "-p"}, more...)...)
+	return &notary{notarytest.Start(t)}
 }
 
 // options trust a server of the authority's on first use.
 func (n *notary) options(server string) Options {
-	n.t.Helper()
-	certs := n.t.TempDir()
-	u := must(url.Parse(server))
-	if err := os.Mkdir(filepath.Join(certs, u.Host), 0o700); err != nil {
-		n.t.Fatal(err)
-	}
-	pem := must(os.ReadFile(n.authority.File("ca.pem")))
-	if err := os.WriteFile(filepath.Join(certs, u.Host, "ca.crt"), pem, 0o600); err != nil {
-		n.t.Fatal(err)
-	}
-	o := first(n.t, server)
-	o.Registries = image.Registries{Certs: certs}
+	n.T.Helper()
+	o := first(n.T, server)
+	o.Registries = image.Registries{Certs: n.Certs(server)}
 	return o
-}
-
-// lister is a line of notary key list.
-var lister = regexp.MustCompile(`(?m)^(root|targets) .*\b([0-9a-f]{64})\b`)
-
-// ids are the keys that notary key list has of a role.
-func (n *notary) ids(role string) []string {
-	var ids []string
-	for _, line := range lister.FindAllStringSubmatch(n.run("key", "list"), -1) {
-		if line[1] == role {
-			ids = append(ids, line[2])
-		}
-	}
-	return ids
 }
 
 // proxy stands before a server, and may answer in its place. It keeps what passes.
@@ -182,11 +47,11 @@ type proxy struct {
 }
 
 func (n *notary) proxy() *proxy {
-	n.t.Helper()
+	n.T.Helper()
 	p := &proxy{kept: map[string][]byte{}}
 	next := &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(must(url.Parse(n.url))) },
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: n.authority.Pool}},
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(must(url.Parse(n.URL))) },
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: n.Authority.Pool}},
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mutex.Lock()
@@ -208,9 +73,9 @@ func (n *notary) proxy() *proxy {
 		w.WriteHeader(rec.Code)
 		w.Write(rec.Body.Bytes())
 	}))
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{must(tls.LoadX509KeyPair(n.authority.File("both.pem"), n.authority.File("both-key.pem")))}}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{must(tls.LoadX509KeyPair(n.Authority.File("both.pem"), n.Authority.File("both-key.pem")))}}
 	s.StartTLS()
-	n.t.Cleanup(s.Close)
+	n.T.Cleanup(s.Close)
 	p.url = s.URL
 	return p
 }
@@ -253,16 +118,16 @@ func replay(kept map[string][]byte, parts ...string) func(w http.ResponseWriter,
 // anew; roots are pinned in each way.
 func TestNotary(t *testing.T) {
 	n := startNotary(t)
-	o := n.options(n.url)
+	o := n.options(n.URL)
 	_, err := Resolve(t.Context(), o, name, "1", time.Now())
 	refused(t, err, StepNoData, "knows nothing of the name")
-	n.begin(name)
-	n.sign(name, "1", "one")
+	n.Begin(name)
+	n.Sign(name, "1", "one")
 	got := signs(t, o, "1", roleTargets, []byte("one"))
-	if want := n.ids(roleTargets); len(got.Keys) != 1 || got.Keys[0] != want[0] || !got.First || len(got.Documents) != 4 {
+	if want := n.IDs(roleTargets); len(got.Keys) != 1 || got.Keys[0] != want[0] || !got.First || len(got.Documents) != 4 {
 		t.Errorf("%v signed, of %v: %+v", got.Keys, want, got)
 	}
-	if root := n.ids(roleRoot); got.Documents[0].Keys[0] != root[0] {
+	if root := n.IDs(roleRoot); got.Documents[0].Keys[0] != root[0] {
 		t.Errorf("%v signed the root, not %v", got.Documents[0].Keys, root)
 	}
 	if left := time.Until(got.Expires()); left < 13*24*time.Hour || left > 14*24*time.Hour {
@@ -274,9 +139,9 @@ func TestNotary(t *testing.T) {
 	refused(t, got.Covers("sha256:other", 3), StepDigest, "sha256:other of 3 bytes")
 	_, err = Resolve(t.Context(), o, name, "2", time.Now())
 	refused(t, err, StepNoTag, `targets has not signed the tag "2"`)
-	n.sign(name, "2", "two")
-	n.run("remove", name, "1", "-p")
-	n.sign(name, "1", "one anew")
+	n.Sign(name, "2", "two")
+	n.Run("remove", name, "1", "-p")
+	n.Sign(name, "1", "one anew")
 	signs(t, o, "2", roleTargets, []byte("two"))
 	signs(t, o, "1", roleTargets, []byte("one anew"))
 	_, err = Resolve(t.Context(), o, "reg.example/team/other", "1", time.Now())
@@ -284,12 +149,12 @@ func TestNotary(t *testing.T) {
 	_, err = Resolve(t.Context(), o, name, "1", time.Now().AddDate(0, 0, 15))
 	refused(t, err, StepExpired, "timestamp: it expired on")
 
-	root := n.ids(roleRoot)[0]
+	root := n.IDs(roleRoot)[0]
 	var cert string // as the root has it
 	var body struct {
 		Signatures []struct{ KeyID string }
 	}
-	data := must(os.ReadFile(filepath.Join(n.keys, "tuf", name, "metadata", "root.json")))
+	data := must(os.ReadFile(filepath.Join(n.Keys, "tuf", name, "metadata", "root.json")))
 	if err := json.Unmarshal(data, &body); err != nil {
 		t.Fatal(err)
 	}
@@ -297,29 +162,29 @@ func TestNotary(t *testing.T) {
 		t.Fatalf("%s is no certificate's", cert)
 	}
 	for _, pins := range [][]string{{root}, {cert}, {"another", root}} {
-		o := n.options(n.url)
+		o := n.options(n.URL)
 		o.Trust.First, o.Trust.Keys = false, pins
 		if got := signs(t, o, "2", roleTargets, []byte("two")); got.First {
 			t.Errorf("pinned by %v, it was trusted on first use", pins)
 		}
-		o.Trust.Keys = n.ids(roleTargets)
+		o.Trust.Keys = n.IDs(roleTargets)
 		_, err := Resolve(t.Context(), o, name, "2", time.Now())
 		refused(t, err, StepRoot, "none of the keys that are trusted led to it")
 	}
-	o = n.options(n.url)
-	o.Trust.Keys = n.ids(roleTargets)
+	o = n.options(n.URL)
+	o.Trust.Keys = n.IDs(roleTargets)
 	_, err = Resolve(t.Context(), o, name, "2", time.Now())
 	refused(t, err, StepRoot, "its key is "+root)
-	o.Trust = Trust{Server: n.url}
+	o.Trust = Trust{Server: n.URL}
 	_, err = Resolve(t.Context(), o, name, "2", time.Now())
 	refused(t, err, StepRoot, "nothing says which root is trusted")
 	// What docker has pins.
-	o.Docker = n.keys
+	o.Docker = n.Keys
 	if got := signs(t, o, "2", roleTargets, []byte("two")); got.First {
 		t.Error("docker's root was not taken")
 	}
 	// Another's root there is of another repository of this name.
-	other := n.options(n.url)
+	other := n.options(n.URL)
 	other.Trust.First, other.Docker = false, t.TempDir()
 	at := filepath.Join(other.Docker, "tuf", name, "metadata")
 	if err := os.MkdirAll(at, 0o700); err != nil {
@@ -338,17 +203,17 @@ func TestNotaryRotates(t *testing.T) {
 	n := startNotary(t)
 	p := n.proxy()
 	o := n.options(p.url)
-	n.begin(name)
-	n.sign(name, "1", "one")
+	n.Begin(name)
+	n.Sign(name, "1", "one")
 	signs(t, o, "1", roleTargets, []byte("one"))
-	old, kept := n.ids(roleRoot), p.keep()
-	n.run("key", "rotate", name, "targets")
+	old, kept := n.IDs(roleRoot), p.keep()
+	n.Run("key", "rotate", name, "targets")
 	signs(t, o, "1", roleTargets, []byte("one"))
-	n.run("key", "rotate", name, "root")
-	n.run("key", "rotate", name, "timestamp", "-r")
-	n.run("key", "rotate", name, "root")
-	n.run("key", "rotate", name, "snapshot", "-r")
-	n.sign(name, "2", "two")
+	n.Run("key", "rotate", name, "root")
+	n.Run("key", "rotate", name, "timestamp", "-r")
+	n.Run("key", "rotate", name, "root")
+	n.Run("key", "rotate", name, "snapshot", "-r")
+	n.Sign(name, "2", "two")
 	got := signs(t, o, "2", roleTargets, []byte("two"))
 	if got.Documents[0].Keys[0] == old[0] || got.Documents[0].Version < 5 {
 		t.Errorf("the root is %+v", got.Documents[0])
@@ -371,33 +236,33 @@ func TestNotaryRotates(t *testing.T) {
 // TestNotaryDelegates: docker signs as targets/releases where there is one.
 func TestNotaryDelegates(t *testing.T) {
 	n := startNotary(t)
-	n.begin(name)
-	n.sign(name, "1", "one")
-	n.sign(name, "2", "old")
-	ci := n.authority.Issue("ci", &x509.Certificate{IsCA: true, BasicConstraintsValid: true})
-	n.run("delegation", "add", name, "targets/releases", n.authority.File("ci.pem"), "--all-paths", "-p")
-	n.run("key", "import", n.authority.File("ci-key.pem"), "--role", "releases")
-	n.sign(name, "2", "two", "-r", "targets/releases")
-	o := n.options(n.url)
+	n.Begin(name)
+	n.Sign(name, "1", "one")
+	n.Sign(name, "2", "old")
+	ci := n.Authority.Issue("ci", &x509.Certificate{IsCA: true, BasicConstraintsValid: true})
+	n.Run("delegation", "add", name, "targets/releases", n.Authority.File("ci.pem"), "--all-paths", "-p")
+	n.Run("key", "import", n.Authority.File("ci-key.pem"), "--role", "releases")
+	n.Sign(name, "2", "two", "-r", "targets/releases")
+	o := n.options(n.URL)
 	signs(t, o, "1", roleTargets, []byte("one"))
 	got := signs(t, o, "2", roleReleases, []byte("two"))
-	if id, err := KeyID(ci.Leaf.PublicKey); err != nil || len(got.Documents) != 5 || got.Keys[0] != id || !strings.Contains(n.run("key", "list"), id) {
+	if id, err := KeyID(ci.Leaf.PublicKey); err != nil || len(got.Documents) != 5 || got.Keys[0] != id || !strings.Contains(n.Run("key", "list"), id) {
 		t.Errorf("signed by %v of %v", got.Keys, got.Documents)
 	}
 	// Another key signs from now on: what the one before signed does not count, and the tag in
 	// targets, which is older, neither, until the new key has signed it all anew.
-	n.authority.Issue("other", &x509.Certificate{IsCA: true, BasicConstraintsValid: true})
-	n.run("delegation", "add", name, "targets/releases", n.authority.File("other.pem"), "--all-paths", "-p")
-	n.run("delegation", "remove", name, "targets/releases", got.Keys[0], "-y", "-p")
+	n.Authority.Issue("other", &x509.Certificate{IsCA: true, BasicConstraintsValid: true})
+	n.Run("delegation", "add", name, "targets/releases", n.Authority.File("other.pem"), "--all-paths", "-p")
+	n.Run("delegation", "remove", name, "targets/releases", got.Keys[0], "-y", "-p")
 	_, err := Resolve(t.Context(), o, name, "2", time.Now())
 	refused(t, err, StepDelegation, "0 of the 1 keys")
 	if e := new(Error); !errors.As(err, &e) || !strings.Contains(e.Hint, "notary witness "+name+" targets/releases") {
 		t.Errorf("the hint is %q", e.Hint)
 	}
-	n.run("key", "import", n.authority.File("other-key.pem"), "--role", "releases")
-	n.run("witness", name, "targets/releases", "--publish")
+	n.Run("key", "import", n.Authority.File("other-key.pem"), "--role", "releases")
+	n.Run("witness", name, "targets/releases", "--publish")
 	signs(t, o, "2", roleReleases, []byte("two"))
-	n.run("delegation", "remove", name, "targets/releases", "-y", "-p")
+	n.Run("delegation", "remove", name, "targets/releases", "-y", "-p")
 	signs(t, o, "2", roleTargets, []byte("old"))
 }
 
@@ -405,13 +270,13 @@ func TestNotaryDelegates(t *testing.T) {
 func TestAttacks(t *testing.T) {
 	n := startNotary(t)
 	p := n.proxy()
-	n.begin(name)
-	n.sign(name, "1", "one")
+	n.Begin(name)
+	n.Sign(name, "1", "one")
 	fresh := n.options(p.url)
 	signs(t, fresh, "1", roleTargets, []byte("one"))
 	before := p.keep()
-	n.run("remove", name, "1", "-p")
-	n.sign(name, "1", "mended")
+	n.Run("remove", name, "1", "-p")
+	n.Sign(name, "1", "mended")
 	known := n.options(p.url)
 	signs(t, known, "1", roleTargets, []byte("mended"))
 
@@ -437,8 +302,8 @@ func TestAttacks(t *testing.T) {
 
 	// Another repository of the same owner, who has one root key.
 	const other = "reg.example/team/other"
-	n.begin(other)
-	n.sign(other, "1", "another image")
+	n.Begin(other)
+	n.Sign(other, "1", "another image")
 	swap := func(w http.ResponseWriter, r *http.Request) bool {
 		r.URL.Path = strings.Replace(r.URL.Path, name, other, 1)
 		return false
@@ -530,8 +395,8 @@ func TestAttacks(t *testing.T) {
 // what comes from there counts if it is signed.
 func TestCredentials(t *testing.T) {
 	n := startNotary(t)
-	n.begin(name)
-	n.sign(name, "1", "one")
+	n.Begin(name)
+	n.Sign(name, "1", "one")
 	p := n.proxy()
 	guard := n.proxy()
 	var mutex sync.Mutex
