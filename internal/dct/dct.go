@@ -266,11 +266,10 @@ func (c *client) get(ctx context.Context, name, role string, most int64) ([]byte
 	return nil, &Error{Step: StepServer, Role: role, Msg: "the server does not give it", Err: err}
 }
 
-// stepOf is the step that refuses a document of a role that is not signed as it should be.
+// stepOf is the step that refuses a document of a role, not the root, that is not signed as it
+// should be.
 func stepOf(role string) string {
 	switch role {
-	case roleRoot:
-		return StepRoot
 	case roleTimestamp:
 		return StepTimestamp
 	case roleSnapshot:

@@ -3,12 +3,14 @@ package dct
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -267,6 +269,7 @@ func TestKeyID(t *testing.T) {
 	}
 	p256 := must(x509.MarshalPKIXPublicKey(&must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)).PublicKey))
 	other := "secret"
+	certificate := newPair("ecdsa-x509", name).public["keyval"].(object)["public"].([]byte)
 	for _, test := range []struct {
 		kind    string
 		public  []byte
@@ -286,6 +289,12 @@ func TestKeyID(t *testing.T) {
 		{"ed25519", make([]byte, 32), nil, ""},
 		{"ed25519", make([]byte, 31), nil, "it has 31 bytes, not 32"},
 		{"dsa", p256, nil, `"dsa" is no kind of key`},
+		{"ecdsa", must(x509.MarshalPKIXPublicKey(ed25519.PublicKey(make([]byte, 32)))), nil, "it is an Ed25519 key, and says that it is another"},
+		{"ecdsa", must(x509.MarshalPKIXPublicKey(must(ecdh.X25519().GenerateKey(rand.Reader)).PublicKey())), nil, "it is a *ecdh.PublicKey"},
+		{"ecdsa", []byte("none"), nil, "asn1"},
+		{"ecdsa-x509", bytes.Repeat(certificate, maxCertificates), nil, ""},
+		{"ecdsa-x509", bytes.Repeat(certificate, maxCertificates+1), nil, "it has more than 8 certificates"},
+		{"ecdsa-x509", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("none")}), nil, "x509"},
 	} {
 		k := tufKey{Type: test.kind}
 		k.Value.Public, k.Value.Private = test.public, test.private
@@ -295,6 +304,59 @@ func TestKeyID(t *testing.T) {
 	}
 	if id, err := KeyID("text"); err == nil {
 		t.Errorf("a text is %s", id)
+	}
+}
+
+// TestHolds: a signature holds by the method of its key, and by no other, nor over another
+// message or cut off.
+func TestHolds(t *testing.T) {
+	old := must(rsa.GenerateKey(rand.Reader, minRSA))
+	sum := sha256.Sum256([]byte("message"))
+	pkcs := signature{Method: "RSAPKCS1v15", Sig: must(rsa.SignPKCS1v15(rand.Reader, old, crypto.SHA256, sum[:]))}
+	holdsAlone(t, &key{public: &old.PublicKey}, pkcs)
+	for _, kind := range []string{"ecdsa", "rsa", "ed25519"} {
+		p := newPair(kind, "")
+		k := tufKey{Type: kind}
+		k.Value.Public = p.public["keyval"].(object)["public"].([]byte)
+		holdsAlone(t, must(k.read()), signature{Method: p.method, Sig: p.sign([]byte("message"))})
+	}
+}
+
+func holdsAlone(t *testing.T, k *key, s signature) {
+	t.Helper()
+	if !k.holds([]byte("message"), s) {
+		t.Errorf("a signature by %s does not hold", s.Method)
+	}
+	if k.holds([]byte("another"), s) || k.holds([]byte("message"), signature{Method: s.Method, Sig: s.Sig[1:]}) || k.holds([]byte("message"), signature{Method: s.Method}) {
+		t.Errorf("a wrong signature by %s holds", s.Method)
+	}
+	for _, method := range []string{"ecdsa", "eddsa", "rsapss", "rsapkcs1v15", "", "none"} {
+		if method != strings.ToLower(s.Method) && k.holds([]byte("message"), signature{Method: method, Sig: s.Sig}) {
+			t.Errorf("a signature by %s holds as one by %q", s.Method, method)
+		}
+	}
+}
+
+// TestHashes: every hash that is known must be right, and one that is not known does not count.
+func TestHashes(t *testing.T) {
+	long, other := sha512.Sum512([]byte("one")), sha512.Sum512([]byte("two"))
+	short, wrong := sha256.Sum256([]byte("one")), sha256.Sum256([]byte("two"))
+	for _, test := range []struct {
+		f    fileMeta
+		want string
+	}{
+		{fileMeta{Length: 3, Hashes: map[string][]byte{"sha256": short[:]}}, ""},
+		{fileMeta{Length: 3, Hashes: map[string][]byte{"sha256": short[:], "sha512": long[:], "md5": {1}}}, ""},
+		{fileMeta{Length: 4, Hashes: map[string][]byte{"sha256": short[:]}}, "it has 3 bytes, not 4"},
+		{fileMeta{Length: 3, Hashes: map[string][]byte{"sha256": wrong[:], "sha512": long[:]}}, "its SHA-256 is"},
+		{fileMeta{Length: 3, Hashes: map[string][]byte{"sha256": short[:], "sha512": other[:]}}, "its SHA-512 is another"},
+	} {
+		if got := test.f.is([]byte("one")); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+	if wrong := (fileMeta{Length: 3, Hashes: map[string][]byte{"sha256": short[:], "sha512": {1}}}).check(roleTargets, "1"); wrong == nil || wrong.Step != StepMalformed {
+		t.Errorf("a short SHA-512: %v", wrong)
 	}
 }
 

@@ -139,6 +139,14 @@ func TestAuthority(t *testing.T) {
 	refused(t, err, StepRoot, "its certificate expired on")
 	_, err = Resolve(t.Context(), o, name, "1", time.Now().AddDate(0, 0, -3))
 	refused(t, err, StepRoot, "its certificate counts from")
+	// The authority's certificate first is not a chain that anybody means.
+	swapped := append(append([]byte{}, betweenPEM...), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	p.public, p.id = object{"keytype": "ecdsa-x509", "keyval": object{"private": nil, "public": swapped}}, keyID("ecdsa-x509", swapped)
+	m.keys(1)
+	m.write()
+	o.State = t.TempDir()
+	_, err = Resolve(t.Context(), o, name, "1", time.Now())
+	refused(t, err, StepRoot, "its certificates are not one of its own, and then authorities'")
 	o.Trust.CA = []byte("no PEM")
 	if _, err := Resolve(t.Context(), o, name, "1", time.Now()); err == nil || err.Error() != "the authorities of content trust are no PEM of certificates" {
 		t.Error(err)

@@ -111,7 +111,7 @@ func (n *Notary) Run(args ...string) string {
 	n.T.Helper()
 	path, environ := program(n.T, "notary")
 	cmd := exec.Command(path, append([]string{"-s", n.URL, "--tlscacert", n.Authority.File("ca.pem"), "-d", n.Keys}, args...)...)
-	cmd.Env = append(os.Environ(), environ...)
+	cmd.Env = append(append(os.Environ(), environ...), "HOME="+n.Keys) // nobody's configuration
 	for _, role := range []string{"ROOT", "TARGETS", "SNAPSHOT", "DELEGATION"} {
 		cmd.Env = append(cmd.Env, "NOTARY_"+role+"_PASSPHRASE=not a secret")
 	}
