@@ -44,8 +44,9 @@ func (a *app) imageVerifyCommand() *cobra.Command {
 		Use:   "verify REF",
 		Short: "Say whether those whom you trust have signed an image",
 		Long: `verify finds who signed an image, and asks the policy of trust whether that is
-enough. The signatures are in the registry, beside the image: those of cosign, by
-keys or by identities that a sigstore vouches for. Nothing else is asked.
+enough. Signatures are in the registry, beside the image: those of cosign, by keys
+or by identities that a sigstore vouches for; or a server of Docker Content Trust has
+them, where the policy names one. Nothing else is asked.
 
 REF is the name of an image. Where the engine has one of that name, it is the one
 that is verified; else, and with registry:NAME, it is what the name leads to in its
@@ -119,7 +120,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, Now: a.world.Now()}
+	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Docker: filepath.Join(o.Registries.Config, "trust"), Now: a.world.Now()}
 	r, err := by.Verify(ctx, ref)
 	if err != nil {
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
@@ -179,7 +180,12 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	}
 	for _, one := range body.RepoDigests {
 		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == named.Name() {
-			return image.Reference{Source: image.Registry, At: have.String()}, nil
+			// With its tag, which content trust signs.
+			at := have.String()
+			if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
+				at = have.Name() + ":" + t.Tag() + strings.TrimPrefix(at, have.Name())
+			}
+			return image.Reference{Source: image.Registry, At: at}, nil
 		}
 	}
 	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
@@ -241,6 +247,7 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Text string `json:"text"`
 	}
 	type rejection struct {
+		Kind   string `json:"kind"`
 		Step   string `json:"step"`
 		Where  string `json:"where"`
 		Reason string `json:"reason"`
@@ -266,7 +273,7 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		body.Steps = append(body.Steps, step{s.Name, s.OK, s.Text})
 	}
 	for _, x := range r.Rejected {
-		body.Rejected = append(body.Rejected, rejection{string(x.Step), x.Where, x.Reason})
+		body.Rejected = append(body.Rejected, rejection{x.Kind, x.Step, x.Where, x.Reason})
 	}
 	data, err := json.MarshalIndent(body, "", "  ")
 	if err != nil {

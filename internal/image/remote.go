@@ -75,6 +75,14 @@ func (r *Remote) Close() error {
 // Repository is docker's name of the repository, with its host.
 func (r *Remote) Repository() string { return r.named.Name() }
 
+// Tag is the tag that the reference has, "" where it names a digest alone.
+func (r *Remote) Tag() string {
+	if t, is := r.named.(reference.Tagged); is {
+		return t.Tag()
+	}
+	return ""
+}
+
 // Named gives the manifest or index that the reference leads to.
 func (r *Remote) Named(ctx context.Context) (*Document, error) {
 	if d, is := r.named.(reference.Digested); is {

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -22,8 +23,9 @@ const PolicySchema = "plimsoll/trust/1"
 type Policy struct {
 	// File is where it was read from.
 	File string
-	// Keys are public keys by name.
-	Keys map[string]Key
+	// Keys are public keys by name, and Servers trust servers.
+	Keys    map[string]Key
+	Servers map[string]Server
 	// Images say what images need, by their names.
 	Images []*Entry
 }
@@ -37,6 +39,22 @@ type Key struct {
 	Revoked string `yaml:"revoked"`
 	// Why says what became of a revoked key.
 	Why string `yaml:"why"`
+}
+
+// Server is a server of Docker Content Trust (Notary v1), and whose word it carries.
+type Server struct {
+	// URL is https://HOST[:PORT], http for loopback alone. "" is docker's own choice: the
+	// registry's host, or notary.docker.io for Docker Hub.
+	URL string `yaml:"url"`
+	// Keys are the ids of the root keys that are trusted, as notary key list and docker trust
+	// inspect have them, and CA a file with the authorities of its certificate. First trusts
+	// the root that is seen first. One of the three.
+	Keys  []string `yaml:"keys"`
+	CA    string   `yaml:"ca"`
+	First bool     `yaml:"first"`
+	// Role is the delegation that must have signed, as targets/ci. "" is what docker does:
+	// targets/releases, then targets.
+	Role string `yaml:"role"`
 }
 
 // Entry is what images of some names need.
@@ -76,8 +94,12 @@ type Signed struct {
 	Of        []Signer `yaml:"of"`
 }
 
-// Signer is who may vouch: a key, or an identity that an issuer knows (sigstore keyless).
+// Signer is who may vouch: a key, an identity that an issuer knows (sigstore keyless), or those
+// who sign by a server of content trust.
 type Signer struct {
+	// ContentTrust is the name of one of the policy's servers.
+	ContentTrust string `yaml:"content_trust"`
+
 	// Key is the name of one of the policy's keys.
 	Key string `yaml:"key"`
 	// Identity is what the certificate is of, an address or the URL of a workflow; a star
@@ -90,10 +112,23 @@ type Signer struct {
 
 // String names a signer.
 func (s Signer) String() string {
-	if s.Key != "" {
+	switch {
+	case s.Key != "":
 		return "key " + s.Key
+	case s.ContentTrust != "":
+		return "content trust " + s.ContentTrust
 	}
 	return s.Identity + " by " + s.Issuer
+}
+
+// kinds is how many kinds of signers it is.
+func (s Signer) kinds() (n int) {
+	for _, is := range []bool{s.Key != "", s.Identity+s.Issuer+s.Root != "", s.ContentTrust != ""} {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 // Needs is the number of different signers that must have signed, and those that count.
@@ -109,9 +144,10 @@ func (s *Signed) Needs() (int, []Signer) {
 
 // document is a policy as YAML has it.
 type document struct {
-	Schema string         `yaml:"schema"`
-	Keys   map[string]Key `yaml:"keys"`
-	Images []*Entry       `yaml:"images"`
+	Schema  string            `yaml:"schema"`
+	Keys    map[string]Key    `yaml:"keys"`
+	Servers map[string]Server `yaml:"content_trust"`
+	Images  []*Entry          `yaml:"images"`
 }
 
 // keyName is what a key may be called.
@@ -143,7 +179,7 @@ func ReadPolicy(name string, data []byte) (*Policy, error) {
 	if wrong := c.check(); wrong != nil {
 		return nil, wrong
 	}
-	return &Policy{File: name, Keys: d.Keys, Images: d.Images}, nil
+	return &Policy{File: name, Keys: d.Keys, Servers: d.Servers, Images: d.Images}, nil
 }
 
 // checker checks what a policy's fields say.
@@ -161,6 +197,11 @@ func (c checker) check() *strict.Error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Keys)) {
 		if wrong := c.key(name, c.Keys[name]); wrong != nil {
+			return wrong
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
+		if wrong := c.server(name, c.Servers[name]); wrong != nil {
 			return wrong
 		}
 	}
@@ -199,6 +240,27 @@ func (c checker) key(name string, k Key) *strict.Error {
 	}
 	if k.Why == "" {
 		return c.file.FailAt("is missing", "say why it was revoked", "keys", name, "why")
+	}
+	return nil
+}
+
+func (c checker) server(name string, s Server) *strict.Error {
+	if !keyName.MatchString(name) {
+		return c.file.FailAt("is no name of a server", "such as acme", "content_trust", name)
+	}
+	if s.URL != "" {
+		if u, err := url.Parse(s.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil {
+			return c.file.FailAt(fmt.Sprintf("is no server: %.100q", s.URL), "such as https://notary.example", "content_trust", name, "url")
+		}
+	}
+	ways := 0
+	for _, way := range []bool{len(s.Keys) > 0, s.CA != "", s.First} {
+		if way {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return c.file.FailAt("must have one of keys, ca and first", "such as  keys: [ID OF THE ROOT KEY]", "content_trust", name)
 	}
 	return nil
 }
@@ -259,10 +321,14 @@ func (c checker) signed(i int, s *Signed) *strict.Error {
 	}
 	for n, one := range list {
 		switch {
-		case one.Key != "" && one.Identity+one.Issuer+one.Root != "":
-			return fail("is a key and an identity", "write two signers", name, n)
-		case one.Key == "" && one.Identity == "":
-			return fail("is neither a key nor an identity", "such as  {key: release}", name, n)
+		case one.kinds() > 1:
+			return fail("is a key and an identity, or content trust", "write two signers", name, n)
+		case one.Key+one.Identity+one.ContentTrust == "":
+			return fail("is neither a key nor an identity nor content trust", "such as  {key: release}", name, n)
+		case one.ContentTrust != "":
+			if _, is := c.Servers[one.ContentTrust]; !is {
+				return fail(fmt.Sprintf("names no server of this file: %.100q", one.ContentTrust), "add it to content_trust", name, n, "content_trust")
+			}
 		case one.Key != "":
 			if _, is := c.Keys[one.Key]; !is {
 				return fail(fmt.Sprintf("names no key of this file: %.100q", one.Key), "add it to keys", name, n, "key")

@@ -14,6 +14,7 @@ import (
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plimsoll/plimsoll/internal/cosign"
+	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
@@ -26,9 +27,20 @@ type Verifier struct {
 	// Platform is that of the image of an index that counts, as linux/amd64: "" is this
 	// machine's.
 	Platform string
+	// State is the folder in which is remembered what content trust showed, and Docker that in
+	// which docker does, "" for none.
+	State, Docker string
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
 }
+
+// Rejection is something that vouches for nothing: a signature that does not hold, or content
+// trust that does not.
+type Rejection struct {
+	Kind, Step, Where, Reason string
+}
+
+func (r Rejection) String() string { return fmt.Sprintf("%s: %s (%s)", r.Where, r.Reason, r.Step) }
 
 // Result is what became of one image.
 type Result struct {
@@ -39,8 +51,10 @@ type Result struct {
 	Index, Manifest, Config digest.Digest
 	Platform                string
 	*Decision
-	// Rejected are signatures that do not hold.
-	Rejected []cosign.Rejection
+	// signed are index and manifest, of which a signature may be.
+	signed []oci.Descriptor
+	// Rejected is what vouches for nothing.
+	Rejected []Rejection
 }
 
 // Digests are those that the image is known by: what is signed, what runs, and its id.
@@ -69,7 +83,7 @@ func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, er
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Name: ref.At, Manifest: named.Digest, Platform: v.Platform}
+	r := &Result{Name: ref.At, Manifest: named.Digest, Platform: v.Platform, signed: []oci.Descriptor{named.Descriptor}}
 	if r.Platform == "" {
 		r.Platform = "linux/" + runtime.GOARCH
 	}
@@ -79,6 +93,7 @@ func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, er
 			return nil, err
 		}
 		r.Manifest = named.Digest
+		r.signed = append(r.signed, named.Descriptor)
 	}
 	var manifest struct {
 		Config oci.Descriptor `json:"config"`
@@ -159,22 +174,38 @@ func platformOf(ctx context.Context, remote *image.Remote, config oci.Descriptor
 
 // find gives the signatures that hold over what the name leads to, and over the image of it
 // that would run: a signature over an index is one over all that it lists.
-func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry, name string, r *Result) (found []Vouch, rejected []cosign.Rejection, err error) {
+func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
 	_, list := entry.Signed.Needs()
+	for _, s := range list {
+		if s.ContentTrust == "" {
+			continue
+		}
+		one, wrong, err := v.contentTrust(ctx, remote, s, name, r)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case wrong != nil:
+			rejected = append(rejected, *wrong)
+		default:
+			found = append(found, *one)
+		}
+	}
+	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+		return found, rejected, nil
+	}
 	groups, err := v.groups(list)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, subject := range []digest.Digest{r.Index, r.Manifest} {
-		if subject == "" {
-			continue
-		}
+	for _, subject := range r.signed {
 		for _, g := range groups {
 			enough := func(sofar []cosign.Signature) bool {
 				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
 			}
-			signatures, wrong, err := cosign.Find(ctx, remote, subject, g.signers, v.Now, cosign.Options{Enough: enough})
-			rejected = append(rejected, wrong...)
+			signatures, wrong, err := cosign.Find(ctx, remote, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough})
+			for _, x := range wrong {
+				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
+			}
 			if err != nil {
 				return nil, nil, err
 			}
@@ -185,6 +216,39 @@ func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry,
 		}
 	}
 	return found, rejected, nil
+}
+
+// contentTrust asks a server of trust what was signed as the tag, which must be the index or the
+// image. The error is that it can't be told.
+func (v *Verifier) contentTrust(ctx context.Context, remote *image.Remote, s Signer, name string, r *Result) (*Vouch, *Rejection, error) {
+	server := v.Policy.Servers[s.ContentTrust]
+	reject := func(step, reason string) (*Vouch, *Rejection, error) {
+		return nil, &Rejection{"dct", step, s.String(), reason}, nil
+	}
+	tag := remote.Tag()
+	if tag == "" {
+		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
+	}
+	trust := dct.Trust{Server: server.URL, Keys: server.Keys, First: server.First, Role: server.Role}
+	if server.CA != "" {
+		var err error
+		if trust.CA, err = readBounded(server.CA); err != nil {
+			return nil, nil, err
+		}
+	}
+	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}, name, tag, v.Now)
+	if err == nil {
+		for _, one := range r.signed {
+			if err = target.Covers(string(one.Digest), one.Size); err == nil {
+				return &Vouch{Signer: s, Kind: "dct", Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
+			}
+		}
+	}
+	wrong := new(dct.Error)
+	if !errors.As(err, &wrong) || wrong.Step == dct.StepServer || wrong.Step == dct.StepState {
+		return nil, nil, err
+	}
+	return reject(wrong.Step, err.Error())
 }
 
 // group are signers that one set of authorities stands for.
@@ -208,6 +272,9 @@ func (v *Verifier) groups(list []Signer) ([]*group, error) {
 		return g
 	}
 	for _, s := range list {
+		if s.ContentTrust != "" {
+			continue
+		}
 		if s.Key != "" {
 			key, err := cosign.ParseKey(s.Key, []byte(v.Policy.Keys[s.Key].PEM))
 			if err != nil {
@@ -233,6 +300,14 @@ func (v *Verifier) groups(list []Signer) ([]*group, error) {
 }
 
 func readRoot(file string) (*cosign.Root, error) {
+	data, err := readBounded(file)
+	if err != nil {
+		return nil, err
+	}
+	return cosign.ParseRoot(file, data)
+}
+
+func readBounded(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return nil, err
@@ -240,11 +315,7 @@ func readRoot(file string) (*cosign.Root, error) {
 	if info.Size() > maxRoot {
 		return nil, fmt.Errorf("%s has %d bytes, and %d is the most", file, info.Size(), maxRoot)
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return cosign.ParseRoot(file, data)
+	return os.ReadFile(file)
 }
 
 // vouches are signatures as a policy takes them. Attestations say something else than that

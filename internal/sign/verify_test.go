@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -19,7 +20,9 @@ import (
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plimsoll/plimsoll/internal/cosign"
+	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/test/notary"
 )
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -144,7 +147,7 @@ func TestVerify(t *testing.T) {
 	}
 	one := s.image(s.remote, "1", "amd64", "one")
 	r := is("unsigned", "shop/api:1", "", StepSigners)
-	if len(r.Rejected) != 1 || r.Rejected[0].Step != cosign.NoSignature {
+	if len(r.Rejected) != 1 || r.Rejected[0].Step != string(cosign.NoSignature) {
 		t.Errorf("%v", r.Rejected)
 	}
 	byTag(other, s.remote, one)
@@ -169,7 +172,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.must(s.remote.PutManifest(t.Context(), "sha256-"+evil.Digest.Encoded()+".sig", sig.MediaType, sig.Data))
-	if r := is("another's signature", "shop/api:evil", "", StepSigners); len(r.Rejected) == 0 || r.Rejected[len(r.Rejected)-1].Step != cosign.WrongDigest && r.Rejected[0].Step != cosign.WrongDigest {
+	if r := is("another's signature", "shop/api:evil", "", StepSigners); len(r.Rejected) == 0 || r.Rejected[len(r.Rejected)-1].Step != string(cosign.WrongDigest) && r.Rejected[0].Step != string(cosign.WrongDigest) {
 		t.Errorf("%v", r.Rejected)
 	}
 
@@ -226,4 +229,56 @@ func TestVerify(t *testing.T) {
 	if _, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:many"}); err == nil || !strings.Contains(err.Error(), "no image for linux/s390x") {
 		t.Errorf("no such platform: %v", err)
 	}
+}
+
+// TestContentTrust: what a real server of trust says was signed as a tag is trusted, and another
+// image by that tag, one without a tag, one that nobody signed and one that was signed before
+// are not. A server that does not answer tells nothing.
+func TestContentTrust(t *testing.T) {
+	n := notary.Start(t)
+	s := newShop(t)
+	gun := s.host + "/shop/api"
+	one := s.image(s.remote, "1", "amd64", "one")
+	sign := func(tag string, d oci.Descriptor) {
+		t.Helper()
+		n.Run("addhash", gun, tag, fmt.Sprint(d.Size), "--sha256", d.Digest.Encoded(), "-p")
+	}
+	n.Begin(gun)
+	sign("1", one)
+	state := t.TempDir()
+	verify := func(policy, name, want, step string) {
+		t.Helper()
+		p := s.policy("content_trust:\n  acme: " + policy + "\nimages:\n  - {name: \"HOST/*\", signed: {any: [{content_trust: acme}]}}\n")
+		v := Verifier{Policy: p, State: state, Image: image.Options{Registries: image.Registries{Certs: n.Certs(n.URL)}}, Now: time.Now()}
+		r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/" + name})
+		switch {
+		case want == "error":
+			if err == nil || !strings.Contains(err.Error(), step) {
+				t.Errorf("%s: %+v, %v", name, r, err)
+			}
+		case err != nil:
+			t.Fatal(err)
+		case r.Refused != want || step == "" && len(r.Rejected) != 0 || step != "" && (len(r.Rejected) != 1 || r.Rejected[0].Step != step || r.Rejected[0].Kind != "dct"):
+			t.Errorf("%s: refused by %q, want %q by %q: %+v %v", name, r.Refused, want, step, r.Decision, r.Rejected)
+		}
+	}
+	pinned := "{url: \"" + n.URL + "\", keys: [" + n.IDs("root")[0] + "]}"
+	first := "{url: \"" + n.URL + "\", first: true}"
+	verify(pinned, "shop/api:1", "", "")
+	verify(first, "shop/api:1", "", "")
+	verify("{url: \""+n.URL+"\", keys: ["+n.IDs("targets")[0]+"]}", "shop/api:1", StepSigners, dct.StepRoot)
+	verify(pinned, "shop/api@"+string(one.Digest), StepSigners, dct.StepNoTag)
+	verify(pinned, "shop/api:1@"+string(one.Digest), "", "")
+	two := s.image(s.remote, "2", "amd64", "two")
+	verify(pinned, "shop/api:2", StepSigners, dct.StepNoTag)
+	other := s.image(s.remote, "1", "amd64", "other")
+	verify(pinned, "shop/api:1", StepSigners, dct.StepDigest)
+	sign("1", other)
+	verify(pinned, "shop/api:1", "", "")
+	verify(pinned, "shop/api:1@"+string(one.Digest), StepSigners, dct.StepDigest) // it was, and is no more
+	sign("2", s.index(s.remote, "2", two))
+	verify(pinned, "shop/api:2", "", "")
+	s.image(s.open("else/api"), "1", "amd64", "three")
+	verify(pinned, "else/api:1", StepSigners, dct.StepNoData)
+	verify("{url: \"https://127.0.0.1:1\", first: true}", "shop/api:1", "error", "127.0.0.1:1")
 }
