@@ -68,6 +68,10 @@ func (r *Result) Digests() []string {
 	return list
 }
 
+// layouts are looked at in this order: where every version of cosign signs, and all registries
+// can keep it, one request tells. Attestations say nothing that a policy asks for.
+var layouts = []cosign.Layout{cosign.Tags, cosign.Referrers}
+
 // maxRoot bounds a file with authorities and logs.
 const maxRoot = 8 << 20
 
@@ -202,7 +206,7 @@ func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry,
 			enough := func(sofar []cosign.Signature) bool {
 				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
 			}
-			signatures, wrong, err := cosign.Find(ctx, remote, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough})
+			signatures, wrong, err := cosign.Find(ctx, remote, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}

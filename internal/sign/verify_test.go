@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,14 +34,20 @@ type shop struct {
 	t      *testing.T
 	host   string
 	remote *image.Remote
+	asked  atomic.Int64 // requests
 }
 
 // newShop has shop/api:1 for two platforms, in an index.
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
+	s := &shop{t: t}
+	hub := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked.Add(1)
+		hub.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
-	s := &shop{t: t, host: strings.TrimPrefix(server.URL, "http://")}
+	s.host = strings.TrimPrefix(server.URL, "http://")
 	s.remote = s.open("shop/api")
 	return s
 }
@@ -156,6 +164,11 @@ func TestVerify(t *testing.T) {
 	r = is("signed", "shop/api:1", "", "")
 	if diff := cmp.Diff([]string{string(r.Config), string(one.Digest)}, r.Digests()); diff != "" || r.Config == "" || r.Entry.Place() != "images[0]" || !cmp.Equal(r.By, []string{"cosign key release"}) {
 		t.Errorf("%s %+v", diff, r)
+	}
+	before := s.asked.Load()
+	is("signed", "shop/api:1", "", "")
+	if n := s.asked.Load() - before; n != 4 { // the ping, the manifest, that of the signatures, what was signed
+		t.Errorf("%d requests", n)
 	}
 	is("by its digest", "shop/api@"+string(one.Digest), "", "")
 	two := s.image(s.remote, "1", "amd64", "two")
