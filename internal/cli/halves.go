@@ -2,8 +2,8 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -39,15 +39,22 @@ func (a *app) elsewhere(root *cobra.Command) error {
 	if err != nil || c.Annotations[elsewhereNote] == "" {
 		return errHere
 	}
-	var wrong error
-	for _, dir := range []string{".", "../lib/plimsoll"} {
-		own := a.world.Executable
-		if at, err := filepath.EvalSymlinks(own); err == nil {
-			own = at
-		}
-		path := filepath.Join(filepath.Dir(own), dir, imagesProgram)
-		wrong = a.world.Become(path, append([]string{imagesProgram}, a.world.Args...), a.world.Environ())
+	return a.become(c)
+}
+
+// become has the whole program take this one's place. It is looked for where this one lies, and
+// nowhere else: it runs with the caller's rights.
+func (a *app) become(c *cobra.Command) error {
+	own, err := filepath.EvalSymlinks(a.world.Executable)
+	if a.world.Executable == "" || err != nil {
+		return &failure{code: exitUnable, message: c.CommandPath() + " needs " + imagesProgram + ", and it can't be told where plimsoll itself lies", err: err}
 	}
-	return &failure{code: exitUnable, message: c.CommandPath() + " needs " + imagesProgram + ", which is not beside " + a.world.Executable,
-		hint: "Put it there: it comes with plimsoll, and make build makes both.", err: errors.New(strings.TrimSpace(wrong.Error()))}
+	for _, dir := range []string{".", "../lib/plimsoll"} {
+		path := filepath.Join(filepath.Dir(own), dir, imagesProgram)
+		err := a.world.Become(path, append([]string{imagesProgram}, a.world.Args...), a.world.Environ())
+		if !errors.Is(err, fs.ErrNotExist) {
+			return &failure{code: exitUnable, message: path + " can't be run", err: err}
+		}
+	}
+	return &failure{code: exitUnable, message: c.CommandPath() + " needs " + imagesProgram + ", which is not beside " + own, hint: "Put it there: it comes with plimsoll, and make build makes both."}
 }

@@ -9,7 +9,7 @@ func (a *app) imagesCommands() []*cobra.Command {
 	var list []*cobra.Command
 	for use, short := range map[string]string{"image": imageShort, "db": dbShort, "serve": serveShort} {
 		list = append(list, &cobra.Command{Use: use, Short: short, DisableFlagParsing: true, Annotations: map[string]string{elsewhereNote: imagesProgram},
-			RunE: func(*cobra.Command, []string) error { return nil }})
+			RunE: func(c *cobra.Command, _ []string) error { return a.become(c) }})
 	}
 	return list
 }

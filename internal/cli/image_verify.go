@@ -120,7 +120,10 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Docker: filepath.Join(o.Registries.Config, "trust"), Now: a.world.Now()}
+	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	if dir := o.Registries.Config; dir != "" {
+		by.Docker = filepath.Join(dir, "trust")
+	}
 	r, err := by.Verify(ctx, ref)
 	if err != nil {
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}

@@ -403,7 +403,7 @@ func (p *Policy) requiredOrigin(d *decision, s *workload.Spec) {
 		return
 	}
 	instead := "use one of " + strings.Join(p.Require.Images, ", ")
-	if !slices.ContainsFunc(p.Require.Images, func(pattern string) bool { return fitsImage(pattern, s.Image.Name) }) || !cameFrom(&s.Image) {
+	if !slices.ContainsFunc(p.Require.Images, func(pattern string) bool { return workload.NameFits(pattern, s.Image.Name) }) || !cameFrom(&s.Image) {
 		d.object("the image "+s.Image.Ref+" is not one that came from where the policy says", instead)
 	}
 	for _, m := range s.Mounts {

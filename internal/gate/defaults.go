@@ -106,7 +106,7 @@ func (c checker) checkDefaults(d *defaults) error {
 
 // trusts says whether containers of an image get the engine's own runtime.
 func (r *defaultRuntime) trusts(i *workload.Image) bool {
-	return slices.ContainsFunc(r.Trusted, func(pattern string) bool { return fitsImage(pattern, i.Name) }) && cameFrom(i)
+	return slices.ContainsFunc(r.Trusted, func(pattern string) bool { return workload.NameFits(pattern, i.Name) }) && cameFrom(i)
 }
 
 // lacking is what a new container would get. Driver is the engine's log driver; image is nil

@@ -25,7 +25,7 @@ func judgePush(_ context.Context, x *exchange) error {
 	name := x.match.Var("name")
 	x.subject.Name = trail.Clip(name, maxName)
 	to := workload.ImageName(name)
-	if len(x.p.Require.Images) > 0 && !slices.ContainsFunc(x.p.Require.Images, func(pattern string) bool { return fitsImage(pattern, to) }) {
+	if len(x.p.Require.Images) > 0 && !slices.ContainsFunc(x.p.Require.Images, func(pattern string) bool { return workload.NameFits(pattern, to) }) {
 		x.decision.object("the image would go to where the policy takes none from", "push it to one of "+strings.Join(x.p.Require.Images, ", "))
 	}
 	return nil

@@ -221,7 +221,7 @@ func (g *Grant) isFor(i *workload.Image) bool {
 	if i.ID != "" && g.Image == i.ID {
 		return true
 	}
-	return fitsImage(g.Image, i.Name) && (i.ID == "" || cameFrom(i))
+	return workload.NameFits(g.Image, i.Name) && (i.ID == "" || cameFrom(i))
 }
 
 func (c *callers) has(who *identity) bool {
@@ -238,13 +238,6 @@ func (c *callers) has(who *identity) bool {
 		return true
 	}
 	return slices.ContainsFunc(c.Groups, who.inGroup)
-}
-
-// fitsImage is path.Match but that a star means slashes too.
-func fitsImage(pattern, name string) bool {
-	const slash = "\x00"
-	fits, err := path.Match(strings.ReplaceAll(pattern, "/", slash), strings.ReplaceAll(name, "/", slash))
-	return fits && err == nil
 }
 
 // checker checks what a policy's fields say.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // schema is what the test reads of a JSON schema.
@@ -64,7 +66,7 @@ func TestSchema(t *testing.T) {
 	if diff := cmp.Diff(readable, at("reads refuse").Items.Enum); diff != "" {
 		t.Errorf("reads: %s", diff)
 	}
-	if at("require verdict scanned_within").Pattern != age.String() {
+	if at("require verdict scanned_within").Pattern != strict.AgePattern {
 		t.Errorf("an age is %s", at("require verdict scanned_within").Pattern)
 	}
 	if at("defaults memory").Pattern != size.String() || at("defaults log max-size").Pattern != size.String() || at("defaults capabilities").Items.Pattern != capabilityName.String() {

@@ -4,32 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
-
-var age = regexp.MustCompile(`^([1-9][0-9]{0,4})([hdw])$`)
-
-// hours are those of the units of an age.
-var hours = map[string]time.Duration{"h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 
 func (c checker) checkVerdict(v *verdictNeeded) error {
 	if v == nil {
 		return nil
 	}
 	if v.ScannedWithin != "" {
-		m := age.FindStringSubmatch(v.ScannedWithin)
-		if m == nil {
+		var err error
+		if v.within, err = strict.Age(v.ScannedWithin); err != nil {
 			return c.fail(fmt.Sprintf("is no age: %.100q", v.ScannedWithin), "such as 12h, 30d or 4w", "require", "verdict", "scanned_within")
 		}
-		n, _ := strconv.Atoi(m[1]) // it has at most five digits
-		v.within = time.Duration(n) * hours[m[2]]
 	}
 	if v.Worst != "" {
 		if _, err := finding.ParseSeverity(string(v.Worst)); err != nil {

@@ -71,7 +71,8 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 	}
 	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
 	if len(e.Platforms) > 0 {
-		if !slices.Contains(e.Platforms, platform) {
+		// linux/arm64 is for each of its variants.
+		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
 			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
 		}
 		d.step(StepPlatform, true, "it is for %s", platform)

@@ -66,6 +66,8 @@ images:
 		"of no time":                 {"new/a", "", by("one"), StepSigners, nil},
 		"old and new":                {"new/a", "", append(at(by("one"), 31*day), at(by("one"), day)...), "", []string{"cosign key one"}},
 		"the platform":               {"amd/a", "linux/amd64", by("one"), "", []string{"cosign key one"}},
+		"a variant of it":            {"amd/a", "linux/amd64/v3", by("one"), "", []string{"cosign key one"}},
+		"a name that begins alike":   {"amd/a", "linux/amd64p32", by("one"), StepPlatform, nil},
 		"another platform":           {"amd/a", "linux/arm64", by("one"), StepPlatform, nil},
 		"no platform":                {"amd/a", "", by("one"), StepPlatform, nil},
 		"an identity":                {"ci/a", "", []Vouch{{Signer: ci, Kind: "cosign", Where: "there"}}, "", []string{"cosign https://ci.example/* by https://i.example"}},

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
 // PolicySchema names the form of a file of trust.
@@ -287,7 +287,7 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 	}
 	if e.MaxAge != "" {
 		var wrong error
-		if e.maxAge, wrong = age(e.MaxAge); wrong != nil {
+		if e.maxAge, wrong = strict.Age(e.MaxAge); wrong != nil {
 			return fail(fmt.Sprintf("is no age: %.100q", e.MaxAge), "such as 12h, 90d or 6w", "max_age")
 		}
 	}
@@ -387,7 +387,7 @@ func (k Key) fingerprint() (string, error) {
 func (p *Policy) For(name string) *Entry {
 	var best *Entry
 	for _, e := range p.Images {
-		if fits(e.Name, name) && (best == nil || literal(e.Name) > literal(best.Name)) {
+		if workload.NameFits(e.Name, name) && (best == nil || literal(e.Name) > literal(best.Name)) {
 			best = e
 		}
 	}
@@ -396,25 +396,3 @@ func (p *Policy) For(name string) *Entry {
 
 // literal is how many characters of a pattern stand for themselves.
 func literal(pattern string) int { return len(pattern) - strings.Count(pattern, "*") }
-
-// fits matches names, of which a star means slashes too.
-func fits(pattern, name string) bool {
-	const slash = "\x00"
-	ok, err := path.Match(strings.ReplaceAll(pattern, "/", slash), strings.ReplaceAll(name, "/", slash))
-	return ok && err == nil
-}
-
-// age reads 12h, 7d or 6w.
-func age(text string) (time.Duration, error) {
-	var n int
-	var unit byte
-	if _, err := fmt.Sscanf(text, "%d%c", &n, &unit); err != nil || fmt.Sprintf("%d%c", n, unit) != text || n < 1 || n > 10_000 {
-		return 0, fmt.Errorf("%.100q is no age", text)
-	}
-	day := 24 * time.Hour
-	units := map[byte]time.Duration{'h': time.Hour, 'd': day, 'w': 7 * day}
-	if units[unit] == 0 {
-		return 0, fmt.Errorf("%.100q is no age", text)
-	}
-	return time.Duration(n) * units[unit], nil
-}

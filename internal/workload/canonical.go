@@ -155,3 +155,11 @@ func canonicalLinks(links []string) []string {
 	}
 	return sortedUnique(out)
 }
+
+// NameFits matches the name of an image, whole and without tag and digest, with a pattern of a
+// policy: path.Match, but that a star means slashes too.
+func NameFits(pattern, name string) bool {
+	const slash = "\x00"
+	fits, err := path.Match(strings.ReplaceAll(pattern, "/", slash), strings.ReplaceAll(name, "/", slash))
+	return fits && err == nil
+}
