@@ -118,9 +118,10 @@ func (w *watcher) die(ctx context.Context, c *container, e *event, code string) 
 
 // oomUnderWay says whether an event says that the kernel was out of memory for a container
 // that was killed. The kernel tells of it on another way than of the end, and engines pass on
-// what comes first. What is remembered is there already, and where much happens nobody waits.
+// what comes first: on a busy host by some hundred milliseconds. What is remembered is there
+// already, and where much happens nobody waits.
 func (w *watcher) oomUnderWay(ctx context.Context, id string, remembered bool) (bool, error) {
-	const looks, busy = 10, 100
+	const looks, busy = 50, 100
 	for n := 0; ; n++ {
 		oom, waiting := false, 0
 		w.stream.waiting(func(e *event) {
@@ -130,7 +131,7 @@ func (w *watcher) oomUnderWay(ctx context.Context, id string, remembered bool) (
 		if oom || n == looks || remembered || waiting > busy {
 			return oom, nil
 		}
-		if err := w.pause(ctx, w.pace.settle/looks); err != nil {
+		if err := w.pause(ctx, w.pace.settle/10); err != nil {
 			return false, err
 		}
 	}
