@@ -28,7 +28,7 @@ var vagueTypes = []string{"", oci.MediaTypeEmptyJSON, oci.MediaTypeImageConfig}
 // The error is of signers or a digest that cannot be, or of the registry: then it is not known
 // what else there is. It is one too where more is there than is looked at, and nothing of
 // that holds.
-func Find(ctx context.Context, r *image.Remote, subject digest.Digest, by Signers, now time.Time, o Options) ([]Signature, []Rejection, error) {
+func Find(ctx context.Context, r image.Repository, subject digest.Digest, by Signers, now time.Time, o Options) ([]Signature, []Rejection, error) {
 	o = o.withDefaults()
 	if err := by.check(); err != nil {
 		return nil, nil, fmt.Errorf("looking for signatures: %w", err)
@@ -36,7 +36,7 @@ func Find(ctx context.Context, r *image.Remote, subject digest.Digest, by Signer
 	if err := subject.Validate(); err != nil {
 		return nil, nil, fmt.Errorf("looking for signatures: %.100q is no digest: %w", subject, err)
 	}
-	f := &finder{remote: r, o: o, judge: judge{by: &by, subject: subject, now: now}, blobs: map[digest.Digest][]byte{}}
+	f := &finder{in: r, o: o, judge: judge{by: &by, subject: subject, now: now}, blobs: map[digest.Digest][]byte{}}
 	if o.SameName {
 		f.repository = r.Repository()
 	}
@@ -71,8 +71,8 @@ func Find(ctx context.Context, r *image.Remote, subject digest.Digest, by Signer
 // finder is one search.
 type finder struct {
 	judge
-	remote *image.Remote
-	o      Options
+	in image.Repository
+	o  Options
 
 	looked   int
 	over     bool
@@ -129,7 +129,7 @@ func manifest(d *image.Document) (*oci.Manifest, error) {
 // tag looks at the layers of the manifest that a tag beside the subject leads to.
 func (f *finder) tag(ctx context.Context, suffix string, look func(context.Context, string, oci.Descriptor) error) error {
 	name := tagOf(f.subject, suffix)
-	d, err := f.remote.Tagged(ctx, name)
+	d, err := f.in.Tagged(ctx, name)
 	if errors.Is(err, image.ErrNotFound) {
 		return nil
 	}
@@ -165,7 +165,7 @@ func (f *finder) blob(ctx context.Context, where string, d oci.Descriptor, most 
 	if data, read := f.blobs[d.Digest]; read && int64(len(data)) == d.Size {
 		return data, nil
 	}
-	data, err := f.remote.Blob(ctx, d, most)
+	data, err := f.in.Blob(ctx, d, most)
 	if err != nil {
 		return nil, f.passed(where, err)
 	}
@@ -210,7 +210,7 @@ func (f *finder) attestedLayer(ctx context.Context, where string, d oci.Descript
 // referrers looks at the bundles among what refers to the subject. What refers to those is
 // not asked for: nothing that vouches for an image is about something else.
 func (f *finder) referrers(ctx context.Context) error {
-	list, err := f.remote.Referrers(ctx, f.subject, maxReferrers)
+	list, err := f.in.Referrers(ctx, f.subject, maxReferrers)
 	if err != nil {
 		return f.passed("the list of referrers", err)
 	}
@@ -223,7 +223,7 @@ func (f *finder) referrers(ctx context.Context) error {
 		if !f.next(where) {
 			return nil
 		}
-		document, err := f.remote.Manifest(ctx, d.Digest)
+		document, err := f.in.Manifest(ctx, d.Digest)
 		if err != nil {
 			if err := f.passed(where, err); err != nil {
 				return err

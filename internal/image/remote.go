@@ -27,6 +27,26 @@ var ErrNotFound = errors.New("the registry has no such thing")
 // looks for signatures passes over it: whoever may write to a repository can put it there.
 var ErrOther = errors.New("it is not what is said of it")
 
+// Repository is where an image is, with what lies beside it, such as signatures: in a registry
+// ([Remote]), or wherever that was packed. Every document has the digest that it was asked for
+// by, and is bounded; what is not there is [ErrNotFound], and what can't be read because of who
+// put it there is [ErrOther].
+type Repository interface {
+	// Repository is docker's name of it, with its host, and Tag the tag that was asked for,
+	// "" where that was a digest alone.
+	Repository() string
+	Tag() string
+	// Named gives what was asked for, Manifest what has a digest, and Tagged what a tag leads
+	// to.
+	Named(context.Context) (*Document, error)
+	Manifest(context.Context, digest.Digest) (*Document, error)
+	Tagged(context.Context, string) (*Document, error)
+	// Blob gives a small blob whole, of no more than so many bytes.
+	Blob(context.Context, oci.Descriptor, int64) ([]byte, error)
+	// Referrers are the manifests that say that they are about another, no more than so many.
+	Referrers(context.Context, digest.Digest, int) ([]oci.Descriptor, error)
+}
+
 // Remote is a repository of a registry, for what lies beside an image in it, such as
 // signatures. Every document has the digest that it was asked for by, and is bounded.
 // Mirrors are not asked: what they have of a signature may be old.

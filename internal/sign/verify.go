@@ -83,17 +83,23 @@ func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, er
 		return nil, err
 	}
 	defer remote.Close()
-	named, err := remote.Named(ctx)
+	return v.VerifyIn(ctx, remote, ref.At)
+}
+
+// VerifyIn looks at the image that was asked for in a repository, which is called as it was
+// asked for. The error is as in Verify.
+func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked string) (*Result, error) {
+	named, err := in.Named(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Name: ref.At, Manifest: named.Digest, Platform: v.Platform, signed: []oci.Descriptor{named.Descriptor}}
+	r := &Result{Name: asked, Manifest: named.Digest, Platform: v.Platform, signed: []oci.Descriptor{named.Descriptor}}
 	if r.Platform == "" {
 		r.Platform = "linux/" + runtime.GOARCH
 	}
 	if named.IsIndex() {
 		r.Index = named.Digest
-		if named, err = v.child(ctx, remote, named, r.Platform); err != nil {
+		if named, err = v.child(ctx, in, named, r.Platform); err != nil {
 			return nil, err
 		}
 		r.Manifest = named.Digest
@@ -106,17 +112,17 @@ func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, er
 		return nil, err
 	}
 	r.Config = manifest.Config.Digest
-	name := remote.Repository()
+	name := in.Repository()
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
 		// By the image's own word: what an index says of it may not be signed.
-		if r.Platform, err = platformOf(ctx, remote, manifest.Config); err != nil {
+		if r.Platform, err = platformOf(ctx, in, manifest.Config); err != nil {
 			return nil, err
 		}
 	}
 	var found []Vouch
 	if entry != nil && entry.Signed != nil {
-		if found, r.Rejected, err = v.find(ctx, remote, entry, name, r); err != nil {
+		if found, r.Rejected, err = v.find(ctx, in, entry, name, r); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +131,7 @@ func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, er
 }
 
 // child is the manifest of an index that is for a platform.
-func (v *Verifier) child(ctx context.Context, remote *image.Remote, index *image.Document, platform string) (*image.Document, error) {
+func (v *Verifier) child(ctx context.Context, in image.Repository, index *image.Document, platform string) (*image.Document, error) {
 	var list struct {
 		Manifests []oci.Descriptor `json:"manifests"`
 	}
@@ -144,7 +150,7 @@ func (v *Verifier) child(ctx context.Context, remote *image.Remote, index *image
 	case slices.ContainsFunc(fit[1:], func(d oci.Descriptor) bool { return d.Digest != fit[0].Digest }):
 		return nil, fmt.Errorf("it has several images for %s: name one with its variant", platform)
 	}
-	child, err := remote.Manifest(ctx, fit[0].Digest)
+	child, err := in.Manifest(ctx, fit[0].Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +166,8 @@ func fitsPlatform(p *oci.Platform, want string) bool {
 }
 
 // platformOf is the platform that an image says it is for.
-func platformOf(ctx context.Context, remote *image.Remote, config oci.Descriptor) (string, error) {
-	data, err := remote.Blob(ctx, config, 8<<20)
+func platformOf(ctx context.Context, in image.Repository, config oci.Descriptor) (string, error) {
+	data, err := in.Blob(ctx, config, 8<<20)
 	if err != nil {
 		return "", err
 	}
@@ -178,13 +184,13 @@ func platformOf(ctx context.Context, remote *image.Remote, config oci.Descriptor
 
 // find gives the signatures that hold over what the name leads to, and over the image of it
 // that would run: a signature over an index is one over all that it lists.
-func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
+func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
 	_, list := entry.Signed.Needs()
 	for _, s := range list {
 		if s.ContentTrust == "" {
 			continue
 		}
-		one, wrong, err := v.contentTrust(ctx, remote, s, name, r)
+		one, wrong, err := v.contentTrust(ctx, in, s, name, r)
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -206,7 +212,7 @@ func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry,
 			enough := func(sofar []cosign.Signature) bool {
 				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
 			}
-			signatures, wrong, err := cosign.Find(ctx, remote, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
@@ -224,12 +230,12 @@ func (v *Verifier) find(ctx context.Context, remote *image.Remote, entry *Entry,
 
 // contentTrust asks a server of trust what was signed as the tag, which must be the index or the
 // image. The error is that it can't be told.
-func (v *Verifier) contentTrust(ctx context.Context, remote *image.Remote, s Signer, name string, r *Result) (*Vouch, *Rejection, error) {
+func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Signer, name string, r *Result) (*Vouch, *Rejection, error) {
 	server := v.Policy.Servers[s.ContentTrust]
 	reject := func(step, reason string) (*Vouch, *Rejection, error) {
 		return nil, &Rejection{"dct", step, s.String(), reason}, nil
 	}
-	tag := remote.Tag()
+	tag := in.Tag()
 	if tag == "" {
 		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
 	}
