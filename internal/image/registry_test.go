@@ -723,6 +723,7 @@ func TestRegistryRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := &http.Request{URL: u}
+		w.home = u.Host
 		if test.from != "" {
 			req.Response = from(test.from)
 		}
@@ -732,4 +733,103 @@ func TestRegistryRules(t *testing.T) {
 			t.Errorf("%s, from %q: %v", test.to, test.from, err)
 		}
 	}
+}
+
+// TestRegistryRealm: a registry names the server that gives tokens, and with them whoever gets
+// its credentials.
+func TestRegistryRealm(t *testing.T) {
+	for _, test := range []struct {
+		home, to string
+		secret   bool
+		want     string
+	}{
+		{"reg.example", "https://reg.example/token", true, ""},
+		{"reg.example:5000", "https://reg.example:5001/token", true, ""},
+		{"docker.io", "https://auth.docker.io/token", true, ""},
+		{"docker.io", "https://index.docker.io/v2/", true, ""},
+		{"registry.gitlab.com", "https://gitlab.com/jwt/auth", true, ""},
+		{"reg.shop.co.uk", "https://auth.shop.co.uk/token", true, ""},
+		{"reg.shop.co.uk", "https://auth.other.co.uk/token", true, "of another domain"},
+		{"mei.github.io", "https://eve.github.io/token", true, "of another domain"},
+		{"reg.example", "https://reg.example.evil.net/token", true, "of another domain"},
+		{"docker.io", "https://auth.docker.io.evil.net/token", true, "of another domain"},
+		{"docker.io", "https://auth.docker.io.evil.net/token", false, ""},
+		{"reg.example", "https://named.net/token", true, ""},
+		{"reg.example", "https://named.net:8443/token", true, ""},
+		{"reg.example", "https://10.9.9.9/token", true, ""},
+		{"reg", "https://auth/token", true, "of another domain"},
+		{"203.0.113.7", "https://203.0.113.8/token", true, "of another domain"},
+		{"127.0.0.1:5000", "http://localhost:5001/token", true, ""},
+		{"reg.example", "http://169.254.169.254/token", false, "private address"},
+		{"reg.example", "https://192.168.1.1/token", true, "private address"},
+		{"10.0.0.1", "https://10.0.0.2/token", false, ""},
+		{"10.0.0.1", "https://10.0.0.2/token", true, "of another domain"},
+	} {
+		w := newWeb(Options{Registries: Registries{Realms: []string{"named.net", "10.9.9.9"}}}, server{host: test.home})
+		w.secret = test.secret
+		u, err := url.Parse(test.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.mayBegin(u); test.want != "" {
+			refused(t, err, test.want)
+		} else if err != nil {
+			t.Errorf("%s for %s: %v", test.to, test.home, err)
+		}
+	}
+	// The same with servers: the other domain is behind a proxy.
+	h := newHub(t)
+	var heard []string
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		heard = append(heard, r.URL.Host+" "+r.Header.Get("Authorization")+string(body))
+		if r.URL.Host == "auth.example" && r.Method == http.MethodPost {
+			http.Redirect(w, r, "http://thief.example/token", http.StatusTemporaryRedirect)
+			return
+		}
+		fmt.Fprint(w, `{"token":"the-token","access_token":"the-token"}`)
+	}))
+	defer other.Close()
+	proxy, err := url.Parse(other.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := h.serve(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Header.Get("Authorization") != "Bearer the-token" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://auth.example/token",service="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	s := quick()
+	s.Insecure = []string{"auth.example", "thief.example"}
+	s.Proxy = func(r *http.Request) (*url.URL, error) {
+		if strings.HasSuffix(r.URL.Host, ".example") {
+			return proxy, nil
+		}
+		return nil, nil
+	}
+	ask := func(want, told string) {
+		t.Helper()
+		heard = nil
+		if _, err := pulled(t, host+"/team/app:1", s); want != "" {
+			refused(t, err, want)
+		} else if err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(heard, ", "); got != told {
+			t.Errorf("the other domain heard %q, want %q", got, told)
+		}
+	}
+	ask("", "auth.example ")
+	s.Config = loggedIn(t, host, "mei", "pass:word")
+	ask("wants its credentials sent to the token server auth.example", "")
+	s.Realms = []string{"auth.example"}
+	ask("", "auth.example Basic bWVpOnBhc3M6d29yZA==")
+	// A token is not passed on by who may have it.
+	at := t.TempDir()
+	put(t, at+"/config.json", jsonOf(t, map[string]any{"auths": map[string]any{host: map[string]string{"identitytoken": "secret"}}}), 0o600)
+	s.Config = at
+	ask("a redirect from auth.example to thief.example of what is sent there", "auth.example client_id=go-containerregistry&grant_type=refresh_token&refresh_token=secret&scope=repository%3Ateam%2Fapp%3Apull&service=test")
 }
