@@ -202,8 +202,12 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 		how = &verdict.Verified{At: now, Policy: r.Entry.Place(), By: r.By}
 	}
 	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
-	for _, digest := range r.Digests() {
-		if err := folder.Verify(digest, how); err != nil {
+	for digest, trusted := range r.Trusts() {
+		of := how
+		if !trusted {
+			of = nil
+		}
+		if err := folder.Verify(string(digest), of); err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
 			return
 		}

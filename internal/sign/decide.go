@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Vouch is a signature over an image's manifest that holds: whoever found it has checked that
@@ -13,6 +15,8 @@ type Vouch struct {
 	Signer Signer
 	// Kind is what kind of signature it is, and Where the place that it was found in.
 	Kind, Where string
+	// Of is the digest that was signed: the image's manifest, or the index that it is of.
+	Of digest.Digest
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
 	// proves it.
 	At time.Time

@@ -51,21 +51,22 @@ type Result struct {
 	Index, Manifest, Config digest.Digest
 	Platform                string
 	*Decision
-	// signed are index and manifest, of which a signature may be.
+	// signed are index and manifest, of which a signature may be, and whole is true where the
+	// index is trusted, and with it all that it lists.
 	signed []oci.Descriptor
+	whole  bool
 	// Rejected is what vouches for nothing.
 	Rejected []Rejection
 }
 
-// Digests are those that the image is known by: what is signed, what runs, and its id.
-func (r *Result) Digests() []string {
-	var list []string
-	for _, d := range []digest.Digest{r.Config, r.Manifest, r.Index} {
-		if d != "" {
-			list = append(list, string(d))
-		}
+// Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
+// the index that it is of, by which the engine may know the others of that index too.
+func (r *Result) Trusts() map[digest.Digest]bool {
+	all := map[digest.Digest]bool{r.Config: r.Trusted(), r.Manifest: r.Trusted()}
+	if r.Index != "" {
+		all[r.Index] = r.whole
 	}
-	return list
+	return all
 }
 
 // layouts are looked at in this order: where every version of cosign signs, and all registries
@@ -111,7 +112,9 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 	if _, err := strict.Decode("the manifest", named.Data, &manifest); err != nil {
 		return nil, err
 	}
-	r.Config = manifest.Config.Digest
+	if r.Config = manifest.Config.Digest; r.Config.Validate() != nil {
+		return nil, fmt.Errorf("the manifest %s names no configuration: %.100q is no digest", r.Manifest, r.Config)
+	}
 	name := in.Repository()
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
@@ -127,6 +130,10 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	r.Decision = v.Policy.Decide(name, r.Platform, found, v.Now)
+	if r.Trusted() && r.Index != "" && len(entry.Platforms) == 0 {
+		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
+		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
+	}
 	return r, nil
 }
 
@@ -210,7 +217,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	for _, subject := range r.signed {
 		for _, g := range groups {
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
+				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...), v.Now).Trusted()
 			}
 			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
 			for _, x := range wrong {
@@ -219,7 +226,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, g.vouches(signatures)...)
+			found = append(found, g.vouches(signatures, subject.Digest)...)
 			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
 				return found, rejected, nil
 			}
@@ -250,7 +257,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
-				return &Vouch{Signer: s, Kind: "dct", Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
+				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
 			}
 		}
 	}
@@ -328,16 +335,16 @@ func readBounded(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// vouches are signatures as a policy takes them. Attestations say something else than that
+// vouches are signatures over a digest as a policy takes them. Attestations say something else than that
 // an image is signed.
-func (g *group) vouches(signatures []cosign.Signature) []Vouch {
+func (g *group) vouches(signatures []cosign.Signature, of digest.Digest) []Vouch {
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
 		if s.Attests() {
 			continue
 		}
-		one := Vouch{Kind: "cosign", Where: s.Where, At: s.At}
+		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {
