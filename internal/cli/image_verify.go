@@ -25,9 +25,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
-// defaultTrust is where the policy of trust is.
-const defaultTrust = "/etc/plimsoll/trust.yaml"
-
 // verifying are the flags of image verify.
 type verifying struct {
 	peering
