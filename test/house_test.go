@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"internal/dct":                 {"internal/image", "internal/strict"},
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
+	"internal/notation":            {"internal/image", "internal/strict"},
 	"internal/sign":                {"internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/workload"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},

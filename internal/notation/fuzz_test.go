@@ -1,0 +1,77 @@
+package notation
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"testing"
+
+	"github.com/notaryproject/notation-core-go/signature"
+	"github.com/opencontainers/go-digest"
+	oci "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// same is a key that signs the same alike: each process of a fuzzer makes the same
+// certificates.
+type same struct{ *ecdsa.PrivateKey }
+
+func (s same) Sign(_ io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	return s.PrivateKey.Sign(nil, digest, o)
+}
+
+func sameKey(n byte) *ecdsa.PrivateKey {
+	raw := make([]byte, 32)
+	raw[31] = n
+	return must(ecdsa.ParseRawPrivateKey(elliptic.P256(), raw))
+}
+
+// FuzzEnvelope: whatever is made of envelopes, of JWS and of COSE, what holds is about the image
+// that was asked for and not about another, by the certificate that the authority issued to
+// whom is meant, and was signed by it.
+func FuzzEnvelope(f *testing.F) {
+	root := certify(nil, same{sameKey(1)}, x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	issued := func(serial int64, key byte, cn string) *holder {
+		c := codeSigning(named(cn))
+		c.SerialNumber = big.NewInt(serial)
+		h := certify(root, sameKey(key), c)
+		return h
+	}
+	release, other := issued(2, 2, "release"), issued(3, 3, "other")
+	stamps := newStamper(noon)
+	one := oci.Descriptor{MediaType: oci.MediaTypeImageManifest, Digest: digest.FromString("one"), Size: 3}
+	two := one
+	two.Digest = digest.FromString("two")
+	for i, kind := range envelopeTypes {
+		for _, q := range []*signature.SignRequest{
+			request(release, payloadOf(one)), request(release, payloadOf(two)), request(other, payloadOf(one)), stamped(request(release, payloadOf(one)), stamps),
+		} {
+			f.Add(i == 0, seal(f, kind, q))
+		}
+	}
+	by := trusting(f, root.root(), stamps.root(), wanted)
+	asked := &judge{by: []*Signer{by}, subject: one, now: noon}
+	another := &judge{by: []*Signer{by}, subject: two, now: noon}
+	f.Fuzz(func(t *testing.T, first bool, data []byte) {
+		kind := envelopeTypes[1]
+		if first {
+			kind = envelopeTypes[0]
+		}
+		found, wrong := asked.enveloped(t.Context(), kind, data)
+		if (len(found) == 0) == (wrong == nil) {
+			t.Fatalf("%q: %v, %v", data, found, wrong)
+		}
+		if len(found) == 0 {
+			return
+		}
+		if len(found) != 1 || !found[0].Certificate.Equal(release.chain[0]) || found[0].By != by || found[0].At.After(noon) || found[0].At.IsZero() == found[0].Until.IsZero() {
+			t.Errorf("%q holds as %+v", data, found)
+		}
+		if again, _ := another.enveloped(t.Context(), kind, data); len(again) != 0 {
+			t.Errorf("%q is about two images", data)
+		}
+	})
+}
