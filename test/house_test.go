@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
 	"internal/notation":            {"internal/image", "internal/strict"},
-	"internal/sign":                {"internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/workload"},
+	"internal/sign":                {"internal/cosign", "internal/dct", "internal/image", "internal/notation", "internal/strict", "internal/workload"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},
 	"internal/scan":                {"internal/advice", "internal/collect", "internal/contents", "internal/extract", "internal/facts", "internal/finding", "internal/image", "internal/linking", "internal/redact", "internal/report", "internal/sbom", "internal/secret", "internal/term", "internal/vex", "internal/vuln", "internal/workload"},
@@ -96,6 +96,8 @@ var arrows = map[string][]string{
 	"bench/minimal":    {},
 	"bench/floor":      {},
 	"bench/reverse":    {},
+
+	"internal/notation/notationtest": {"internal/image"},
 }
 
 type pkg struct {

@@ -18,6 +18,7 @@ import (
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/notation/notationtest"
 )
 
 // scene is an image, another, and an authority.
@@ -25,14 +26,14 @@ type scene struct {
 	hub            *hub
 	r              *image.Remote
 	subject, other oci.Descriptor
-	root, release  *holder
+	root, release  *notationtest.Holder
 }
 
 func newScene(t *testing.T, referrers bool) *scene {
 	t.Helper()
-	s := &scene{hub: newHub(t, referrers), root: authority(nil, "root")}
+	s := &scene{hub: newHub(t, referrers), root: notationtest.Authority(nil, "root")}
 	s.r = s.hub.open(t, "team/app")
-	s.release = s.root.issue(named("release"))
+	s.release = s.root.Issue(notationtest.Named("release"))
 	s.other = push(t, s.r, "another")
 	s.subject = push(t, s.r, "the one")
 	return s
@@ -67,7 +68,7 @@ func about(kind string, envelope []byte, was, is oci.Descriptor) []byte {
 	if kind != jws.MediaTypeEnvelope {
 		return bytes.ReplaceAll(envelope, []byte(was.Digest.Encoded()), []byte(is.Digest.Encoded()))
 	}
-	return resealed(envelope, func(e map[string]any) { e["payload"] = base64.RawURLEncoding.EncodeToString(payloadOf(is)) })
+	return resealed(envelope, func(e map[string]any) { e["payload"] = base64.RawURLEncoding.EncodeToString(notationtest.Payload(is)) })
 }
 
 // TestAttacks: what a writer to the repository, and a signer, can make is refused by the step
@@ -81,43 +82,47 @@ func TestAttacks(t *testing.T) {
 }
 
 func testAttacks(t *testing.T, s *scene, kind string) {
-	by := trusting(t, s.root.root(), nil, wanted)
-	thief := authority(nil, "root")
-	good := func(of oci.Descriptor) *signature.SignRequest { return request(s.release, payloadOf(of)) }
+	by := trusting(t, s.root.Root(), nil, wanted)
+	thief := notationtest.Authority(nil, "root")
+	good := func(of oci.Descriptor) *signature.SignRequest { return request(s.release, notationtest.Payload(of)) }
 	with := func(change func(q *signature.SignRequest)) func(oci.Descriptor) []byte {
 		return func(of oci.Descriptor) []byte {
 			q := good(of)
 			change(q)
-			return seal(t, kind, q)
+			return notationtest.Seal(t, kind, q)
 		}
 	}
-	from := func(h *holder) func(oci.Descriptor) []byte {
-		return func(of oci.Descriptor) []byte { return seal(t, kind, request(h, payloadOf(of))) }
+	from := func(h *notationtest.Holder) func(oci.Descriptor) []byte {
+		return func(of oci.Descriptor) []byte {
+			return notationtest.Seal(t, kind, request(h, notationtest.Payload(of)))
+		}
 	}
 	saying := func(payload string) func(oci.Descriptor) []byte {
 		return func(of oci.Descriptor) []byte {
 			text := strings.NewReplacer("DIGEST", string(of.Digest), "SIZE", fmt.Sprint(of.Size), "TYPE", of.MediaType).Replace(payload)
-			return seal(t, kind, request(s.release, []byte(text)))
+			return notationtest.Seal(t, kind, request(s.release, []byte(text)))
 		}
 	}
-	limited := certify(nil, makers["EC 256"](), x509.Certificate{Subject: pkix.Name{CommonName: "limited"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{"acme.example"}})
-	outside := codeSigning(named("release"))
+	limited := notationtest.Certify(nil, makers["EC 256"](), x509.Certificate{Subject: pkix.Name{CommonName: "limited"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{"acme.example"}})
+	outside := notationtest.CodeSigning(notationtest.Named("release"))
 	outside.DNSNames = []string{"evil.example"}
-	both := trusting(t, append(s.root.root(), limited.root()...), nil, wanted)
+	both := trusting(t, append(s.root.Root(), limited.Root()...), nil, wanted)
 
 	for what, tc := range map[string]struct {
 		envelope func(of oci.Descriptor) []byte
 		step     Step
 	}{
-		"forged":                                {func(of oci.Descriptor) []byte { return about(kind, seal(t, kind, good(s.other)), s.other, of) }, WrongSignature},
-		"another's signature":                   {func(oci.Descriptor) []byte { return seal(t, kind, good(s.other)) }, WrongDigest},
-		"of another authority":                  {from(thief.issue(named("release"))), WrongAuthority},
-		"by itself":                             {from(certify(nil, makers["EC 256"](), codeSigning(named("release")))), WrongAuthority},
-		"outside what an authority may certify": {from(certify(limited, makers["EC 256"](), outside)), WrongAuthority},
-		"of a look-alike":                       {from(s.root.issue(named("reIease"))), WrongSubject},
-		"of another organisation":               {from(s.root.issue(pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"acme "}, CommonName: "release"})), WrongSubject},
-		"of two names":                          {from(s.root.issue(pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"acme", "evil"}, CommonName: "release"})), WrongSubject},
-		"of a name in a name":                   {from(s.root.issue(named("x,CN=release"))), WrongSubject},
+		"forged": {func(of oci.Descriptor) []byte {
+			return about(kind, notationtest.Seal(t, kind, good(s.other)), s.other, of)
+		}, WrongSignature},
+		"another's signature":                   {func(oci.Descriptor) []byte { return notationtest.Seal(t, kind, good(s.other)) }, WrongDigest},
+		"of another authority":                  {from(thief.Issue(notationtest.Named("release"))), WrongAuthority},
+		"by itself":                             {from(notationtest.Certify(nil, makers["EC 256"](), notationtest.CodeSigning(notationtest.Named("release")))), WrongAuthority},
+		"outside what an authority may certify": {from(notationtest.Certify(limited, makers["EC 256"](), outside)), WrongAuthority},
+		"of a look-alike":                       {from(s.root.Issue(notationtest.Named("reIease"))), WrongSubject},
+		"of another organisation":               {from(s.root.Issue(pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"acme "}, CommonName: "release"})), WrongSubject},
+		"of two names":                          {from(s.root.Issue(pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Organization: []string{"acme", "evil"}, CommonName: "release"})), WrongSubject},
+		"of a name in a name":                   {from(s.root.Issue(notationtest.Named("x,CN=release"))), WrongSubject},
 		"ended":                                 {with(func(q *signature.SignRequest) { q.SigningTime, q.Expiry = noon.Add(-time.Hour), noon }), Expired},
 		"critical":                              {with(attribute("com.acme.must", true)), NotUnderstood},
 		"for a plugin":                          {with(attribute("io.cncf.notary.verificationPlugin", true)), NotUnderstood},
@@ -133,7 +138,7 @@ func testAttacks(t *testing.T, s *scene, kind string) {
 		"the other envelope": {func(of oci.Descriptor) []byte {
 			for _, k := range envelopeTypes {
 				if k != kind {
-					return seal(t, k, good(of))
+					return notationtest.Seal(t, k, good(of))
 				}
 			}
 			return nil
@@ -142,12 +147,12 @@ func testAttacks(t *testing.T, s *scene, kind string) {
 		t.Run(what, func(t *testing.T) {
 			of := s.fresh(t, what)
 			data := tc.envelope(of)
-			attach(t, s.r, of, kind, data)
+			notationtest.Attach(t, s.r, of, kind, data)
 			found, rejected := find(t, s.r, of, noon, both)
 			if len(found) != 0 || len(rejected) != 1 || rejected[0].Step != tc.step {
 				t.Errorf("%d found, %v, want %s", len(found), rejected, tc.step)
 			}
-			right := attach(t, s.r, of, kind, seal(t, kind, good(of)))
+			right := notationtest.Attach(t, s.r, of, kind, notationtest.Seal(t, kind, good(of)))
 			found, rejected = find(t, s.r, of, noon, by)
 			if len(found) != 1 || found[0].Where != "referrer "+string(right.Digest) || len(rejected) != 1 {
 				t.Errorf("beside the right one: %d found, %v", len(found), rejected)
@@ -155,12 +160,12 @@ func testAttacks(t *testing.T, s *scene, kind string) {
 		})
 	}
 	// What is not critical is let be, and so is a chain within its limits.
-	within := codeSigning(named("release"))
+	within := notationtest.CodeSigning(notationtest.Named("release"))
 	within.DNSNames = []string{"ci.acme.example"}
-	for what, q := range map[string]func(oci.Descriptor) []byte{"an attribute": with(attribute("com.acme.may", false)), "within": from(certify(limited, makers["EC 256"](), within)),
+	for what, q := range map[string]func(oci.Descriptor) []byte{"an attribute": with(attribute("com.acme.may", false)), "within": from(notationtest.Certify(limited, makers["EC 256"](), within)),
 		"with an end": with(func(q *signature.SignRequest) { q.Expiry = noon.Add(time.Second) })} {
 		of := s.fresh(t, what)
-		attach(t, s.r, of, kind, q(of))
+		notationtest.Attach(t, s.r, of, kind, q(of))
 		if found, rejected := find(t, s.r, of, noon, both); len(found) != 1 {
 			t.Errorf("%s: %v", what, rejected)
 		}
@@ -172,25 +177,27 @@ func testAttacks(t *testing.T, s *scene, kind string) {
 func TestTimes(t *testing.T) {
 	s := newScene(t, true)
 	year := 365 * 24 * time.Hour
-	short := func(from, to time.Time) *holder {
-		c := codeSigning(named("release"))
+	short := func(from, to time.Time) *notationtest.Holder {
+		c := notationtest.CodeSigning(notationtest.Named("release"))
 		c.NotBefore, c.NotAfter = from, to
-		return certify(s.root, makers["EC 256"](), c)
+		return notationtest.Certify(s.root, makers["EC 256"](), c)
 	}
 	ended := short(noon.Add(-3*year), noon.Add(-2*year))
 	during := noon.Add(-2*year - 24*time.Hour)
-	at := func(h *holder, when time.Time, by *stamper) func(of oci.Descriptor) *signature.SignRequest {
+	at := func(h *notationtest.Holder, when time.Time, by *notationtest.Stamper) func(of oci.Descriptor) *signature.SignRequest {
 		return func(of oci.Descriptor) *signature.SignRequest {
-			q := request(h, payloadOf(of))
+			q := request(h, notationtest.Payload(of))
 			q.SigningTime = when
 			if by != nil {
-				stamped(q, by)
+				notationtest.Stamped(q, by)
 			}
 			return q
 		}
 	}
-	clock, stranger := newStamper(during), newStamper(during)
-	move := func(to time.Time, accuracy time.Duration) *stamper { return &stamper{clock.holder, to, accuracy} }
+	clock, stranger := notationtest.NewStamper(during), notationtest.NewStamper(during)
+	move := func(to time.Time, accuracy time.Duration) *notationtest.Stamper {
+		return &notationtest.Stamper{Holder: clock.Holder, At: to, Accuracy: accuracy}
+	}
 	for what, tc := range map[string]struct {
 		sign func(oci.Descriptor) *signature.SignRequest
 		step Step
@@ -208,15 +215,15 @@ func TestTimes(t *testing.T) {
 		"valid to the second":                       {at(short(noon.Add(-year), noon), noon, nil), "", time.Time{}, noon},
 		"valid, with a stranger's timestamp":        {at(short(noon.Add(-3*year), noon.Add(year)), noon, stranger), "", time.Time{}, noon.Add(year)},
 		"valid from tomorrow":                       {at(short(noon.Add(24*time.Hour), noon.Add(year)), noon.Add(25*time.Hour), nil), NotValid, time.Time{}, time.Time{}},
-		"valid, stamped tomorrow":                   {at(s.release, noon, move(noon.Add(24*time.Hour), 0)), "", time.Time{}, far},
-		"valid tomorrow, and stamped then":          {at(short(noon.Add(23*time.Hour), far), noon.Add(24*time.Hour), move(noon.Add(24*time.Hour), 0)), NotValid, time.Time{}, time.Time{}},
+		"valid, stamped tomorrow":                   {at(s.release, noon, move(noon.Add(24*time.Hour), 0)), "", time.Time{}, notationtest.Far},
+		"valid tomorrow, and stamped then":          {at(short(noon.Add(23*time.Hour), notationtest.Far), noon.Add(24*time.Hour), move(noon.Add(24*time.Hour), 0)), NotValid, time.Time{}, time.Time{}},
 		"old, and stamped anew":                     {at(s.release, noon.Add(-year), move(noon, 0)), "", noon.Add(-year), time.Time{}},
 		"signed later than stamped, by a bad clock": {at(s.release, noon, move(noon.Add(-time.Hour), 0)), "", noon.Add(-time.Hour), time.Time{}},
 	} {
 		for name, kind := range kinds {
 			of := s.fresh(t, what+name)
-			attach(t, s.r, of, kind, seal(t, kind, tc.sign(of)))
-			found, rejected := find(t, s.r, of, noon, trusting(t, s.root.root(), clock.root(), wanted))
+			notationtest.Attach(t, s.r, of, kind, notationtest.Seal(t, kind, tc.sign(of)))
+			found, rejected := find(t, s.r, of, noon, trusting(t, s.root.Root(), clock.Root(), wanted))
 			switch {
 			case tc.step != "":
 				if len(found) != 0 || len(rejected) != 1 || rejected[0].Step != tc.step {
@@ -228,7 +235,7 @@ func TestTimes(t *testing.T) {
 				t.Errorf("%s, %s: at %s, until %s", what, name, found[0].At, found[0].Until)
 			}
 			// Without trust in any timestamp, only now counts.
-			if found, _ := find(t, s.r, of, noon, trusting(t, s.root.root(), nil, wanted)); len(found) > 0 && !found[0].At.IsZero() {
+			if found, _ := find(t, s.r, of, noon, trusting(t, s.root.Root(), nil, wanted)); len(found) > 0 && !found[0].At.IsZero() {
 				t.Errorf("%s, %s: proven by nobody", what, name)
 			}
 		}
@@ -236,17 +243,17 @@ func TestTimes(t *testing.T) {
 	// A timestamp of another signature proves nothing.
 	of := s.fresh(t, "swapped")
 	q := at(ended, during, clock)(of)
-	one, two := seal(t, jws.MediaTypeEnvelope, q), seal(t, jws.MediaTypeEnvelope, q)
+	one, two := notationtest.Seal(t, jws.MediaTypeEnvelope, q), notationtest.Seal(t, jws.MediaTypeEnvelope, q)
 	var from map[string]any
 	if err := json.Unmarshal(two, &from); err != nil {
 		t.Fatal(err)
 	}
-	attach(t, s.r, of, jws.MediaTypeEnvelope, resealed(one, func(e map[string]any) { e["header"] = from["header"] }))
-	if found, rejected := find(t, s.r, of, noon, trusting(t, s.root.root(), clock.root(), wanted)); len(found) != 0 || rejected[0].Step != NotValid || !strings.Contains(rejected[0].Reason, "mismatched") {
+	notationtest.Attach(t, s.r, of, jws.MediaTypeEnvelope, resealed(one, func(e map[string]any) { e["header"] = from["header"] }))
+	if found, rejected := find(t, s.r, of, noon, trusting(t, s.root.Root(), clock.Root(), wanted)); len(found) != 0 || rejected[0].Step != NotValid || !strings.Contains(rejected[0].Reason, "mismatched") {
 		t.Errorf("another's timestamp: %v %v", found, rejected)
 	}
-	attach(t, s.r, of, jws.MediaTypeEnvelope, one)
-	if found, rejected := find(t, s.r, of, noon, trusting(t, s.root.root(), clock.root(), wanted)); len(found) != 1 {
+	notationtest.Attach(t, s.r, of, jws.MediaTypeEnvelope, one)
+	if found, rejected := find(t, s.r, of, noon, trusting(t, s.root.Root(), clock.Root(), wanted)); len(found) != 1 {
 		t.Errorf("its own: %v", rejected)
 	}
 }
@@ -255,9 +262,9 @@ func TestTimes(t *testing.T) {
 // or passed over, and a key that is given twice is refused.
 func TestReferrers(t *testing.T) {
 	s := newScene(t, true)
-	by := trusting(t, s.root.root(), nil, wanted)
+	by := trusting(t, s.root.Root(), nil, wanted)
 	kind := jws.MediaTypeEnvelope
-	envelope := seal(t, kind, request(s.release, payloadOf(s.subject)))
+	envelope := notationtest.Seal(t, kind, request(s.release, notationtest.Payload(s.subject)))
 	blob := must(s.r.PutBlob(t.Context(), kind, envelope))
 	as := func(d oci.Descriptor, change func(*oci.Descriptor)) oci.Descriptor {
 		change(&d)
@@ -288,7 +295,7 @@ func TestReferrers(t *testing.T) {
 		if what != "the right one" {
 			of = s.fresh(t, what)
 		}
-		refer(t, s.r, of, tc.kind, tc.layers...)
+		notationtest.Refer(t, s.r, of, tc.kind, tc.layers...)
 		found, rejected := find(t, s.r, of, noon, by)
 		if tc.step == "" {
 			if len(found) != 1 || len(rejected) != 0 {
@@ -301,9 +308,9 @@ func TestReferrers(t *testing.T) {
 
 	// In a registry that keeps the list in a tag, whoever may write says what refers to what.
 	s = newScene(t, false)
-	by = trusting(t, s.root.root(), nil, wanted)
-	ofOther := attach(t, s.r, s.other, kind, seal(t, kind, request(s.release, payloadOf(s.subject))))
-	right := attach(t, s.r, s.subject, kind, seal(t, kind, request(s.release, payloadOf(s.subject))))
+	by = trusting(t, s.root.Root(), nil, wanted)
+	ofOther := notationtest.Attach(t, s.r, s.other, kind, notationtest.Seal(t, kind, request(s.release, notationtest.Payload(s.subject))))
+	right := notationtest.Attach(t, s.r, s.subject, kind, notationtest.Seal(t, kind, request(s.release, notationtest.Payload(s.subject))))
 	self := as(s.subject, func(d *oci.Descriptor) { d.ArtifactType = artifactType })
 	gone := as(right, func(d *oci.Descriptor) { d.Digest = digest.FromString("gone") })
 	vague := as(right, func(d *oci.Descriptor) { d.ArtifactType = oci.MediaTypeEmptyJSON })
@@ -366,8 +373,8 @@ func TestReferrers(t *testing.T) {
 // TestCannotLook: where the registry does not answer, it is not said that nothing is there.
 func TestCannotLook(t *testing.T) {
 	s := newScene(t, true)
-	by := trusting(t, s.root.root(), nil, wanted)
-	attach(t, s.r, s.subject, jws.MediaTypeEnvelope, seal(t, jws.MediaTypeEnvelope, request(s.release, payloadOf(s.subject))))
+	by := trusting(t, s.root.Root(), nil, wanted)
+	notationtest.Attach(t, s.r, s.subject, jws.MediaTypeEnvelope, notationtest.Seal(t, jws.MediaTypeEnvelope, request(s.release, notationtest.Payload(s.subject))))
 	serving := s.hub.handler
 	for _, part := range []string{"/manifests/", "/blobs/", "/referrers/"} {
 		s.hub.handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -405,27 +412,30 @@ func TestCannotLook(t *testing.T) {
 // TestAuthority: certificates of authorities and of who signs by itself are read, others
 // refused, with the file and which of them it is.
 func TestAuthority(t *testing.T) {
-	root, alone, stamps := authority(nil, "root"), certify(nil, makers["EC 256"](), codeSigning(named("alone"))), newStamper(noon)
-	leaf := root.issue(named("release"))
-	between := authority(root, "between")
+	root, alone, stamps := notationtest.Authority(nil, "root"), notationtest.Certify(nil, makers["EC 256"](), notationtest.CodeSigning(notationtest.Named("alone"))), notationtest.NewStamper(noon)
+	leaf := root.Issue(notationtest.Named("release"))
+	between := notationtest.Authority(root, "between")
 	for what, tc := range map[string]struct {
 		certificates, stamps []byte
 		wrong                string
 	}{
-		"one":               {root.root(), nil, ""},
-		"several":           {append([]byte("# ours\n"), pemOf(root.chain[0], between.chain[0], alone.chain[0])...), nil, ""},
-		"with timestamps":   {root.root(), stamps.root(), ""},
+		"one":               {root.Root(), nil, ""},
+		"several":           {append([]byte("# ours\n"), notationtest.PEM(root.Chain[0], between.Chain[0], alone.Chain[0])...), nil, ""},
+		"with timestamps":   {root.Root(), stamps.Root(), ""},
 		"nothing":           {nil, nil, "ca.pem: there is no certificate"},
 		"text":              {[]byte("x"), nil, "ca.pem: there is no certificate"},
-		"a key":             {append(root.root(), "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"...), nil, "ca.pem: its PEM block 2"},
+		"a key":             {append(root.Root(), "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"...), nil, "ca.pem: its PEM block 2"},
 		"no certificate":    {[]byte("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"), nil, "ca.pem: certificate 1"},
-		"cut":               {append(root.root(), root.root()[:100]...), nil, "something follows certificate 1"},
-		"a leaf":            {pemOf(root.chain[0], leaf.chain[0]), nil, "ca.pem: certificate 2"},
-		"a timestamp leaf":  {root.root(), pemOf(stamps.chain[0]), "tsa.pem: certificate 1"},
-		"a timestamp chain": {root.root(), pemOf(stamps.chain[1], between.chain[0]), "tsa.pem: certificate 2"},
-		"too many":          {bytes.Repeat(root.root(), 101), nil, "more than 100"},
+		"cut":               {append(root.Root(), root.Root()[:100]...), nil, "something follows certificate 1"},
+		"a leaf":            {notationtest.PEM(root.Chain[0], leaf.Chain[0]), nil, "ca.pem: certificate 2"},
+		"a timestamp leaf":  {root.Root(), notationtest.PEM(stamps.Chain[0]), "tsa.pem: certificate 1"},
+		"a timestamp chain": {root.Root(), notationtest.PEM(stamps.Chain[1], between.Chain[0]), "tsa.pem: certificate 2"},
+		"too many":          {bytes.Repeat(root.Root(), 101), nil, "more than 100"},
 	} {
-		a, err := ParseAuthority("ca.pem", tc.certificates, "tsa.pem", tc.stamps)
+		a, err := ParseAuthority("ca.pem", tc.certificates)
+		if err == nil && tc.stamps != nil {
+			err = a.TrustTimestamps("tsa.pem", tc.stamps)
+		}
 		if tc.wrong == "" && (err != nil || a == nil) || tc.wrong != "" && (err == nil || !strings.Contains(err.Error(), tc.wrong)) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -433,15 +443,15 @@ func TestAuthority(t *testing.T) {
 	// Whoever signs by itself is trusted as what it is.
 	s := newScene(t, true)
 	kind := jws.MediaTypeEnvelope
-	attach(t, s.r, s.subject, kind, seal(t, kind, request(alone, payloadOf(s.subject))))
-	if found, rejected := find(t, s.r, s.subject, noon, trusting(t, alone.root(), nil, "CN=alone")); len(found) != 1 {
+	notationtest.Attach(t, s.r, s.subject, kind, notationtest.Seal(t, kind, request(alone, notationtest.Payload(s.subject))))
+	if found, rejected := find(t, s.r, s.subject, noon, trusting(t, alone.Root(), nil, "CN=alone")); len(found) != 1 {
 		t.Errorf("alone: %v", rejected)
 	}
 }
 
 // TestSubject: attributes are compared one by one, as they are in the certificate.
 func TestSubject(t *testing.T) {
-	name := must(x509.ParseCertificate(authority(nil, "x").issue(pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Locality: []string{"Seattle"}, Organization: []string{`acme, "Inc"`}, OrganizationalUnit: []string{"a", "b"}, CommonName: "release", SerialNumber: "7"}).chain[0].Raw)).Subject
+	name := must(x509.ParseCertificate(notationtest.Authority(nil, "x").Issue(pkix.Name{Country: []string{"US"}, Province: []string{"WA"}, Locality: []string{"Seattle"}, Organization: []string{`acme, "Inc"`}, OrganizationalUnit: []string{"a", "b"}, CommonName: "release", SerialNumber: "7"}).Chain[0].Raw)).Subject
 	for text, want := range map[string]bool{
 		`C=US, ST=WA, O=acme\, \"Inc\", CN=release`: true,
 		`CN=release`:                true,

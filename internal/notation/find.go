@@ -131,12 +131,8 @@ func (f *finder) referrer(ctx context.Context, where string, id digest.Digest, n
 		return nil
 	}
 	layer := m.Layers[0]
-	switch {
-	case !slices.Contains(envelopeTypes, layer.MediaType):
+	if !slices.Contains(envelopeTypes, layer.MediaType) {
 		f.reject(where, refuse(WrongType, "its media type is %.100q, and neither %s nor %s", layer.MediaType, envelopeTypes[0], envelopeTypes[1]))
-		return nil
-	case layer.Size > f.o.Envelope:
-		f.reject(where, refuse(Malformed, "it has %d bytes, and %d is the most", layer.Size, f.o.Envelope))
 		return nil
 	}
 	data, err := f.in.Blob(ctx, layer, f.o.Envelope)

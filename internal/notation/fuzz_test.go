@@ -13,6 +13,8 @@ import (
 	"github.com/notaryproject/notation-core-go/signature"
 	"github.com/opencontainers/go-digest"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/plimsoll/plimsoll/internal/notation/notationtest"
 )
 
 // same is a key that signs the same alike: each process of a fuzzer makes the same
@@ -33,26 +35,26 @@ func sameKey(n byte) *ecdsa.PrivateKey {
 // that was asked for and not about another, by the certificate that the authority issued to
 // whom is meant, and was signed by it.
 func FuzzEnvelope(f *testing.F) {
-	root := certify(nil, same{sameKey(1)}, x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	issued := func(serial int64, key byte, cn string) *holder {
-		c := codeSigning(named(cn))
+	root := notationtest.Certify(nil, same{sameKey(1)}, x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	issued := func(serial int64, key byte, cn string) *notationtest.Holder {
+		c := notationtest.CodeSigning(notationtest.Named(cn))
 		c.SerialNumber = big.NewInt(serial)
-		h := certify(root, sameKey(key), c)
+		h := notationtest.Certify(root, sameKey(key), c)
 		return h
 	}
 	release, other := issued(2, 2, "release"), issued(3, 3, "other")
-	stamps := newStamper(noon)
+	stamps := notationtest.NewStamper(noon)
 	one := oci.Descriptor{MediaType: oci.MediaTypeImageManifest, Digest: digest.FromString("one"), Size: 3}
 	two := one
 	two.Digest = digest.FromString("two")
 	for i, kind := range envelopeTypes {
 		for _, q := range []*signature.SignRequest{
-			request(release, payloadOf(one)), request(release, payloadOf(two)), request(other, payloadOf(one)), stamped(request(release, payloadOf(one)), stamps),
+			request(release, notationtest.Payload(one)), request(release, notationtest.Payload(two)), request(other, notationtest.Payload(one)), notationtest.Stamped(request(release, notationtest.Payload(one)), stamps),
 		} {
-			f.Add(i == 0, seal(f, kind, q))
+			f.Add(i == 0, notationtest.Seal(f, kind, q))
 		}
 	}
-	by := trusting(f, root.root(), stamps.root(), wanted)
+	by := trusting(f, root.Root(), stamps.Root(), wanted)
 	asked := &judge{by: []*Signer{by}, subject: one, now: noon}
 	another := &judge{by: []*Signer{by}, subject: two, now: noon}
 	f.Fuzz(func(t *testing.T, first bool, data []byte) {
@@ -67,7 +69,7 @@ func FuzzEnvelope(f *testing.F) {
 		if len(found) == 0 {
 			return
 		}
-		if len(found) != 1 || !found[0].Certificate.Equal(release.chain[0]) || found[0].By != by || found[0].At.After(noon) || found[0].At.IsZero() == found[0].Until.IsZero() {
+		if len(found) != 1 || !found[0].Certificate.Equal(release.Chain[0]) || found[0].By != by || found[0].At.After(noon) || found[0].At.IsZero() == found[0].Until.IsZero() {
 			t.Errorf("%q holds as %+v", data, found)
 		}
 		if again, _ := another.enveloped(t.Context(), kind, data); len(again) != 0 {

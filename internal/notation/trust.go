@@ -25,36 +25,39 @@ type Authority struct {
 // maxCertificates bounds what one authority consists of.
 const maxCertificates = 100
 
-// ParseAuthority reads certificates in PEM: those of authorities, or that of a signer which
-// is signed by itself, and the roots of timestamp authorities, of which there may be none.
-// The names are for messages.
-func ParseAuthority(name string, certificates []byte, stampsName string, stamps []byte) (*Authority, error) {
-	a := &Authority{roots: x509.NewCertPool()}
-	var err error
-	if a.certificates, err = parseCertificates(name, certificates); err != nil {
+// ParseAuthority reads certificates in PEM: those of authorities, or that of a signer which is
+// signed by itself. The name is for messages.
+func ParseAuthority(name string, data []byte) (*Authority, error) {
+	all, err := parseCertificates(name, data)
+	if err != nil {
 		return nil, err
 	}
-	for i, c := range a.certificates {
+	a := &Authority{certificates: all, roots: x509.NewCertPool()}
+	for i, c := range all {
 		if !c.IsCA && !selfSigned(c) {
 			return nil, fmt.Errorf("%s: certificate %d, of %s, is neither an authority's nor signed by itself", name, i+1, c.Subject)
 		}
 		a.roots.AddCert(c)
 	}
-	if len(stamps) == 0 {
-		return a, nil
-	}
-	roots, err := parseCertificates(stampsName, stamps)
-	if err != nil {
-		return nil, err
-	}
-	a.stamps = x509.NewCertPool()
-	for i, c := range roots {
-		if !c.IsCA || !selfSigned(c) {
-			return nil, fmt.Errorf("%s: certificate %d, of %s, is no root of an authority", stampsName, i+1, c.Subject)
-		}
-		a.stamps.AddCert(c)
-	}
 	return a, nil
+}
+
+// TrustTimestamps reads the roots of timestamp authorities in PEM, whose word is trusted for
+// when something was signed. The name is for messages.
+func (a *Authority) TrustTimestamps(name string, data []byte) error {
+	all, err := parseCertificates(name, data)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	for i, c := range all {
+		if !c.IsCA || !selfSigned(c) {
+			return fmt.Errorf("%s: certificate %d, of %s, is no root of an authority", name, i+1, c.Subject)
+		}
+		roots.AddCert(c)
+	}
+	a.stamps = roots
+	return nil
 }
 
 // selfSigned is true for a certificate under whose own key it holds.

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,9 @@ import (
 // it is by the signer and covers exactly that digest.
 type Vouch struct {
 	Signer Signer
+	// Who tells who signed, where the signer may be several: the public key of the certificate,
+	// as fingerprints of keys are. "" is the signer itself.
+	Who string
 	// Kind is what kind of signature it is, and Where the place that it was found in.
 	Kind, Where string
 	// Of is the digest that was signed: the image's manifest, or the index that it is of.
@@ -90,13 +92,17 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		return d
 	}
 	need, list := e.Signed.Needs()
-	counted := map[string]time.Time{} // the signers, each once, and until when
+	var counted []hold
 	for _, v := range found {
 		if !slices.Contains(list, v.Signer) {
 			continue
 		}
 		if k := p.Keys[v.Signer.Key]; v.Signer.Key != "" && k.Revoked != "" {
 			d.step(StepRevoked, false, "%s was revoked on %s and does not count: %s", v.Signer, k.Revoked, k.Why)
+			continue
+		}
+		if a := p.Authorities[v.Signer.Notation]; v.Signer.Notation != "" && a.Revoked != "" {
+			d.step(StepRevoked, false, "%s was revoked on %s, and %s does not count: %s", v.Signer.Notation, a.Revoked, v.Signer, a.Why)
 			continue
 		}
 		switch age := now.Sub(v.At); {
@@ -112,33 +118,28 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		if end := v.At.Add(e.maxAge); e.maxAge > 0 && (until.IsZero() || end.Before(until)) {
 			until = end
 		}
-		at := p.identify(v.Signer)
-		before, again := counted[at]
-		if !again {
-			d.By = append(d.By, v.Kind+" "+v.Signer.String())
+		one := hold{p.identify(v.Signer), v.Who, until}
+		if one.who == "" {
+			one.who = one.entry
+		}
+		if !slices.ContainsFunc(counted, func(h hold) bool { return h.entry == one.entry && h.who == one.who }) {
+			if by := v.Kind + " " + v.Signer.String(); !slices.Contains(d.By, by) {
+				d.By = append(d.By, by)
+			}
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
 		}
-		if !again || later(until, before) {
-			counted[at] = until
-		}
+		counted = append(counted, one)
 	}
-	if len(counted) < need {
+	have, until := distinct(counted, need)
+	if have < need {
 		d.By = nil
 		var names []string
 		for _, s := range list {
 			names = append(names, s.String())
 		}
-		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
+		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", have, need, strings.Join(names, ", "))
 	}
-	d.Until = slices.SortedFunc(maps.Values(counted), func(a, b time.Time) int {
-		switch {
-		case later(a, b):
-			return -1
-		case later(b, a):
-			return 1
-		}
-		return 0
-	})[need-1]
+	d.Until = until
 	return d
 }
 

@@ -23,9 +23,11 @@ const PolicySchema = "plimsoll/trust/1"
 type Policy struct {
 	// File is where it was read from.
 	File string
-	// Keys are public keys by name, and Servers trust servers.
-	Keys    map[string]Key
-	Servers map[string]Server
+	// Keys are public keys by name, Servers trust servers, and Authorities those that give
+	// certificates to signers.
+	Keys        map[string]Key
+	Servers     map[string]Server
+	Authorities map[string]Authority
 	// Images say what images need, by their names.
 	Images []*Entry
 }
@@ -94,11 +96,19 @@ type Signed struct {
 	Of        []Signer `yaml:"of"`
 }
 
-// Signer is who may vouch: a key, an identity that an issuer knows (sigstore keyless), or those
-// who sign by a server of content trust.
+// Signer is who may vouch: a key, an identity that an issuer knows (sigstore keyless), those
+// who sign by a server of content trust, or those who have a certificate of an authority
+// (Notation).
 type Signer struct {
 	// ContentTrust is the name of one of the policy's servers.
 	ContentTrust string `yaml:"content_trust"`
+
+	// Notation is the name of one of the policy's authorities. Subject is what the subject of
+	// the certificate must have, as "C=US, O=acme, CN=release", or Anyone takes all that the
+	// authority gave certificates to.
+	Notation string `yaml:"notation"`
+	Subject  string `yaml:"subject"`
+	Anyone   bool   `yaml:"anyone"`
 
 	// Key is the name of one of the policy's keys.
 	Key string `yaml:"key"`
@@ -117,13 +127,17 @@ func (s Signer) String() string {
 		return "key " + s.Key
 	case s.ContentTrust != "":
 		return "content trust " + s.ContentTrust
+	case s.Anyone:
+		return "anyone of " + s.Notation
+	case s.Notation != "":
+		return s.Subject + " of " + s.Notation
 	}
 	return s.Identity + " by " + s.Issuer
 }
 
 // kinds is how many kinds of signers it is.
 func (s Signer) kinds() (n int) {
-	for _, is := range []bool{s.Key != "", s.Identity+s.Issuer+s.Root != "", s.ContentTrust != ""} {
+	for _, is := range []bool{s.Key != "", s.Identity+s.Issuer+s.Root != "", s.ContentTrust != "", s.Notation+s.Subject != "" || s.Anyone} {
 		if is {
 			n++
 		}
@@ -144,10 +158,11 @@ func (s *Signed) Needs() (int, []Signer) {
 
 // document is a policy as YAML has it.
 type document struct {
-	Schema  string            `yaml:"schema"`
-	Keys    map[string]Key    `yaml:"keys"`
-	Servers map[string]Server `yaml:"content_trust"`
-	Images  []*Entry          `yaml:"images"`
+	Schema      string               `yaml:"schema"`
+	Keys        map[string]Key       `yaml:"keys"`
+	Servers     map[string]Server    `yaml:"content_trust"`
+	Authorities map[string]Authority `yaml:"authorities"`
+	Images      []*Entry             `yaml:"images"`
 }
 
 // keyName is what a key may be called.
@@ -179,7 +194,7 @@ func ReadPolicy(name string, data []byte) (*Policy, error) {
 	if wrong := c.check(); wrong != nil {
 		return nil, wrong
 	}
-	return &Policy{File: name, Keys: d.Keys, Servers: d.Servers, Images: d.Images}, nil
+	return &Policy{File: name, Keys: d.Keys, Servers: d.Servers, Authorities: d.Authorities, Images: d.Images}, nil
 }
 
 // checker checks what a policy's fields say.
@@ -204,6 +219,9 @@ func (c checker) check() *strict.Error {
 		if wrong := c.server(name, c.Servers[name]); wrong != nil {
 			return wrong
 		}
+	}
+	if wrong := c.authorities(); wrong != nil {
+		return wrong
 	}
 	if len(c.Images) == 0 || len(c.Images) > maxEntries {
 		return c.file.FailAt(fmt.Sprintf("has %d entries, and must have 1 to %d", len(c.Images), maxEntries), "write what images need, by name", "images")
@@ -232,14 +250,19 @@ func (c checker) key(name string, k Key) *strict.Error {
 	if _, err := k.Public(); err != nil {
 		return c.file.FailAt("is no public key: "+err.Error(), "as  openssl ec -in KEY -pubout  and  cosign public-key  write it", "keys", name, "pem")
 	}
-	if k.Revoked == "" {
+	return c.revoked(k.Revoked, k.Why, "keys", name)
+}
+
+// revoked checks on which day something was revoked, if it was, and why.
+func (c checker) revoked(day, why string, of ...any) *strict.Error {
+	if day == "" {
 		return nil
 	}
-	if _, err := time.Parse(time.DateOnly, k.Revoked); err != nil {
-		return c.file.FailAt(fmt.Sprintf("is no day: %.100q", k.Revoked), "such as 2026-11-28", "keys", name, "revoked")
+	if _, err := time.Parse(time.DateOnly, day); err != nil {
+		return c.file.FailAt(fmt.Sprintf("is no day: %.100q", day), "such as 2026-11-28", append(of, "revoked")...)
 	}
-	if k.Why == "" {
-		return c.file.FailAt("is missing", "say why it was revoked", "keys", name, "why")
+	if why == "" {
+		return c.file.FailAt("is missing", "say why it was revoked", append(of, "why")...)
 	}
 	return nil
 }
@@ -322,12 +345,16 @@ func (c checker) signed(i int, s *Signed) *strict.Error {
 	for n, one := range list {
 		switch {
 		case one.kinds() > 1:
-			return fail("is a key and an identity, or content trust", "write two signers", name, n)
-		case one.Key+one.Identity+one.ContentTrust == "":
-			return fail("is neither a key nor an identity nor content trust", "such as  {key: release}", name, n)
+			return fail("is a key and an identity, or content trust, or of an authority", "write two signers", name, n)
+		case one.Key+one.Identity+one.ContentTrust+one.Notation == "":
+			return fail("is neither a key nor an identity nor content trust nor of an authority", "such as  {key: release}", name, n)
 		case one.ContentTrust != "":
 			if _, is := c.Servers[one.ContentTrust]; !is {
 				return fail(fmt.Sprintf("names no server of this file: %.100q", one.ContentTrust), "add it to content_trust", name, n, "content_trust")
+			}
+		case one.Notation != "":
+			if msg, hint, at := c.certified(one); msg != "" {
+				return fail(msg, hint, name, n, at)
 			}
 		case one.Key != "":
 			if _, is := c.Keys[one.Key]; !is {

@@ -139,6 +139,7 @@ func TestFor(t *testing.T) {
 func FuzzReadPolicy(f *testing.F) {
 	key := newKey(f)
 	f.Add("schema: plimsoll/trust/1\nkeys:\n  one:\n    pem: |\n      " + key + "\nimages:\n  - name: \"*\"\n    signed: {any: [{key: one}]}\n")
+	f.Add("schema: plimsoll/trust/1\nauthorities: {a: {certificates: {file: a.pem}, timestamps: {file: b.pem}}}\nimages: [{name: a.b/*, signed: {any: [{notation: a, subject: \"O=a, CN=b\"}, {notation: a, anyone: true}]}}]\n")
 	f.Add("schema: plimsoll/trust/1\nimages: [{name: a.b/*, unsigned: true, why: x, platforms: [linux/amd64]}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := ReadPolicy("t", []byte(text))
@@ -162,6 +163,9 @@ func FuzzReadPolicy(f *testing.F) {
 			for _, s := range list {
 				if _, is := p.Keys[s.Key]; s.Key != "" && !is {
 					t.Errorf("%+v has no key", s)
+				}
+				if _, is := p.Authorities[s.Notation]; s.Notation != "" && (!is || (s.Subject == "") != s.Anyone) {
+					t.Errorf("%+v has no authority, or is nobody", s)
 				}
 			}
 		}

@@ -210,6 +210,14 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
 		return found, rejected, nil
 	}
+	found, wrong, err := v.notation(ctx, in, list, name, r, found)
+	if err != nil {
+		return nil, nil, err
+	}
+	rejected = append(rejected, wrong...)
+	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+		return found, rejected, nil
+	}
 	groups, err := v.groups(list)
 	if err != nil {
 		return nil, nil, err
@@ -289,7 +297,7 @@ func (v *Verifier) groups(list []Signer) ([]*group, error) {
 		return g
 	}
 	for _, s := range list {
-		if s.ContentTrust != "" {
+		if s.ContentTrust != "" || s.Notation != "" {
 			continue
 		}
 		if s.Key != "" {
