@@ -42,8 +42,9 @@ func (a *app) imageVerifyCommand() *cobra.Command {
 		Short: "Say whether those whom you trust have signed an image",
 		Long: `verify finds who signed an image, and asks the policy of trust whether that is
 enough. Signatures are in the registry, beside the image: those of cosign, by keys
-or by identities that a sigstore vouches for; or a server of Docker Content Trust has
-them, where the policy names one. Nothing else is asked.
+or by identities that a sigstore vouches for, and those of Notation, by certificates
+of authorities; or a server of Docker Content Trust has them, where the policy names
+one. Nothing else is asked.
 
 REF is the name of an image. Where the engine has one of that name, it is the one
 that is verified; else, and with registry:NAME, it is what the name leads to in its
