@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/distribution/reference"
 	"github.com/spf13/cobra"
@@ -129,7 +128,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
 	}
 	if !v.noRecord {
-		a.recordVerified(ctx, r, by.Now)
+		a.recordVerified(ctx, &by, r)
 	}
 	write := a.verifiedTable
 	if v.format == "json" {
@@ -196,11 +195,8 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 
 // recordVerified writes down what was found: that the image is trusted, or that it is not any
 // more. Who may not write there has verified all the same.
-func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
-	var how *verdict.Verified
-	if r.Trusted() {
-		how = &verdict.Verified{At: now, Policy: r.Entry.Place(), By: r.By}
-	}
+func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result) {
+	how := by.Verdict(r)
 	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
 	for _, digest := range r.Digests() {
 		if err := folder.Verify(digest, how); err != nil {

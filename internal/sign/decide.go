@@ -44,8 +44,9 @@ type Decision struct {
 	// Refused is the name of the step that refused, "" where the image is trusted.
 	Refused string
 	// By are those who vouch for it, as they are written down; of an unsigned image that is
-	// the registry alone.
-	By []string
+	// the registry alone. Counted are the signatures of theirs that counted, in that order.
+	By      []string
+	Counted []Vouch
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -64,11 +65,16 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
 // platform of what would run, as linux/amd64, and the signatures over it that hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
-	d := &Decision{Entry: p.For(name)}
-	e := d.Entry
+	e := p.For(name)
 	if e == nil {
-		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+		return new(Decision).refuse(StepEntry, "no entry of %s is about %s", p.File, name)
 	}
+	return p.decide(e, platform, found, now)
+}
+
+// decide is Decide by an entry.
+func (p *Policy) decide(e *Entry, platform string, found []Vouch, now time.Time) *Decision {
+	d := &Decision{Entry: e}
 	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
 	if len(e.Platforms) > 0 {
 		// linux/arm64 is for each of its variants.
@@ -79,7 +85,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 	}
 	if e.Unsigned {
 		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
-		d.By = []string{"the registry alone: " + e.Name}
+		d.By = []string{e.unsignedBy()}
 		return d
 	}
 	need, list := e.Signed.Needs()
@@ -103,12 +109,12 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 		if at := p.identify(v.Signer); !counted[at] {
 			counted[at] = true
-			d.By = append(d.By, v.Kind+" "+v.Signer.String())
+			d.By, d.Counted = append(d.By, v.by()), append(d.Counted, v)
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
 		}
 	}
 	if len(counted) < need {
-		d.By = nil
+		d.By, d.Counted = nil, nil
 		var names []string
 		for _, s := range list {
 			names = append(names, s.String())
@@ -131,6 +137,6 @@ func (p *Policy) identify(s Signer) string {
 		return s.String()
 	}
 	k := p.Keys[s.Key]
-	at, _ := k.fingerprint() // it was read when the policy was
+	at, _ := k.Fingerprint() // it was read when the policy was
 	return at
 }

@@ -44,8 +44,9 @@ func (r Rejection) String() string { return fmt.Sprintf("%s: %s (%s)", r.Where, 
 
 // Result is what became of one image.
 type Result struct {
-	// Name is the repository, whole, with the tag or digest that was asked for.
-	Name string
+	// Name is the repository, whole, with the tag or digest that was asked for, and
+	// Repository the repository alone.
+	Name, Repository string
 	// Index is the digest of the index that the name leads to, "" where it leads to a
 	// manifest; Manifest is that of the image which would run, and Config its id.
 	Index, Manifest, Config digest.Digest
@@ -113,6 +114,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 	}
 	r.Config = manifest.Config.Digest
 	name := in.Repository()
+	r.Repository = name
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
 		// By the image's own word: what an index says of it may not be signed.

@@ -6,7 +6,9 @@
 // A file is one JSON object, at SHA256[0:2]/SHA256.json below the folder:
 //
 //	{"schema": "plimsoll/verdict/1", "digest": "sha256:…",
-//	 "verified": {"at": "…", "policy": "images[2]", "by": ["cosign key release"]},
+//	 "verified": {"at": "…", "policy": "images[2]", "by": ["cosign key release"],
+//	              "name": "registry.example/shop/api", "platform": "linux/amd64",
+//	              "signers": [{"kind": "cosign", "name": "key release", "id": "sha256:…"}]},
 //	 "scanned": {"at": "…", "data": "…", "worst": "high", "counts": {"high": 2}}}
 //
 // The digest is the image's id as the engine has it (of its configuration), or that of its
@@ -23,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +45,8 @@ type Verdict struct {
 	Digest   string    `json:"digest"`
 	Verified *Verified `json:"verified,omitempty"`
 	Scanned  *Scanned  `json:"scanned,omitempty"`
+	// Withdrawn is what was verified, and does not count any more.
+	Withdrawn *Withdrawn `json:"withdrawn,omitempty"`
 }
 
 // Verified says that the image was found to be signed as a policy wants it.
@@ -50,6 +55,31 @@ type Verified struct {
 	// Policy is the line of the policy that decided it, and By who vouches for the image.
 	Policy string   `json:"policy"`
 	By     []string `json:"by"`
+	// Name is the repository, and Platform that of the image, by which the policy decided;
+	// Signers are those who signed, in a form by which they are found in a policy again. Files
+	// of older versions have none of the three.
+	Name     string   `json:"name,omitempty"`
+	Platform string   `json:"platform,omitempty"`
+	Signers  []Signer `json:"signers,omitempty"`
+}
+
+// Signer is one who signed.
+type Signer struct {
+	// Kind is what kind of signature it is, as cosign, and Name the signer in words.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// ID tells who it is, whatever he is called: sha256: and hex digits, for a key those of
+	// its SubjectPublicKeyInfo.
+	ID string `json:"id"`
+	// At is when he signed, where that is proven.
+	At time.Time `json:"at,omitzero"`
+}
+
+// Withdrawn says that an image was verified, and that the policy would not trust it any more.
+type Withdrawn struct {
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
+	Was Verified  `json:"was"`
 }
 
 // Scanned says what a scan found.
@@ -115,6 +145,8 @@ func (v *Verdict) wrong(digest string) string {
 		return fmt.Sprintf("it is about %.80q, and its name is of %s", v.Digest, digest)
 	case v.Verified != nil && (v.Verified.At.IsZero() || len(v.Verified.By) == 0):
 		return "it does not say when the image was verified, or by whom"
+	case v.Withdrawn != nil && (v.Withdrawn.At.IsZero() || v.Withdrawn.Was.At.IsZero() || len(v.Withdrawn.Was.By) == 0):
+		return "it does not say when its verification was withdrawn, or what that was"
 	case v.Scanned != nil && v.Scanned.At.IsZero():
 		return "it does not say when the image was scanned"
 	}
@@ -155,9 +187,48 @@ func (f Folder) Of(digests ...string) (*Verdict, error) {
 	return all, nil
 }
 
+// All reads all that is known, in the order of the digests. A file that can't be read is an
+// error between the others; a folder that is not there has none.
+func (f Folder) All() iter.Seq2[*Verdict, error] {
+	return func(yield func(*Verdict, error) bool) {
+		parts, err := os.ReadDir(string(f))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !yield(nil, err) {
+			return
+		}
+		for _, part := range parts {
+			if !part.IsDir() || len(part.Name()) != 2 {
+				continue
+			}
+			files, err := os.ReadDir(filepath.Join(string(f), part.Name()))
+			if err != nil && !yield(nil, err) {
+				return
+			}
+			for _, file := range files {
+				hex, is := strings.CutSuffix(file.Name(), ".json")
+				digest := "sha256:" + hex
+				if at, err := f.path(digest); !is || err != nil || filepath.Base(filepath.Dir(at)) != part.Name() {
+					continue // such as one that is being written
+				}
+				if v, err := f.Read(digest); !errors.Is(err, fs.ErrNotExist) && !yield(v, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Verify writes down that an image was verified, nil that it is not any more.
 func (f Folder) Verify(digest string, how *Verified) error {
-	return f.change(digest, func(v *Verdict) { v.Verified = how })
+	return f.change(digest, func(v *Verdict) {
+		if v.Verified = how; how != nil {
+			v.Withdrawn = nil
+		}
+	})
+}
+
+// Withdraw writes down that what was verified does not count any more.
+func (f Folder) Withdraw(digest string, what Withdrawn) error {
+	return f.change(digest, func(v *Verdict) { v.Verified, v.Withdrawn = nil, &what })
 }
 
 // Scan writes down what a scan found.
