@@ -19,7 +19,7 @@ const imagesProgram = "plimsoll-images"
 const (
 	imageShort = "What is in an image: its packages, their known flaws, secrets"
 	dbShort    = "The database of known flaws: import it, and see how old it is"
-	trustShort = "Keys in the policy of trust: list, add, revoke"
+	trustShort = "The policy of trust: its keys, and the way off Docker Content Trust"
 	serveShort = "Record in the trail what happens on this host, until it is stopped"
 )
 

@@ -103,6 +103,15 @@ func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
 	return sign.ReadPolicy(file, data)
 }
 
+// verifier asks by a policy, and remembers what it was shown in the state.
+func (a *app) verifier(policy *sign.Policy, o image.Options) sign.Verifier {
+	by := sign.Verifier{Policy: policy, Image: o, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	if dir := o.Registries.Config; dir != "" {
+		by.Docker = filepath.Join(dir, "trust")
+	}
+	return by
+}
+
 func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error {
 	if _, err := a.config(ctx); err != nil {
 		return err
@@ -119,10 +128,8 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
-	if dir := o.Registries.Config; dir != "" {
-		by.Docker = filepath.Join(dir, "trust")
-	}
+	by := a.verifier(policy, o)
+	by.Platform = v.platform
 	r, err := by.Verify(ctx, ref)
 	if err != nil {
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -36,14 +37,23 @@ type yard struct {
 	t          *testing.T
 	host       string // of the registry
 	dir, state string
+	before     atomic.Pointer[func(*http.Request)] // sees requests
 }
 
 func newYard(t *testing.T) *yard {
 	t.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
-	t.Cleanup(server.Close)
+	hub := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
 	dir := t.TempDir()
-	return &yard{t, strings.TrimPrefix(server.URL, "http://"), dir, filepath.Join(dir, "state")}
+	y := &yard{t: t, dir: dir, state: filepath.Join(dir, "state")}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if see := y.before.Load(); see != nil {
+			(*see)(r)
+		}
+		hub.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	y.host = strings.TrimPrefix(server.URL, "http://")
+	return y
 }
 
 func (y *yard) file(name, text string) string {
