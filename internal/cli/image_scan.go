@@ -385,10 +385,14 @@ func (a *app) recordScan(ctx context.Context, r *finding.Report) {
 }
 
 // record puts what a person did into the trail. It is false where plimsoll serve holds that.
-func (a *app) record(ctx context.Context, what string, e trail.Event) bool {
+func (a *app) record(ctx context.Context, what string, events ...trail.Event) bool {
 	log, err := trail.Open(trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now})
 	if err == nil {
-		_, err = log.Append(ctx, e)
+		for _, e := range events {
+			if _, err = log.Append(ctx, e); err != nil {
+				break
+			}
+		}
 		err = errors.Join(err, log.Close())
 	}
 	if err != nil && !errors.Is(err, trail.ErrLocked) {

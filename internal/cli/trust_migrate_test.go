@@ -182,7 +182,7 @@ func TestTrustMigrate(t *testing.T) {
 		"takes names of repositories":       {"trust", "migrate", "--from", "dct", "--key", private},
 		"names no repository":               {"trust", "migrate", "--from", "dct", "--key", private, "--trust", trust, gun + "@" + digest.String()},
 		"--layout x is none":                {"trust", "migrate", "--from", "dct", "--key", private, "--layout", "x", gun},
-		"is none of "+trust:            {"trust", "migrate", "--from", "dct", "--key", private, "--trust", trust, "--server", "other", gun},
+		"is none of " + trust:               {"trust", "migrate", "--from", "dct", "--key", private, "--trust", trust, "--server", "other", gun},
 		"is no key to sign with":            {"trust", "migrate", "--from", "dct", "--key", public, "--trust", trust, gun},
 		"the policy of trust can't be read": {"trust", "migrate", "--from", "dct", "--key", private, "--trust", filepath.Join(y.dir, "none"), gun},
 	} {
