@@ -26,8 +26,8 @@ import (
 
 // TestSigned: through a gate whose policy requires it, an image runs once those who are trusted
 // have signed it and that was verified; one that nobody signed does not, nor what the tag leads
-// to later. What was verified still counts where the registry is gone, and the trail names the
-// signer.
+// to later. What was verified still counts where the registry is gone, until the signer's key is
+// revoked, and the trail names the signer.
 func TestSigned(t *testing.T) {
 	t.Parallel()
 	e := lab.Private(t, nil)
@@ -150,4 +150,21 @@ func TestSigned(t *testing.T) {
 	if len(by) != 3 || by[1] != "[cosign key release]" {
 		t.Errorf("the trail says %q", by)
 	}
+	// What the key vouched for is taken back when it is revoked, with the registry still gone,
+	// and what runs of it is told until it is no more.
+	if out, err := e.Docker("run", "-d", "--name", "kept", strings.TrimSpace(first), "sleep", "1000"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	revoke := func(want int, told string) {
+		t.Helper()
+		if out := d.plimsoll(t, want, "trust", "keys", "revoke", "release", "--why", "the laptop was stolen", "--host", e.Host(), "--trust", filepath.Join(dir, "trust.yaml")); !strings.Contains(out, told) {
+			t.Errorf("%s, without %q", out, told)
+		}
+	}
+	revoke(1, "kept runs "+strings.TrimSpace(first))
+	refused("by a revoked key", strings.TrimSpace(first))
+	if out, err := e.Docker("rm", "-f", "kept"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	revoke(0, "0 containers")
 }

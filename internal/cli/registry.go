@@ -214,7 +214,7 @@ func (a *app) compareSeen(ctx context.Context, r *registry.Report) error {
 		}
 	}
 	if len(events) > 0 && !a.record(ctx, "what moved", events...) {
-		a.note("plimsoll serve holds the trail: what moved is not in it.")
+		a.note("Another program holds the trail, as plimsoll serve does: what moved is not in it.")
 	}
 	err = r.Keep(dir, func(name string, data []byte) error {
 		return replaceFile(ctx, name, func(w io.Writer) error {

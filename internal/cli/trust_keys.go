@@ -190,7 +190,9 @@ func (a *app) addKey(ctx context.Context, file, name, from string) error {
 		return err
 	}
 	id := p.ID(sign.Signer{Key: name})
-	a.record(ctx, "the new key", trail.Event{Type: trail.Trust, Subject: trail.Subject{Kind: "key", ID: id, Name: name}, Detail: map[string]any{"did": "add", "policy": file}})
+	if !a.record(ctx, "the new key", trail.Event{Type: trail.Trust, Subject: trail.Subject{Kind: "key", ID: id, Name: name}, Detail: map[string]any{"did": "add", "policy": file}}) {
+		a.note("Another program holds the trail, as plimsoll serve does: the new key is not in it.")
+	}
 	return a.print(a.stdout.Escape(fmt.Sprintf(" %s is a key of %s: %s", name, file, id)) + "\n")
 }
 

@@ -76,7 +76,7 @@ func (a *app) afterRevoked(ctx context.Context, p *sign.Policy, by *revoking) er
 	// What was done stands, whatever the engine says.
 	e := trail.Event{Type: trail.Trust, Subject: trail.Subject{Kind: "key", ID: id, Name: by.name}, Detail: r.detail()}
 	if !a.record(context.WithoutCancel(ctx), "the revocation", e) {
-		a.note("plimsoll serve holds the trail: the revocation is not in it.")
+		a.note("Another program holds the trail, as plimsoll serve does: the revocation is not in it.")
 	}
 	write := a.revokedTable
 	if by.format == "json" {
