@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -134,8 +135,9 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
 	}
+	var changed error
 	if !v.noRecord {
-		a.recordVerified(ctx, &by, r)
+		changed = a.recordVerified(ctx, &by, r)
 	}
 	write := a.verifiedTable
 	if v.format == "json" {
@@ -147,7 +149,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if !r.Trusted() {
 		return errFindings
 	}
-	return nil
+	return changed
 }
 
 // verified is where the image is whose signatures are looked for: what the engine has of a
@@ -201,21 +203,40 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 }
 
 // recordVerified writes down what was found: that the image is trusted, or that it is not any
-// more. Who may not write there has verified all the same.
-func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result) {
+// more. Who may not write there has verified all the same. The error is that the policy was
+// changed meanwhile, as where a key was revoked, and does not trust it any more.
+func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result) error {
 	how := by.Verdict(r)
 	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
 	for _, digest := range r.Digests() {
 		if err := folder.Verify(digest, how); err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
-			return
+			return nil
 		}
 	}
-	detail := map[string]any{"trusted": r.Trusted(), "by": r.By, "refused": r.Refused}
+	changed := a.changedMeanwhile(ctx, by, r, folder)
+	detail := map[string]any{"trusted": r.Trusted() && changed == nil, "by": r.By, "refused": r.Refused}
 	if r.Entry != nil {
 		detail["policy"] = r.Entry.Place()
 	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
+	return changed
+}
+
+// changedMeanwhile takes back what was just written down where the policy is another by now:
+// who revokes a key takes back what is written by then, and that may have been too early.
+func (a *app) changedMeanwhile(ctx context.Context, by *sign.Verifier, r *sign.Result, folder verdict.Folder) error {
+	info, err := os.Stat(by.Policy.File)
+	if !r.Trusted() || err != nil || !info.Mode().IsRegular() { // a pipe can be read once
+		return nil
+	}
+	now, err := readTrust(ctx, by.Policy.File)
+	how := by.Verdict(r)
+	if err != nil || now.Reconsider(how, by.Now).Trusted() {
+		return nil
+	}
+	_, err = now.Withdraw(folder, by.Now, func(v *verdict.Verified) bool { return v.Name == how.Name && v.At.Equal(how.At) })
+	return &failure{code: exitUnable, message: "the policy of trust was changed meanwhile, and what was found is not written down", hint: "Verify it again.", err: err}
 }
 
 // verifiedTable tells it to people.

@@ -374,6 +374,32 @@ func TestTrustKeysRevoke(t *testing.T) {
 	revoke(exitUnable, "not every verdict")
 }
 
+// TestTrustKeysRace: a key that is revoked while its signature is looked at leaves no verdict.
+func TestTrustKeysRace(t *testing.T) {
+	y := newYard(t)
+	key, _, release := y.key("release")
+	text := "schema: plimsoll/trust/1\nkeys:\n" + release + "images:\n  - {name: \"" + y.host + "/*\", signed: {any: [{key: release}]}}\n"
+	trust := y.file("trust.yaml", text)
+	id, err := y.push("shop/api:1", 100).ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.is(0, "is signed", "image", "sign", "--key", key, y.host+"/shop/api:1")
+	verify := []string{"image", "verify", "--trust", trust, "registry:" + y.host + "/shop/api:1"}
+	y.is(0, "is trusted", verify...)
+	see := func(r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".sig") {
+			y.file("trust.yaml", strings.Replace(text, "  release:\n", "  release:\n    revoked: 2026-11-24\n    why: stolen\n", 1))
+		}
+	}
+	y.before.Store(&see)
+	y.is(exitUnable, "the policy of trust was changed meanwhile", verify...)
+	if v, err := verdict.Folder(filepath.Join(y.state, gate.VerdictFolder)).Read(id.String()); err != nil || v.Verified != nil || v.Withdrawn == nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+	y.is(exitFindings, "is not trusted", verify...)
+}
+
 // TestTrustKeysKinds: each kind of key has its name.
 func TestTrustKeysKinds(t *testing.T) {
 	public, _, err := ed25519.GenerateKey(rand.Reader)
