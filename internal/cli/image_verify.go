@@ -93,6 +93,14 @@ where that can't be told.`,
 
 // readTrust reads the policy.
 func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
+	data, err := readTrustFile(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return sign.ReadPolicy(file, data)
+}
+
+func readTrustFile(ctx context.Context, file string) ([]byte, error) {
 	data, err := readFile(ctx, file, maxConfigBytes)
 	if err != nil {
 		hint := "Name another with  --trust FILE"
@@ -101,7 +109,7 @@ func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
 		}
 		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: hint, err: err}
 	}
-	return sign.ReadPolicy(file, data)
+	return data, nil
 }
 
 // verifier asks by a policy, and remembers what it was shown in the state.

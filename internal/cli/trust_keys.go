@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,10 +205,10 @@ func (a *app) changeTrust(ctx context.Context, file string, change func([]byte) 
 		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: "Name another with  --trust FILE", err: err}
 	}
 	defer unlock()
-	if _, err := readTrust(ctx, file); err != nil {
-		return nil, err
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, &failure{code: exitUsage, message: file + " is no file that a policy can be kept in", hint: "Name one with  --trust FILE"}
 	}
-	data, err := readFile(ctx, file, maxConfigBytes)
+	data, err := readTrustFile(ctx, file)
 	if err != nil {
 		return nil, err
 	}

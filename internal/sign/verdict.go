@@ -57,7 +57,8 @@ func (p *Policy) ID(s Signer) string {
 // by his key whatever that is called now, and not revoked.
 //
 // A verdict of an older version tells no name: it is held against the entry at the place that
-// it names, if that can have given it.
+// it names, if that can have given it. It tells neither platform nor times, so that an entry
+// which asks for these does not trust it any more.
 func (p *Policy) Reconsider(v *verdict.Verified, now time.Time) *Decision {
 	e := p.For(v.Name)
 	if v.Name == "" {
