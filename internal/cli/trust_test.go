@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -19,6 +20,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -330,12 +332,21 @@ func TestTrustKeysRevoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := y.engine(map[string]string{"api": ids["shop/api:1"], "web-1": ids["shop/web:1"], "stopped-db": ids["both/db:1"], "by-manifest": "sha256:" + strings.Repeat("0", 64), "stopped-manifest": manifests["both/db:1"]})
+	// The trail knows whose one of them is.
+	history, err := trail.Open(trail.Config{Dir: filepath.Join(y.state, "trail"), Name: "here", Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = history.Append(t.Context(), trail.Event{Type: trail.Deploy, Subject: trail.Subject{Kind: "container", ID: fmt.Sprintf("%064x", len("by-manifest")), Name: "by-manifest", Image: "shop/api:1"}, Declared: &trail.Declared{Owner: "team-shop", Source: "labels"}})
+	if err := errors.Join(err, history.Close()); err != nil {
+		t.Fatal(err)
+	}
 	revoke := func(want int, told string, more ...string) string {
 		t.Helper()
 		return y.is(want, told, append([]string{"trust", "keys", "revoke", "release", "--why", "the laptop was stolen", "--trust", trust, "--host", host}, more...)...)
 	}
 	out := revoke(exitFindings, "release is revoked since 2026-11-24: the laptop was stolen", "--at", "2026-11-24")
-	for _, told := range []string{"api runs shop/api:1 (nobody is declared to own it)", "by-manifest runs", "docker stop api", "plimsoll image verify " + y.host + "/shop/api:1", y.host + "/both/db is not verified any more: key release was revoked", "an image is not verified", ids["both/db:1"], "2 containers running"} {
+	for _, told := range []string{"api runs shop/api:1 (nobody is declared to own it)", "by-manifest runs shop/api:1 (of team-shop)", "docker stop api", "plimsoll image verify " + y.host + "/shop/api:1", y.host + "/both/db is not verified any more: key release was revoked", "an image is not verified", ids["both/db:1"], "2 containers running"} {
 		if !strings.Contains(out, told) {
 			t.Errorf("without %q:\n%s", told, out)
 		}

@@ -114,8 +114,6 @@ type Withdrawn struct {
 	Why string
 	// Since is when it was withdrawn: now, or before.
 	Since time.Time
-
-	verified time.Time
 }
 
 // Withdraw takes back the verdicts that the policy would not give any more, of those that
@@ -123,7 +121,13 @@ type Withdrawn struct {
 // verified: nothing is asked. Those that were withdrawn before, and would be now, are told too.
 // The error is of files that could not be read or written, beside what was withdrawn.
 func (p *Policy) Withdraw(folder verdict.Folder, now time.Time, which func(*verdict.Verified) bool) ([]Withdrawn, error) {
+	// One image has a file for each of its digests, written at one time.
+	type written struct {
+		name, by    string
+		when, since int64
+	}
 	var all []Withdrawn
+	at := map[written]int{}
 	var wrong []error
 	for known, err := range folder.All() {
 		if err != nil {
@@ -147,13 +151,12 @@ func (p *Policy) Withdraw(folder verdict.Folder, now time.Time, which func(*verd
 				continue
 			}
 		}
-		// One image has a file for each of its digests, written at one time.
-		i := slices.IndexFunc(all, func(w Withdrawn) bool {
-			return w.Name == v.Name && w.verified.Equal(v.At) && w.Since.Equal(since) && slices.Equal(w.By, v.By)
-		})
-		if i < 0 {
+		is := written{v.Name, strings.Join(v.By, "\x00"), v.At.UnixNano(), since.UnixNano()}
+		i, told := at[is]
+		if !told {
 			i = len(all)
-			all = append(all, Withdrawn{Name: v.Name, By: v.By, Why: d.why(), Since: since, verified: v.At})
+			at[is] = i
+			all = append(all, Withdrawn{Name: v.Name, By: v.By, Why: d.why(), Since: since})
 		}
 		all[i].Digests = append(all[i].Digests, known.Digest)
 	}
