@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,6 +53,9 @@ REF is the name of an image. Where the engine has one of that name, it is the on
 that is verified; else, and with registry:NAME, it is what the name leads to in its
 registry. Of an image for several platforms it is the one for --platform.
 
+Of an image that no registry has, the gate's trail tells who built it, where the policy
+says who may.
+
 The policy says what images need by their names:
 
   schema: plimsoll/trust/1
@@ -66,6 +70,8 @@ The policy says what images need by their names:
     - name: docker.io/library/*
       unsigned: true
       why: bases, which are scanned
+    - name: docker.io/shop/*
+      built: {by: [alice]}
 
 What was found is written down for plimsoll gate, whose policy may require it, where
 the state can be written. The exit code is 1 for an image that is not trusted, and 3
@@ -116,17 +122,22 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	ref, err := a.verified(ctx, text)
-	if err != nil {
-		return err
-	}
 	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
-	r, err := by.Verify(ctx, ref)
+	r, err := a.verifiedHere(ctx, policy, text, by.Now)
 	if err != nil {
-		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+		return err
+	}
+	if r == nil {
+		ref, err := a.verified(ctx, text)
+		if err != nil {
+			return err
+		}
+		if r, err = by.Verify(ctx, ref); err != nil {
+			return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+		}
 	}
 	if !v.noRecord {
 		a.recordVerified(ctx, r, by.Now)
@@ -181,17 +192,26 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
 		return ref, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
 	}
-	for _, one := range body.RepoDigests {
-		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == named.Name() {
-			// With its tag, which content trust signs.
-			at := have.String()
-			if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
-				at = have.Name() + ":" + t.Tag() + strings.TrimPrefix(at, have.Name())
-			}
-			return image.Reference{Source: image.Registry, At: at}, nil
+	if digest := digestOf(body.RepoDigests, named.Name()); digest != "" {
+		// With its tag, which content trust signs.
+		at := named.Name() + "@" + digest
+		if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
+			at = named.Name() + ":" + t.Tag() + "@" + digest
+		}
+		return image.Reference{Source: image.Registry, At: at}, nil
+	}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+}
+
+// digestOf is the digest that the registry of a name gave an image, of those that an engine
+// tells of it as NAME@DIGEST, "" where it gave none.
+func digestOf(digests []string, name string) string {
+	for _, one := range digests {
+		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == name {
+			return strings.TrimPrefix(have.String(), name+"@")
 		}
 	}
-	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+	return ""
 }
 
 // recordVerified writes down what was found: that the image is trusted, or that it is not any
@@ -216,7 +236,7 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 	if r.Entry != nil {
 		detail["policy"] = r.Entry.Place()
 	}
-	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
+	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
 }
 
 // verifiedTable tells it to people.
@@ -227,7 +247,7 @@ func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, expl
 		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
 	}
 	fmt.Fprintf(&b, "%s %s %s\n", out.Glyph(glyph), out.Paint(term.Bold, out.Escape(text)), out.Escape(says))
-	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(r.Manifest)))
+	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(cmp.Or(r.Manifest, r.Config))))
 	if explain {
 		for _, s := range r.Steps {
 			g := term.Pass
@@ -263,7 +283,7 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Schema   string      `json:"schema"`
 		Name     string      `json:"name"`
 		Index    string      `json:"index,omitempty"`
-		Manifest string      `json:"manifest"`
+		Manifest string      `json:"manifest,omitempty"`
 		ID       string      `json:"id"`
 		Platform string      `json:"platform"`
 		Trusted  bool        `json:"trusted"`

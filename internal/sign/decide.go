@@ -38,6 +38,10 @@ const (
 	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
+	StepLocal    = "local"    // the engine has the image, which was made here
+	StepTrail    = "trail"    // the trail of the gate vouches for the event
+	StepBuilt    = "built"    // somebody who may has built it
+	StepBase     = "base"     // it was built from an image that is trusted
 )
 
 // Decision is what a policy says of an image.
@@ -68,23 +72,18 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
 // platform of what would run, as linux/amd64, and the signatures over it that hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
-	d := &Decision{Entry: p.For(name)}
+	d := p.admit(name, platform)
 	e := d.Entry
-	if e == nil {
-		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
-	}
-	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
-	if len(e.Platforms) > 0 {
-		// linux/arm64 is for each of its variants.
-		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
-			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
-		}
-		d.step(StepPlatform, true, "it is for %s", platform)
+	if !d.Trusted() {
+		return d
 	}
 	if e.Unsigned {
 		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
 		d.By = []string{"the registry alone: " + e.Name}
 		return d
+	}
+	if e.Signed == nil {
+		return d.refuse(StepSigners, "images of that name must be built here, and this one is of a registry")
 	}
 	need, list := e.Signed.Needs()
 	counted := map[string]bool{} // the signers, each once
@@ -118,6 +117,24 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 			names = append(names, s.String())
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
+	}
+	return d
+}
+
+// admit finds the entry for a name, and says whether its images may run on a platform.
+func (p *Policy) admit(name, platform string) *Decision {
+	d := &Decision{Entry: p.For(name)}
+	e := d.Entry
+	if e == nil {
+		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+	}
+	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
+	if len(e.Platforms) > 0 {
+		// linux/arm64 is for each of its variants.
+		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
+			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
+		}
+		d.step(StepPlatform, true, "it is for %s", platform)
 	}
 	return d
 }
