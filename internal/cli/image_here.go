@@ -106,7 +106,7 @@ func (a *app) layersOf(ctx context.Context, client *engine.Client, id string) ([
 				return nil, &failure{code: exitUnable, message: "what is known of the image " + step.ID + " can't be read", err: err}
 			}
 			if known != nil && known.Verified != nil {
-				layer.Verified = known.Verified.By
+				layer.Verified, layer.Until = known.Verified.By, known.Verified.Until
 			}
 		}
 		all = append(all, layer)

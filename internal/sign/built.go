@@ -84,8 +84,10 @@ type Layer struct {
 	ID string
 	// At is when the step was done, by the image's own word, to the second.
 	At time.Time
-	// Verified is who vouches for the image of that id, nil for nobody.
+	// Verified is who vouches for the image of that id, nil for nobody, and Until is when that
+	// ends, zero for never.
 	Verified []string
+	Until    time.Time
 }
 
 // DecideLocal says whether an image that was made here is trusted: by the entry for its name,
@@ -150,8 +152,11 @@ func (b *Built) decide(d *Decision, l *Local, m *Making, now time.Time) {
 		return
 	}
 	d.step(StepBuilt, true, "%s", what)
+	if b.within != 0 {
+		d.Until = m.Done.Add(b.within)
+	}
 	if b.Base != baseAny {
-		if m.based(d, l); !d.Trusted() {
+		if m.based(d, l, now); !d.Trusted() {
 			return
 		}
 	}
@@ -160,13 +165,16 @@ func (b *Built) decide(d *Decision, l *Local, m *Making, now time.Time) {
 
 // based looks for the image that another was made from: below the steps of its making, and
 // verified. What lies in between was not there when it was asked for.
-func (m *Making) based(d *Decision, l *Local) {
+func (m *Making) based(d *Decision, l *Local, now time.Time) {
 	if m.How == madeByLoad {
 		d.refuse(StepBase, "what an archive was built from can't be told: base: any takes it all the same")
 		return
 	}
 	for i, layer := range l.Layers {
-		if i > 0 && layer.ID != "" && len(layer.Verified) > 0 {
+		if i > 0 && layer.ID != "" && len(layer.Verified) > 0 && (layer.Until.IsZero() || !now.After(layer.Until)) {
+			if later(d.Until, layer.Until) {
+				d.Until = layer.Until
+			}
 			d.step(StepBase, true, "it was made from %s, which is trusted: %s", short(digest.Digest(layer.ID)), strings.Join(layer.Verified, ", "))
 			return
 		}
@@ -176,7 +184,7 @@ func (m *Making) based(d *Decision, l *Local) {
 			if layer.ID != "" {
 				which += ", " + short(digest.Digest(layer.ID)) + ","
 			}
-			d.refuse(StepBase, "%s is not verified: run  plimsoll image verify  for it first, or write base: any", which)
+			d.refuse(StepBase, "%s is not verified, or not any more: run  plimsoll image verify  for it first, or write base: any", which)
 			return
 		}
 	}

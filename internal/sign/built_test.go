@@ -117,33 +117,42 @@ func TestBuilt(t *testing.T) {
 		by     string // who vouches, "" where
 		step   string // it is refused
 		says   string
+		until  time.Time // when that ends
 	}{
-		"a user":            {by: "built here by alice", says: "alice built it on 2026-11-28 11:00:10, event 1 of the gate's trail"},
-		"by number":         {policy: "{by: [1001]}", by: "built here by alice"},
-		"another user":      {policy: "{by: [bob]}", step: StepBuilt, says: "and only bob may"},
-		"another number":    {policy: "{by: [1002]}", step: StepBuilt, says: "and only 1002 may"},
-		"one of two":        {make: func(y *yard) { y.made(alice, "build", ours); y.made(bob, "load", ours); y.now = y.now.Add(-10 * time.Second) }, by: "built here by alice"},
-		"neither of two":    {make: func(y *yard) { y.made(bob, "build", ours); y.made(bob, "build", ours) }, step: StepBuilt, says: "event 3"},
-		"without a name":    {policy: "{by: [1003]}", make: func(y *yard) { y.made(&trail.Actor{UID: number(1003)}, "build", ours) }, by: "built here by uid 1003"},
-		"of another image":  {make: func(y *yard) { y.made(alice, "build", theirs) }, step: StepBuilt, says: "has no event"},
-		"no event":          {make: func(*yard) {}, step: StepBuilt, says: "has no event"},
-		"a failed build":    {make: func(y *yard) { y.made(alice, "build", ours, func(d, _ map[string]any) { d["gate"] = "failed" }) }, step: StepBuilt, says: "has no event"},
-		"asked by none":     {make: func(y *yard) { y.made(alice, "build", ours, func(d, _ map[string]any) { d["asked"] = 1 }) }, step: StepTrail, says: "is none that something was asked by"},
-		"in a container":    {make: func(y *yard) { y.made(alice, "build", ours, func(_, m map[string]any) { m["of_host"] = false }) }, step: StepBuilt, says: "no user of this host"},
-		"by a certificate":  {policy: "{by: [alice, 0]}", make: func(y *yard) { y.made(&trail.Actor{CertSubject: "CN=alice"}, "build", ours) }, step: StepBuilt, says: "CN=alice built it"},
-		"out of the cache":  {make: func(y *yard) { y.made(alice, "build", ours, func(_, m map[string]any) { m["nocache"] = false }) }, step: StepBuilt, says: "--no-cache"},
-		"young enough":      {policy: "{by: [alice], within: 1h}", by: "built here by alice"},
-		"too old":           {policy: "{by: [alice], within: 1h}", make: func(y *yard) { y.now = y.now.Add(-time.Hour); y.made(alice, "build", ours) }, step: StepBuilt, says: "1h is the most"},
-		"committed":         {make: func(y *yard) { y.made(alice, "commit", ours) }, step: StepBuilt, says: "no loaded: true"},
-		"committed, let":    {policy: "{by: [alice], loaded: true}", make: func(y *yard) { y.made(alice, "commit", ours) }, by: "committed here by alice"},
-		"loaded":            {policy: "{by: [alice], base: any}", make: func(y *yard) { y.made(alice, "load", ours) }, step: StepBuilt, says: "no loaded: true"},
-		"loaded, let":       {policy: "{by: [alice], base: any, loaded: true}", make: func(y *yard) { y.made(alice, "load", ours) }, by: "loaded here by alice"},
-		"loaded, by others": {policy: "{by: [alice], base: any, loaded: true}", make: func(y *yard) { y.made(bob, "load", ours) }, step: StepBuilt, says: "and only alice may"},
-		"loaded, of a base": {policy: "{by: [alice], loaded: true}", make: func(y *yard) { y.made(alice, "load", ours) }, step: StepBase, says: "archive"},
-		"made otherwise":    {make: func(y *yard) { y.made(alice, "conjure", ours) }, step: StepBuilt, says: "conjure"},
+		"a user":         {by: "built here by alice", says: "alice built it on 2026-11-28 11:00:10, event 1 of the gate's trail"},
+		"by number":      {policy: "{by: [1001]}", by: "built here by alice"},
+		"another user":   {policy: "{by: [bob]}", step: StepBuilt, says: "and only bob may"},
+		"another number": {policy: "{by: [1002]}", step: StepBuilt, says: "and only 1002 may"},
+		"one of two": {make: func(y *yard) {
+			y.made(alice, "build", ours)
+			y.made(bob, "load", ours)
+			y.now = y.now.Add(-10 * time.Second)
+		}, by: "built here by alice"},
+		"neither of two":                     {make: func(y *yard) { y.made(bob, "build", ours); y.made(bob, "build", ours) }, step: StepBuilt, says: "event 3"},
+		"without a name":                     {policy: "{by: [1003]}", make: func(y *yard) { y.made(&trail.Actor{UID: number(1003)}, "build", ours) }, by: "built here by uid 1003"},
+		"of another image":                   {make: func(y *yard) { y.made(alice, "build", theirs) }, step: StepBuilt, says: "has no event"},
+		"no event":                           {make: func(*yard) {}, step: StepBuilt, says: "has no event"},
+		"a failed build":                     {make: func(y *yard) { y.made(alice, "build", ours, func(d, _ map[string]any) { d["gate"] = "failed" }) }, step: StepBuilt, says: "has no event"},
+		"asked by none":                      {make: func(y *yard) { y.made(alice, "build", ours, func(d, _ map[string]any) { d["asked"] = 1 }) }, step: StepTrail, says: "is none that something was asked by"},
+		"in a container":                     {make: func(y *yard) { y.made(alice, "build", ours, func(_, m map[string]any) { m["of_host"] = false }) }, step: StepBuilt, says: "no user of this host"},
+		"by a certificate":                   {policy: "{by: [alice, 0]}", make: func(y *yard) { y.made(&trail.Actor{CertSubject: "CN=alice"}, "build", ours) }, step: StepBuilt, says: "CN=alice built it"},
+		"out of the cache":                   {make: func(y *yard) { y.made(alice, "build", ours, func(_, m map[string]any) { m["nocache"] = false }) }, step: StepBuilt, says: "--no-cache"},
+		"young enough":                       {policy: "{by: [alice], within: 1h}", until: noon.Add(10 * time.Second), by: "built here by alice"},
+		"older, and the base ends before it": {policy: "{by: [alice], within: 2h}", local: func(l *Local) { l.Layers[2].Until = noon.Add(time.Minute) }, until: noon.Add(time.Minute), by: "built here by alice"},
+		"older, and the base ends after it":  {policy: "{by: [alice], within: 2h}", local: func(l *Local) { l.Layers[2].Until = noon.Add(2 * time.Hour) }, until: noon.Add(time.Hour + 10*time.Second), by: "built here by alice"},
+		"too old":                            {policy: "{by: [alice], within: 1h}", make: func(y *yard) { y.now = y.now.Add(-time.Hour); y.made(alice, "build", ours) }, step: StepBuilt, says: "1h is the most"},
+		"committed":                          {make: func(y *yard) { y.made(alice, "commit", ours) }, step: StepBuilt, says: "no loaded: true"},
+		"committed, let":                     {policy: "{by: [alice], loaded: true}", make: func(y *yard) { y.made(alice, "commit", ours) }, by: "committed here by alice"},
+		"loaded":                             {policy: "{by: [alice], base: any}", make: func(y *yard) { y.made(alice, "load", ours) }, step: StepBuilt, says: "no loaded: true"},
+		"loaded, let":                        {policy: "{by: [alice], base: any, loaded: true}", make: func(y *yard) { y.made(alice, "load", ours) }, by: "loaded here by alice"},
+		"loaded, by others":                  {policy: "{by: [alice], base: any, loaded: true}", make: func(y *yard) { y.made(bob, "load", ours) }, step: StepBuilt, says: "and only alice may"},
+		"loaded, of a base":                  {policy: "{by: [alice], loaded: true}", make: func(y *yard) { y.made(alice, "load", ours) }, step: StepBase, says: "archive"},
+		"made otherwise":                     {make: func(y *yard) { y.made(alice, "conjure", ours) }, step: StepBuilt, says: "conjure"},
 
 		"a base that is trusted": {says: "which is trusted: cosign key debian", by: "built here by alice"},
 		"a base that is not":     {local: func(l *Local) { l.Layers[2].Verified = nil }, step: StepBase, says: "is not verified"},
+		"a base that was":        {local: func(l *Local) { l.Layers[2].Until = noon.Add(-time.Second) }, step: StepBase, says: "not any more"},
+		"a base that still is":   {local: func(l *Local) { l.Layers[2].Until = noon.Add(time.Minute) }, until: noon.Add(time.Minute), by: "built here by alice"},
 		"any base":               {policy: "{by: [alice], base: any}", local: func(l *Local) { l.Layers[2].Verified = nil }, by: "built here by alice"},
 		// As of an image from a registry that was built from the base that is trusted.
 		"something in between": {local: func(l *Local) { l.Layers[1].At = noon.AddDate(0, -1, 0) }, step: StepBase, says: "is not verified"},
@@ -175,8 +184,8 @@ func TestBuilt(t *testing.T) {
 			for _, s := range r.Steps {
 				steps.WriteString(s.Name + ": " + s.Text + "\n")
 			}
-			if got := strings.Join(r.By, ","); got != c.by || r.Refused != c.step || !strings.Contains(steps.String(), c.says) {
-				t.Errorf("%q vouches, %q refuses: %s", got, r.Refused, steps.String())
+			if got := strings.Join(r.By, ","); got != c.by || r.Refused != c.step || c.step == "" && !r.Until.Equal(c.until) || !strings.Contains(steps.String(), c.says) {
+				t.Errorf("%q vouches until %s, %q refuses: %s", got, r.Until, r.Refused, steps.String())
 			}
 			if trusts := r.Trusts(); len(trusts) != 1 || trusts[ours] != (c.by != "") {
 				t.Errorf("trusted are %v", trusts)

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,8 @@ type Vouch struct {
 	// Of is the digest that was signed: the image's manifest, or the index that it is of.
 	Of digest.Digest
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
-	// proves it.
-	At time.Time
+	// proves it. Until is when it stops to hold by its own word, zero for never.
+	At, Until time.Time
 }
 
 // Step is one thing that was looked at on the way to a decision.
@@ -54,6 +55,8 @@ type Decision struct {
 	// By are those who vouch for it, as they are written down; of an unsigned image that is
 	// the registry alone.
 	By []string
+	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
+	Until time.Time
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -86,7 +89,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		return d.refuse(StepSigners, "images of that name must be built here, and this one is of a registry")
 	}
 	need, list := e.Signed.Needs()
-	counted := map[string]bool{} // the signers, each once
+	counted := map[string]time.Time{} // the signers, each once, and until when
 	for _, v := range found {
 		if !slices.Contains(list, v.Signer) {
 			continue
@@ -104,10 +107,18 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 			d.step(StepAge, false, "%s signed on %s, and %s is the most", v.Signer, v.At.UTC().Format(time.DateOnly), e.MaxAge)
 			continue
 		}
-		if at := p.identify(v.Signer); !counted[at] {
-			counted[at] = true
+		until := v.Until
+		if end := v.At.Add(e.maxAge); e.maxAge > 0 && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+		at := p.identify(v.Signer)
+		before, again := counted[at]
+		if !again {
 			d.By = append(d.By, v.Kind+" "+v.Signer.String())
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+		}
+		if !again || later(until, before) {
+			counted[at] = until
 		}
 	}
 	if len(counted) < need {
@@ -118,6 +129,15 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
 	}
+	d.Until = slices.SortedFunc(maps.Values(counted), func(a, b time.Time) int {
+		switch {
+		case later(a, b):
+			return -1
+		case later(b, a):
+			return 1
+		}
+		return 0
+	})[need-1]
 	return d
 }
 
@@ -137,6 +157,11 @@ func (p *Policy) admit(name, platform string) *Decision {
 		d.step(StepPlatform, true, "it is for %s", platform)
 	}
 	return d
+}
+
+// later tells whether one end is after another; zero is never.
+func later(one, other time.Time) bool {
+	return !other.IsZero() && (one.IsZero() || one.After(other))
 }
 
 func orUnknown(platform string) string {

@@ -115,7 +115,7 @@ func (m *Made) find(dir, id string) error {
 			return err
 		}
 		// Most events are about something else.
-		if !bytes.Contains(r.Data, []byte(`"kind":"image"`)) {
+		if !bytes.Contains(r.Data, []byte(`"type":"`+trail.Load+`"`)) {
 			continue
 		}
 		e, err := r.Event()

@@ -261,7 +261,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
-				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
+				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Until: target.Expires(), Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
 			}
 		}
 	}
