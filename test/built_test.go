@@ -18,7 +18,11 @@ import (
 // gave its name, and what was loaded where that does not count, does not run.
 func TestBuiltHere(t *testing.T) {
 	t.Parallel()
-	e := lab.Private(t, nil)
+	builtBehind(t, lab.Private(t, nil))
+}
+
+// builtBehind is TestBuiltHere behind an engine.
+func builtBehind(t *testing.T, e *lab.Engine) {
 	if err := e.Busybox(t.Context(), "base:1"); err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +123,28 @@ func TestBuiltHere(t *testing.T) {
 	must(4002, recipe, "build", "--no-cache", "-t", "shop/web:1", "-")
 	verify(1, "trust.yaml", "shop/web:1", "and only 4001 may")
 	refused("built by another user", "shop/web:1")
+	must(4001, "FROM shop/web:1\nRUN true\n", "build", "--no-cache", "-t", "shop/api:2", "-") // which begins with all of base:1
+	verify(1, "trust.yaml", "shop/api:2", "is not verified")
+	refused("of a base that another built of one that is trusted", "shop/api:2")
 	must(4002, "", "tag", "shop/web:1", "shop/api:1")
 	verify(1, "trust.yaml", "shop/api:1", "and only 4001 may")
 	refused("another image of the name", "shop/api:1")
-	must(4001, recipe, "build", "-t", "shop/api:1", "-") // which takes what the other built
+	// A container that was committed is taken for the step of somebody else's build.
+	step, bad := "echo here > /made && true", filepath.Join(dir, "made")
+	if err := os.WriteFile(bad, []byte("evil\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	must(4002, "", "run", "-d", "--name", "trap", "base:1", "/bin/sh", "-c", step)
+	must(4002, "", "wait", "trap")
+	must(4002, "", "cp", bad, "trap:/made")
+	must(4002, "", "commit", "trap")
+	must(4001, "FROM base:1\nRUN "+step+"\n", "build", "-t", "shop/api:1", "-")
+	if out := docker(t, e, "run", "--rm", "shop/api:1", "cat", "/made"); !strings.Contains(out, "evil") {
+		t.Errorf("the cache gave %q, and nothing of the other's", out)
+	}
 	verify(1, "trust.yaml", "shop/api:1", "--no-cache")
 	refused("built out of the cache", "shop/api:1")
-	must(4001, recipe, "build", "--no-cache", "-q", "-t", "shop/api:1", "-")
+	must(4001, "FROM base:1\nRUN "+step+"\n", "build", "--no-cache", "-q", "-t", "shop/api:1", "-")
 	verify(0, "trust.yaml", "shop/api:1", "is trusted: built here by uid 4001")
 	runs("shop/api:1")
 	if _, err := e.Docker("tag", "shop/api:1", "other/api:1"); err != nil {

@@ -82,7 +82,8 @@ func (a *app) verifiedHere(ctx context.Context, policy *sign.Policy, text string
 	return r, nil
 }
 
-// layersOf are the steps by which an image was built, and who vouches for the images of them.
+// layersOf are the steps by which an image was built, and who vouches for the images of them. A
+// history has whole seconds: of the steps down to an image that is verified the engine is asked.
 func (a *app) layersOf(ctx context.Context, client *engine.Client, id string) ([]sign.Layer, error) {
 	history, err := client.ImageHistory(ctx, id)
 	if err != nil {
@@ -90,6 +91,7 @@ func (a *app) layersOf(ctx context.Context, client *engine.Client, id string) ([
 	}
 	verdicts := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
 	var all []sign.Layer
+	var based bool
 	for _, raw := range history {
 		var step struct {
 			ID      string `json:"Id" strict:"required"`
@@ -108,10 +110,29 @@ func (a *app) layersOf(ctx context.Context, client *engine.Client, id string) ([
 			if known != nil && known.Verified != nil {
 				layer.Verified, layer.Until = known.Verified.By, known.Verified.Until
 			}
+			based = based || layer.Verified != nil && len(all) > 0
+			if !based {
+				if layer.At, err = createdAt(ctx, client, step.ID); err != nil {
+					return nil, err
+				}
+			}
 		}
 		all = append(all, layer)
 	}
 	return all, nil
+}
+
+// createdAt is when an image was made, by its own word.
+func createdAt(ctx context.Context, client *engine.Client, id string) (time.Time, error) {
+	raw, err := client.ImageInspect(ctx, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var body struct{ Created time.Time } // absent where the image does not say
+	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
+		return time.Time{}, &failure{code: exitUnable, message: "what the engine says of the image " + id + " can't be understood", err: err}
+	}
+	return body.Created, nil
 }
 
 // made is what the gate's trail has of an image. An event that is about to come is waited for.

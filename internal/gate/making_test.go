@@ -102,7 +102,11 @@ func FuzzReadMade(f *testing.F) {
 // what came to nothing, or has a name alone, is not.
 func TestMade(t *testing.T) {
 	t.Parallel()
-	e := lab.Private(t, nil)
+	madeBehind(t, lab.Private(t, nil))
+}
+
+// madeBehind is TestMade behind an engine.
+func madeBehind(t *testing.T, e *lab.Engine) {
 	if err := e.Busybox(t.Context(), "web:1"); err != nil {
 		t.Fatal(err)
 	}

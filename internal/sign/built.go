@@ -82,7 +82,7 @@ type Layer struct {
 	// ID is the image that the engine has of it and all before, "" where it has none. The first
 	// is the image's own.
 	ID string
-	// At is when the step was done, by the image's own word, to the second.
+	// At is when the step was done, by the image's own word.
 	At time.Time
 	// Verified is who vouches for the image of that id, nil for nobody, and Until is when that
 	// ends, zero for never.
@@ -178,8 +178,7 @@ func (m *Making) based(d *Decision, l *Local, now time.Time) {
 			d.step(StepBase, true, "it was made from %s, which is trusted: %s", short(digest.Digest(layer.ID)), strings.Join(layer.Verified, ", "))
 			return
 		}
-		// The image has whole seconds.
-		if layer.At.Before(m.Asked.Truncate(time.Second)) || layer.At.After(m.Done) {
+		if layer.At.Before(m.Asked) || layer.At.After(m.Done) {
 			which := "the image that it was made from"
 			if layer.ID != "" {
 				which += ", " + short(digest.Digest(layer.ID)) + ","
