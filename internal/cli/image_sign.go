@@ -124,7 +124,7 @@ func (a *app) imageSign(ctx context.Context, s *signing, text string) error {
 		return unable(err)
 	}
 	if s.layout != "referrer" {
-		if err := signer.SignTag(ctx, remote, subject.Digest); err != nil {
+		if err := signer.SignTag(ctx, remote, subject.Digest, a.world.Now()); err != nil {
 			return unable(err)
 		}
 	}

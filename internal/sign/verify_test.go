@@ -150,7 +150,7 @@ func TestVerify(t *testing.T) {
 	}
 	byTag := func(by *cosign.Signer, r *image.Remote, d oci.Descriptor) {
 		t.Helper()
-		if err := by.SignTag(t.Context(), r, d.Digest); err != nil {
+		if err := by.SignTag(t.Context(), r, d.Digest, noon); err != nil {
 			t.Fatal(err)
 		}
 	}
