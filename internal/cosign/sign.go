@@ -70,12 +70,11 @@ func (s *Signer) signTag(ctx context.Context, r *image.Remote, subject digest.Di
 	}
 	kept := m.Layers[:0]
 	for i, layer := range m.Layers {
-		own, err := i <= maxSigned, error(nil)
-		if own {
-			own, err = s.own(ctx, r, layer, &said)
-		}
-		if err != nil {
-			return err
+		own := false
+		if i <= maxSigned { // behind that nobody looks
+			if own, err = s.own(ctx, r, layer, &said); err != nil {
+				return err
+			}
 		}
 		switch {
 		case !own:
