@@ -83,6 +83,9 @@ where that can't be told.`,
 			if c.Flags().Changed("rollback") && strings.TrimSpace(v.rollback) == "" {
 				return &failure{code: exitUsage, message: "--rollback does not say why", hint: "For example  --rollback \"4.18 loses orders\""}
 			}
+			if v.rollback != "" && v.noRecord {
+				return &failure{code: exitUsage, message: "--rollback is recorded, and --no-record records nothing", hint: "Leave one of them out."}
+			}
 			return a.imageVerify(c.Context(), &v, args[0])
 		},
 	}
@@ -127,7 +130,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 		return err
 	}
 	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now(),
-		Tags: a.verdicts(), ByTag: !strings.Contains(text, "@"), Rollback: v.rollback}
+		Tags: a.verdicts(), ByTag: !strings.Contains(text, "@"), Rollback: v.rollback, LookOnly: v.noRecord}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
@@ -136,7 +139,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
 	}
 	if r.Unremembered != nil {
-		a.note("what was trusted by the tag before is not known here, so that an older image is not told: " + r.Unremembered.Error())
+		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
 	}
 	if !v.noRecord {
 		a.recordVerified(ctx, r, by.Now)

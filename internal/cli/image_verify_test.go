@@ -161,6 +161,7 @@ func TestImageSignAndVerify(t *testing.T) {
 	if v := vouched(); v == nil {
 		t.Error("what is older is not verified any more, by its digest too")
 	}
+	is(exitUsage, "is recorded", verify(trusted, "shop/api:1", "--rollback", "4.18 loses orders", "--no-record")...)
 	is(exitUsage, "does not say why", verify(trusted, "shop/api:1", "--rollback", " ")...)
 	is(exitFindings, "0 of the 1 signers", verify(trusted, "shop/api:2", "--rollback", "4.18 loses orders")...)
 	is(0, "gone back to: 4.18 loses orders", verify(trusted, "shop/api:1", "--rollback", "4.18 loses orders", "--explain")...)

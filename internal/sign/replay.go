@@ -122,17 +122,20 @@ func (v *Verifier) order(r *Result) error {
 		}
 		return nil
 	}
-	// Of two who verify at a time the other may have remembered something newer meanwhile.
-	err := v.Tags.Remember(m.name, func(t *verdict.Tag) error {
-		if err := judge(t); err != nil {
-			return err
-		}
-		t.Now(v.Now, r.last, m.digests...)
-		return nil
-	})
+	err := judge(m.tag)
+	if err == nil && !v.LookOnly {
+		// Of two who verify at a time the other may have remembered something newer meanwhile.
+		err = v.Tags.Remember(m.name, func(t *verdict.Tag) error {
+			if err := judge(t); err != nil {
+				return err
+			}
+			t.Now(v.Now, r.last, m.digests...)
+			return nil
+		})
+	}
 	if forbidden(err) {
 		r.Unremembered = err
-		err = judge(m.tag)
+		err = nil
 	}
 	switch {
 	case errors.Is(err, errOlder):
@@ -145,7 +148,7 @@ func (v *Verifier) order(r *Result) error {
 		r.Rollback = v.Rollback
 		r.step(StepReplay, true, "it is older, and gone back to: %s (%s)", v.Rollback, why)
 	case first:
-		r.step(StepReplay, true, "nothing was trusted by %s before", m.name)
+		r.step(StepReplay, true, "nothing is known of what %s was trusted for before", m.name)
 	default:
 		r.step(StepReplay, true, "it is not older than what was trusted by %s", m.name)
 	}

@@ -94,17 +94,23 @@ func TestReplay(t *testing.T) {
 	s.sign(one, r, v1, 3*time.Hour)
 	s.sign(one, r, v2, 2*time.Hour)
 	s.lead(r, "1", v1)
-	s.is("the first time", "any/api:1", "", "nothing was trusted by "+s.host+"/any/api:1 before")
+	s.is("the first time", "any/api:1", "", "nothing is known of what "+s.host+"/any/api:1 was trusted for before")
 	s.is("the same", "any/api:1", "", "is not older")
+	s.lead(r, "1", v2)
+	looks := func(v *Verifier) { v.LookOnly = true }
+	s.iss("newer, and looked at alone", "any/api:1", "", "is not older", looks)
+	s.lead(r, "1", v1)
+	s.is("nothing came of it", "any/api:1", "", "is not older")
 	s.lead(r, "1", v2)
 	s.is("newer", "any/api:1", "", "is not older")
 	s.lead(r, "1", v1)
-	s.is("led back", "any/api:1", StepReplay, "it was signed at 2026-11-28T09:00:00Z, and since 2026-11-28T12:03:00Z "+s.host+"/any/api:1 has stood for "+string(v2.Digest)+"; the newest by that tag was signed at 2026-11-28T10:00:00Z")
+	s.iss("led back, and looked at alone", "any/api:1", StepReplay, "has stood for "+string(v2.Digest), looks)
+	s.is("led back", "any/api:1", StepReplay, "it was signed at 2026-11-28T09:00:00Z, and since 2026-11-28T12:05:00Z "+s.host+"/any/api:1 has stood for "+string(v2.Digest)+"; the newest by that tag was signed at 2026-11-28T10:00:00Z")
 	s.is("by its digest", "any/api@"+string(v1.Digest), "", "one signed it")
 	s.is("by tag and digest", "any/api:1@"+string(v1.Digest), "", "one signed it")
 	s.iss("by the tag that an engine has it by", "any/api:1@"+string(v1.Digest), StepReplay, "signed at 2026-11-28T09", func(v *Verifier) { v.ByTag = true })
 	s.lead(r, "2", v1)
-	s.is("by another tag", "any/api:2", "", "nothing was trusted")
+	s.is("by another tag", "any/api:2", "", "nothing is known")
 	s.iss("without a memory", "any/api:1", "", "one signed it", func(v *Verifier) { v.Tags = "" })
 	if err := one.SignReferrer(t.Context(), r, v1, noon); err != nil {
 		t.Fatal(err)
@@ -214,7 +220,7 @@ func TestReplayOfIndex(t *testing.T) {
 	s.sign(one, r, before, 2*time.Hour)
 	s.sign(one, r, index, time.Hour)
 	onARM := func(v *Verifier) { v.Platform = "linux/arm64" }
-	s.is("an index", "any/api:1", "", "nothing was trusted")
+	s.is("an index", "any/api:1", "", "nothing is known")
 	s.iss("its other image", "any/api:1", "", "is not older", onARM)
 	tag, err := s.tags.Tag(s.host + "/any/api:1")
 	if err != nil || len(tag.Digests) != 5 || tag.Digests[0] != string(index.Digest) || !tag.Is(string(arm.Digest)) {
@@ -281,6 +287,10 @@ func TestReplayMemory(t *testing.T) {
 	}
 	if r, err := s.verify("any/api:1", nil); err == nil || !strings.Contains(err.Error(), "what was trusted by the tag") {
 		t.Errorf("damaged: %+v, %v", r, err)
+	}
+	// Nobody makes a folder there.
+	if r, err := s.verify("any/api:1", func(v *Verifier) { v.Tags = "/sys/plimsoll" }); err != nil || !r.Trusted() || r.Unremembered == nil {
+		t.Errorf("where nothing may be written: %+v, %v", r, err)
 	}
 	if !forbidden(&fs.PathError{Err: fs.ErrPermission}) || forbidden(nil) || forbidden(errors.New("no space")) {
 		t.Error("what may not be read is not told from what can't be")

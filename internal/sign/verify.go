@@ -36,8 +36,10 @@ type Verifier struct {
 	// engine has of it: else who names a digest has what it is of.
 	Tags  verdict.Folder
 	ByTag bool
-	// Rollback says why an older image may be trusted this once, "" where it may not.
+	// Rollback says why an older image may be trusted this once, "" where it may not; LookOnly
+	// is that what tags stand for stays as it is.
 	Rollback string
+	LookOnly bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
 }
@@ -69,8 +71,8 @@ type Result struct {
 	Repository string
 	// Rollback says why it is trusted though it is older than what was, "" where it is not.
 	Rollback string
-	// Unremembered is why an older image would not have been told from the newest: what tags
-	// stand for may not be read, or not be written, by who asks. Nil where it would.
+	// Unremembered is why it is not remembered that the tag stands for it: that may not be
+	// written, or not even be read, by who asks. Then an older one may not have been told.
 	Unremembered error
 
 	tag *remembered
