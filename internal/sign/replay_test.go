@@ -95,7 +95,11 @@ func TestReplay(t *testing.T) {
 	s.sign(one, r, v2, 2*time.Hour)
 	s.lead(r, "1", v1)
 	s.is("the first time", "any/api:1", "", "nothing is known of what "+s.host+"/any/api:1 was trusted for before")
+	before := s.asked.Load()
 	s.is("the same", "any/api:1", "", "is not older")
+	if n := s.asked.Load() - before; n != 4 { // as many as without a memory
+		t.Errorf("%d requests", n)
+	}
 	s.lead(r, "1", v2)
 	looks := func(v *Verifier) { v.LookOnly = true }
 	s.iss("newer, and looked at alone", "any/api:1", "", "is not older", looks)
