@@ -239,3 +239,30 @@ func TestNames(t *testing.T) {
 		t.Errorf("before names were: %+v, %v", v, err)
 	}
 }
+
+// TestEnds: an image is verified for as long as it is by any of its names.
+func TestEnds(t *testing.T) {
+	until := func(hours ...int) *Verified {
+		v := &Verified{}
+		for i, h := range hours {
+			one := Verified{}
+			if h != 0 {
+				one.Until = noon.Add(time.Duration(h) * time.Hour)
+			}
+			if i == 0 {
+				*v = one
+			} else {
+				v.Others = append(v.Others, one)
+			}
+		}
+		return v
+	}
+	for _, c := range []struct {
+		hours []int
+		want  int // 0 is never
+	}{{[]int{0}, 0}, {[]int{2}, 2}, {[]int{2, 1}, 2}, {[]int{1, 3, 2}, 3}, {[]int{1, 0, 2}, 0}, {[]int{0, 1}, 0}} {
+		if got, want := until(c.hours...).Ends(), until(c.want).Until; !got.Equal(want) {
+			t.Errorf("%v: %v, want %v", c.hours, got, want)
+		}
+	}
+}
