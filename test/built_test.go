@@ -119,6 +119,7 @@ func builtBehind(t *testing.T, e *lab.Engine) {
 	verify(0, "trust.yaml", "shop/api:1", "is trusted: built here by uid 4001")
 	verify(0, "trust.yaml", "shop/api:1", "it was made from "+id[:19]+", which is trusted: loaded here by root")
 	runs("shop/api:1")
+	first := strings.TrimSpace(docker(t, e, "image", "inspect", "-f", "{{.Id}}", "shop/api:1"))
 
 	must(4002, recipe, "build", "--no-cache", "-t", "shop/web:1", "-")
 	verify(1, "trust.yaml", "shop/web:1", "and only 4001 may")
@@ -147,6 +148,12 @@ func builtBehind(t *testing.T, e *lab.Engine) {
 	must(4001, "FROM base:1\nRUN "+step+"\n", "build", "--no-cache", "-q", "-t", "shop/api:1", "-")
 	verify(0, "trust.yaml", "shop/api:1", "is trusted: built here by uid 4001")
 	runs("shop/api:1")
+	must(4002, "", "tag", first, "shop/api:1")
+	verify(1, "trust.yaml", "shop/api:1", "it was built at ")
+	if out, err := as(4002, "", "create", "shop/api:1", "true"); err == nil || !strings.Contains(out, "is what the tag stood for until") {
+		t.Errorf("an older build by the tag: %v %s", err, out)
+	}
+	must(4002, "", "create", first, "true")
 	if _, err := e.Docker("tag", "shop/api:1", "other/api:1"); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/distribution/reference"
@@ -17,7 +18,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sign"
 	"github.com/plimsoll/plimsoll/internal/strict"
-	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 const (
@@ -31,7 +31,7 @@ const (
 // verifiedHere verifies an image that the engine has, where the policy says who may build those
 // of its name, by the gate's trail. Nil is that this is no such image, or one that its registry
 // may still tell of.
-func (a *app) verifiedHere(ctx context.Context, policy *sign.Policy, text string, now time.Time) (*sign.Result, error) {
+func (a *app) verifiedHere(ctx context.Context, by *sign.Verifier, text string) (*sign.Result, error) {
 	ref, err := parseReference(text)
 	if err != nil || ref.Source != image.Engine {
 		return nil, nil // it is told where that is read
@@ -40,7 +40,7 @@ func (a *app) verifiedHere(ctx context.Context, policy *sign.Policy, text string
 	if err != nil {
 		return nil, nil
 	}
-	entry := policy.For(named.Name())
+	entry := by.Policy.For(named.Name())
 	if entry == nil || entry.Built == nil {
 		return nil, nil
 	}
@@ -65,6 +65,9 @@ func (a *app) verifiedHere(ctx context.Context, policy *sign.Policy, text string
 		return nil, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
 	}
 	l := &sign.Local{Asked: text, Name: named.Name(), ID: digest.Digest(body.ID), Platform: body.Os + "/" + body.Architecture}
+	if t, is := reference.TagNameOnly(named).(reference.Tagged); is && !strings.Contains(ref.At, "@") {
+		l.Tag = t.Tag()
+	}
 	if body.Variant != "" {
 		l.Platform += "/" + body.Variant
 	}
@@ -75,7 +78,10 @@ func (a *app) verifiedHere(ctx context.Context, policy *sign.Policy, text string
 	if err != nil {
 		return nil, err
 	}
-	r := policy.DecideLocal(l, made, now)
+	r, err := by.VerifyLocal(l, made)
+	if err != nil {
+		return nil, &failure{code: exitUnable, message: "it can't be told whether " + text + " is trusted", err: err}
+	}
 	if !r.Trusted() && (entry.Signed != nil || entry.Unsigned) && digestOf(body.RepoDigests, named.Name()) != "" {
 		return nil, nil
 	}
@@ -89,7 +95,7 @@ func (a *app) layersOf(ctx context.Context, client *engine.Client, id string) ([
 	if err != nil {
 		return nil, err
 	}
-	verdicts := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
+	verdicts := a.verdicts()
 	var all []sign.Layer
 	var based bool
 	for _, raw := range history {
@@ -108,7 +114,7 @@ func (a *app) layersOf(ctx context.Context, client *engine.Client, id string) ([
 				return nil, &failure{code: exitUnable, message: "what is known of the image " + step.ID + " can't be read", err: err}
 			}
 			if known != nil && known.Verified != nil {
-				layer.Verified, layer.Until = known.Verified.By, known.Verified.Until
+				layer.Verified, layer.Until = known.Verified.By, known.Verified.Ends()
 			}
 			based = based || layer.Verified != nil && len(all) > 0
 			if !based {

@@ -123,17 +123,24 @@ func TestImageVerifyHere(t *testing.T) {
 	if trusted(state) {
 		t.Error("a verdict, of a base that is not trusted")
 	}
-	if err := verdicts(state).Verify(base, &verdict.Verified{At: now, Policy: "images[0]", By: []string{"a key"}}); err != nil {
-		t.Fatal(err)
+	trustBase := func(state string) {
+		t.Helper()
+		if err := verdicts(state).Verify(base, &verdict.Verified{At: now, Policy: "images[0]", By: []string{"a key"}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	is(state, 0, "is trusted: built here by alice", "127.0.0.1:1/both/api:1")
+	trustBase(state)
+	other := fresh()
+	finish(asked(other))
+	trustBase(other)
+	is(other, 0, "is trusted: built here by alice", "127.0.0.1:1/both/api:1")
 	var body struct {
 		Manifest *string
 		ID       string
 		Trusted  bool
 		Steps    []struct{ Step string }
 	}
-	if err := json.Unmarshal([]byte(is(state, 0, "", "127.0.0.1:1/shop/api:1", "--format", "json")), &body); err != nil || body.Manifest != nil || body.ID != id || !body.Trusted || len(body.Steps) != 4 || body.Steps[2].Step != "built" || body.Steps[3].Step != "base" {
+	if err := json.Unmarshal([]byte(is(state, 0, "", "127.0.0.1:1/shop/api:1", "--format", "json")), &body); err != nil || body.Manifest != nil || body.ID != id || !body.Trusted || len(body.Steps) != 5 || body.Steps[2].Step != "built" || body.Steps[3].Step != "base" || body.Steps[4].Step != "replay" {
 		t.Errorf("%+v %v", body, err)
 	}
 	if !trusted(state) {
@@ -168,9 +175,7 @@ func TestImageVerifyHere(t *testing.T) {
 	// The gate says what came of a build when the client has its answer.
 	state = fresh()
 	log := asked(state)
-	if err := verdicts(state).Verify(base, &verdict.Verified{At: now, Policy: "images[0]", By: []string{"a key"}}); err != nil {
-		t.Fatal(err)
-	}
+	trustBase(state)
 	later := time.AfterFunc(3*restMade, func() { finish(log) })
 	defer later.Stop()
 	is(state, 0, "is trusted: built here by alice", "127.0.0.1:1/shop/api:1")

@@ -63,8 +63,12 @@ func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 	case !v.Verified:
 	case is == nil:
 		d.object("the image "+s.Image.Ref+" was not verified", verify)
-	case !is.Until.IsZero() && g.now().After(is.Until):
-		d.object("the signatures of the image "+s.Image.Ref+" were good until "+is.Until.UTC().Format(time.DateOnly), verify)
+	case !is.Ends().IsZero() && g.now().After(is.Ends()):
+		d.object("the signatures of the image "+s.Image.Ref+" were good until "+is.Ends().UTC().Format(time.DateOnly), verify)
+	default:
+		if err := current(g, d, &s.Image, digests); err != nil {
+			return err
+		}
 	}
 	if v.within == 0 {
 		return nil
@@ -77,6 +81,32 @@ func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 		d.object("the image "+s.Image.Ref+" was last scanned on "+scan.At.UTC().Format(time.DateOnly)+", longer than "+v.ScannedWithin+" ago", again)
 	case v.Worst != "" && scan.Worst != "" && !v.Worst.AtLeast(scan.Worst):
 		d.object("the last scan of the image "+s.Image.Ref+" found something "+string(scan.Worst), "use an image in which that is mended")
+	}
+	return nil
+}
+
+// current objects to an image that was verified and is not the one that its tag stands for: an
+// older one that the tag was led back to, or that was not pulled anew. Who names a digest or an
+// id has what it is of.
+func current(g *Gate, d *decision, i *workload.Image, digests []string) error {
+	if i.Name == "" || i.Tag == "" || i.Digest != "" {
+		return nil
+	}
+	name := i.Name + ":" + i.Tag
+	tag, err := g.c.Verdicts.Tag(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it was not verified by that name
+	}
+	if err != nil {
+		return fmt.Errorf("reading what %s was trusted for: %w", name, err)
+	}
+	since := ", and the tag has stood for " + tag.Digests[0] + " since " + tag.Since.UTC().Format(time.RFC3339)
+	switch was := tag.Was(digests...); {
+	case tag.Is(digests...):
+	case was != nil:
+		d.object("the image "+i.Ref+" is what the tag stood for until "+was.Until.UTC().Format(time.RFC3339)+since, "run  docker pull "+i.Ref)
+	default:
+		d.object("the image "+i.Ref+" was verified by another name"+since, "run  plimsoll image verify "+i.Ref+"  or  docker pull "+i.Ref)
 	}
 	return nil
 }

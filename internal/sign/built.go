@@ -68,8 +68,9 @@ func (c checker) built(i int, b *Built) *strict.Error {
 
 // Local is an image that an engine has, as far as that says how it came there.
 type Local struct {
-	// Asked is the name that was asked for, and Name the whole one without tag and digest.
-	Asked, Name string
+	// Asked is the name that was asked for, Name the whole one without tag and digest, and Tag
+	// that tag, "" where it was named by a digest.
+	Asked, Name, Tag string
 	// ID is the image's, and Platform what it is for, as linux/amd64.
 	ID       digest.Digest
 	Platform string
@@ -90,25 +91,36 @@ type Layer struct {
 	Until    time.Time
 }
 
-// DecideLocal says whether an image that was made here is trusted: by the entry for its name,
-// and what the trail has of its making. Nil is that no entry for the name says who may build it.
-func (p *Policy) DecideLocal(l *Local, made *Made, now time.Time) *Result {
-	d := p.admit(l.Name, l.Platform)
+// VerifyLocal says whether an image that was made here is trusted: by the entry for its name,
+// what the trail has of its making, and what its tag was trusted for. Nil is that no entry for
+// the name says who may build it. The error is as in Verify.
+func (v *Verifier) VerifyLocal(l *Local, made *Made) (*Result, error) {
+	d := v.Policy.admit(l.Name, l.Platform)
 	if d.Entry == nil || d.Entry.Built == nil {
-		return nil
+		return nil, nil
 	}
-	r := &Result{Name: l.Asked, Config: l.ID, Platform: l.Platform, Decision: d}
-	if !d.Trusted() {
-		return r
+	r := &Result{Name: l.Asked, Repository: l.Name, Config: l.ID, Platform: l.Platform, Decision: d}
+	if d.Trusted() {
+		r.Decision = d.local(l, made, v.Now)
 	}
+	var err error
+	if r.tag, err = v.remembered(l.Tag, l.Asked, r); err != nil {
+		return nil, err
+	}
+	if r.tag != nil {
+		r.tag.done = "built"
+	}
+	return r, v.order(r)
+}
+
+// local goes on with a decision by what the trail has.
+func (d *Decision) local(l *Local, made *Made, now time.Time) *Decision {
 	d.step(StepLocal, true, "the engine has it: %s", l.ID)
 	if made.Broken != "" {
-		d.refuse(StepTrail, "the gate's trail is not as it was written: %s", made.Broken)
-		return r
+		return d.refuse(StepTrail, "the gate's trail is not as it was written: %s", made.Broken)
 	}
 	if len(made.Makings) == 0 {
-		d.refuse(StepBuilt, "the gate's trail has no event that %s was built here: build it through the gate, without BuildKit", short(l.ID))
-		return r
+		return d.refuse(StepBuilt, "the gate's trail has no event that %s was built here: build it through the gate, without BuildKit", short(l.ID))
 	}
 	// One of its makings suffices. Where none does, the newest says why.
 	first := len(d.Steps)
@@ -117,15 +129,13 @@ func (p *Policy) DecideLocal(l *Local, made *Made, now time.Time) *Result {
 		try := *d
 		try.Steps = slices.Clone(d.Steps[:first])
 		if d.Entry.Built.decide(&try, l, &m, now); try.Trusted() {
-			r.Decision = &try
-			return r
+			return &try
 		}
 		if refused == nil {
 			refused = &try
 		}
 	}
-	r.Decision = refused
-	return r
+	return refused
 }
 
 // decide looks at one making.
@@ -160,7 +170,7 @@ func (b *Built) decide(d *Decision, l *Local, m *Making, now time.Time) {
 			return
 		}
 	}
-	d.By = []string{did + " here by " + m.Who()}
+	d.By, d.last = []string{did + " here by " + m.Who()}, m.Done
 }
 
 // based looks for the image that another was made from: below the steps of its making, and

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/trail"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 var (
@@ -106,6 +107,16 @@ func builtBy(t *testing.T, built string) *Policy {
 	return p
 }
 
+func decided(t *testing.T, p *Policy, l *Local, made *Made) *Result {
+	t.Helper()
+	v := Verifier{Policy: p, Now: noon}
+	r, err := v.VerifyLocal(l, made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // TestBuilt: what those who may have built, or made otherwise where that is let, of a base that
 // is trusted, is trusted, and for each of these conditions there is an image that is not.
 func TestBuilt(t *testing.T) {
@@ -179,7 +190,7 @@ func TestBuilt(t *testing.T) {
 			if c.local != nil {
 				c.local(l)
 			}
-			r := builtBy(t, c.policy).DecideLocal(l, y.find(), noon)
+			r := decided(t, builtBy(t, c.policy), l, y.find())
 			var steps strings.Builder
 			for _, s := range r.Steps {
 				steps.WriteString(s.Name + ": " + s.Text + "\n")
@@ -208,7 +219,7 @@ func TestBuiltElsewhere(t *testing.T) {
 	y.made(alice, "build", ours)
 	l := y.local()
 	l.Name = "docker.io/other/api"
-	if r := builtBy(t, "{by: [alice]}").DecideLocal(l, y.find(), noon); r != nil {
+	if r := decided(t, builtBy(t, "{by: [alice]}"), l, y.find()); r != nil {
 		t.Errorf("%+v", r)
 	}
 }
@@ -252,7 +263,7 @@ func TestForgedTrail(t *testing.T) {
 	policy := builtBy(t, "{by: [alice]}")
 	refused := func() (string, string) {
 		t.Helper()
-		r := policy.DecideLocal(y.local(), y.find(), noon)
+		r := decided(t, policy, y.local(), y.find())
 		return r.Refused, r.Steps[len(r.Steps)-1].Text
 	}
 	if at, why := refused(); at != "" {
@@ -299,6 +310,41 @@ func TestForgedTrail(t *testing.T) {
 	}
 	y.open()
 	forged.open()
+}
+
+// TestBuiltBefore: what was built before the image that a tag was trusted for is refused by the
+// tag, and not by its digest, where it is gone back to, or by another tag.
+func TestBuiltBefore(t *testing.T) {
+	y := newYard(t)
+	y.made(alice, "build", ours)
+	older := y.local()
+	older.Tag = "1"
+	y.now = y.now.Add(time.Minute)
+	y.made(alice, "build", theirs)
+	newer := y.local()
+	newer.ID, newer.Tag, newer.Layers[0].ID = theirs, "1", string(theirs)
+	tags := verdict.Folder(t.TempDir())
+	is := func(what string, l Local, rollback, refused string) {
+		t.Helper()
+		made, err := FindMade(y.dir, string(l.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := Verifier{Policy: builtBy(t, "{by: [alice]}"), Tags: tags, Rollback: rollback, Now: noon}
+		r, err := v.VerifyLocal(&l, made)
+		if err != nil || r.Refused != refused || r.Trusted() != (r.By != nil) || refused != "" && !strings.Contains(r.Steps[len(r.Steps)-1].Text, "it was built at 2026-11-28T11:00:10Z") {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
+	is("the first", *older, "", "")
+	is("a newer one", *newer, "", "")
+	is("the first again", *older, "", StepReplay)
+	named, other := *older, *older
+	named.Tag, other.Tag = "", "2"
+	is("by its digest", named, "", "")
+	is("by another tag", other, "", "")
+	is("gone back to", *older, "the new one loses orders", "")
+	is("gone back to, once more", *older, "", "")
 }
 
 // TestFindMade: where there is no trail there is no event, what is under way is told, and a folder
