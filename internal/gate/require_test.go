@@ -108,6 +108,17 @@ func TestRequire(t *testing.T) {
 		s.must(t, args("run --rm web true")...)
 		s.must(t, args("restart -t 0 old")...)
 		s.must(t, args("exec old true")...)
+		// One whose verdict was taken back goes on until it ends, and is not started again.
+		if err := folder.Withdraw(id, "docker.io/library/web"); err != nil {
+			t.Fatal(err)
+		}
+		s.must(t, args("exec old true")...)
+		s.refused(t, "not any more", args("restart -t 0 old")...)
+		s.must(t, args("exec old true")...)
+		s.must(t, args("stop -t 0 old")...)
+		s.refused(t, "not any more", args("start old")...)
+		verify()
+		s.must(t, args("start old")...)
 		s.must(t, args("rm -f old")...)
 		stands("docker.io/library/web:latest", newer)
 		s.refused(t, "verified by another name", args("run --rm web true")...)

@@ -40,23 +40,53 @@ func (c checker) checkVerdict(v *verdictNeeded) error {
 	return nil
 }
 
-// known objects to an image of which not enough is known.
-func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
-	digests := []string{s.Image.ID}
-	for _, name := range s.Image.Digests {
+// digestsOf are those by which an image may be known.
+func digestsOf(i *workload.Image) []string {
+	digests := []string{i.ID}
+	for _, name := range i.Digests {
 		if _, digest, found := strings.Cut(name, "@"); found {
 			digests = append(digests, digest)
 		}
 	}
+	return digests
+}
+
+// read reads what is known of an image. It is nil where nothing is and that may be.
+func (v *verdictNeeded) read(g *Gate, d *decision, digests []string) (*verdict.Verdict, error) {
 	have, err := g.c.Verdicts.Of(digests...)
-	if errors.Is(err, fs.ErrNotExist) {
-		if v.Absent == "pass" {
-			d.Unknown = appendOnce(d.Unknown, "verdict-absent")
-			return nil
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		if err != nil {
+			err = fmt.Errorf("reading what is known of the image: %w", err)
 		}
-		have = &verdict.Verdict{}
-	} else if err != nil {
-		return fmt.Errorf("reading what is known of the image: %w", err)
+		return have, err
+	case v.Absent == "pass":
+		d.Unknown = appendOnce(d.Unknown, "verdict-absent")
+		return nil, nil
+	}
+	return &verdict.Verdict{}, nil
+}
+
+// stands objects to the start of a container whose image must be verified and is not, or not
+// any more: a key was revoked, or nobody looked. What has become old since it was made, the
+// scan, the tag or the signatures, is no reason to leave it down.
+func (v *verdictNeeded) stands(g *Gate, d *decision, s *workload.Spec) error {
+	if v == nil || !v.Verified {
+		return nil
+	}
+	have, err := v.read(g, d, digestsOf(&s.Image))
+	if err == nil && have != nil && have.Verified == nil {
+		d.object("the image "+s.Image.Ref+" is not verified, or not any more", "run  plimsoll image verify "+s.Image.Ref)
+	}
+	return err
+}
+
+// known objects to an image of which not enough is known.
+func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
+	digests := digestsOf(&s.Image)
+	have, err := v.read(g, d, digests)
+	if err != nil || have == nil {
+		return err
 	}
 	verify := "run  plimsoll image verify " + s.Image.Ref
 	switch is := have.Verified; {
