@@ -157,7 +157,7 @@ func madeBehind(t *testing.T, e *lab.Engine) {
 		}
 		return m
 	}
-	const stages = "FROM web:1 AS a\nRUN echo '{\"aux\":{\"ID\":\"" + "sha256:0\"}}' && echo x > /x\nFROM web:1\nCOPY --from=a /x /x\n"
+	stages := "FROM web:1 AS a\nRUN echo '{\"aux\":{\"ID\":\"" + idB + "\"}}' && echo x > /x\nFROM web:1\nCOPY --from=a /x /x\n"
 	out := s.must(t, "DOCKER_BUILDKIT=0", "build", "--no-cache", "-t", "shop/api:1", folder(stages))
 	if !strings.Contains(out, "Successfully tagged shop/api:1") {
 		t.Errorf("the client is told %s", out)
