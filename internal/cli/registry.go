@@ -16,11 +16,9 @@ import (
 	"github.com/distribution/reference"
 	"github.com/spf13/cobra"
 
-	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/registry"
 	"github.com/plimsoll/plimsoll/internal/term"
 	"github.com/plimsoll/plimsoll/internal/trail"
-	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // registryCommand is plimsoll registry with its verbs.
@@ -137,7 +135,7 @@ func (a *app) registryReport(ctx context.Context, r *reporting, text string) err
 	}
 	progress := a.progress()
 	defer progress.Stop()
-	how := registry.Options{Image: o, Verdicts: verdict.Folder(filepath.Join(a.state, gate.VerdictFolder)), Limit: r.limit, Now: a.world.Now(), Progress: func(done, of int) {
+	how := registry.Options{Image: o, Verdicts: a.verdicts(), Limit: r.limit, Now: a.world.Now(), Progress: func(done, of int) {
 		if done == 0 {
 			progress.Count("Looking at "+name, of, "tags")
 		} else {
@@ -150,6 +148,7 @@ func (a *app) registryReport(ctx context.Context, r *reporting, text string) err
 			return err
 		}
 		by := a.verifier(policy, o)
+		by.Tags, by.ByTag, by.LookOnly = a.verdicts(), true, true
 		how.Verifier = &by
 	} else if slices.Contains(r.failOn, registry.FailUnsigned) {
 		return &failure{code: exitUsage, message: "--fail-on unsigned needs a policy of trust, and there is none at " + r.trust, hint: "Name it:  --trust FILE"}

@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
-	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/inventory"
 	"github.com/plimsoll/plimsoll/internal/sign"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -61,7 +59,7 @@ func (a *app) afterRevoked(ctx context.Context, p *sign.Policy, by *revoking) er
 	now, key := a.world.Now(), p.Keys[by.name]
 	id := p.ID(sign.Signer{Key: by.name})
 	r := &revoked{Schema: "plimsoll/revoked/1", Key: by.name, Fingerprint: id, Revoked: key.Revoked, Why: key.Why, Policy: by.file, Images: []revokedImage{}}
-	withdrawn, wrong := p.Withdraw(verdict.Folder(filepath.Join(a.state, gate.VerdictFolder)), now, func(v *verdict.Verified) bool {
+	withdrawn, wrong := p.Withdraw(a.verdicts(), now, func(v *verdict.Verified) bool {
 		return slices.ContainsFunc(p.NamesOf(id), func(name string) bool { return p.RestsOn(v, name) })
 	})
 	var digests []string

@@ -15,6 +15,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -28,6 +30,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	realregistry "github.com/plimsoll/plimsoll/test/registry"
 )
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -41,7 +44,23 @@ type hub struct {
 
 func newHub(t *testing.T, referrers bool) *hub {
 	t.Helper()
-	h := &hub{handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))}
+	return hubOf(t, registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
+}
+
+// debianHub is the registry that Debian has.
+func debianHub(t *testing.T) *hub {
+	t.Helper()
+	to := &url.URL{Scheme: "http", Host: realregistry.Start(t)}
+	// It tells where to upload to by the host that it was asked as.
+	return hubOf(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host
+	}})
+}
+
+func hubOf(t *testing.T, handler http.Handler) *hub {
+	t.Helper()
+	h := &hub{handler: handler}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		h.asked.Add(1)
 		h.handler.ServeHTTP(w, q)
@@ -85,12 +104,17 @@ func blobOf(t *testing.T, r *image.Remote, kind string, data []byte) oci.Descrip
 
 func manifestOf(t *testing.T, r *image.Remote, tag string, m oci.Manifest) oci.Descriptor {
 	t.Helper()
-	m.Versioned, m.MediaType = specs.Versioned{SchemaVersion: 2}, oci.MediaTypeImageManifest
-	d, err := r.PutManifest(t.Context(), tag, m.MediaType, jsonOf(t, m))
+	d, err := putManifest(t, r, tag, m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+func putManifest(t *testing.T, r *image.Remote, tag string, m oci.Manifest) (oci.Descriptor, error) {
+	t.Helper()
+	m.Versioned, m.MediaType = specs.Versioned{SchemaVersion: 2}, oci.MediaTypeImageManifest
+	return r.PutManifest(t.Context(), tag, m.MediaType, jsonOf(t, m))
 }
 
 func jsonOf(t testing.TB, v any) []byte {
@@ -116,6 +140,8 @@ var makers = map[string]func() crypto.Signer{
 	"p384":    func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)) },
 	"p521":    func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)) },
 	"rsa2048": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) },
+	"rsa3072": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 3072)) },
+	"rsa4096": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 4096)) },
 	"ed25519": func() crypto.Signer { _, k, err := ed25519.GenerateKey(rand.Reader); return must(k, err) },
 }
 
@@ -203,7 +229,7 @@ func statementOf(t testing.TB, predicateType, predicate string, of ...digest.Dig
 	t.Helper()
 	s := statement{Type: statementTypes[0], PredicateType: predicateType, Predicate: json.RawMessage(predicate)}
 	for _, d := range of {
-		s.Subject = append(s.Subject, resource{map[string]string{d.Algorithm().String(): d.Encoded()}})
+		s.Subject = append(s.Subject, resource{Digest: map[string]string{d.Algorithm().String(): d.Encoded()}})
 	}
 	return jsonOf(t, s)
 }

@@ -231,8 +231,12 @@ func (l *looker) tag(ctx context.Context, remote *image.Remote, t *Tag) error {
 	return errors.Join(wrong, l.scanned(f, t))
 }
 
-// byTag is true for a repository of which each tag is signed for itself.
+// byTag is true for a repository of which each tag is judged for itself: content trust signs
+// tags, and what a tag was trusted for before may be remembered.
 func (l *looker) byTag(name string) bool {
+	if l.o.Verifier.Tags != "" {
+		return true
+	}
 	e := l.o.Verifier.Policy.For(name)
 	if e == nil || e.Signed == nil {
 		return false

@@ -50,7 +50,7 @@ func report(t *testing.T, h *hub) {
 
 	signer, verifier := h.signer()
 	for _, d := range []oci.Descriptor{one, many} {
-		if err := signer.SignTag(t.Context(), r, d.Digest); err != nil {
+		if err := signer.SignTag(t.Context(), r, d.Digest, noon); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,9 +2,12 @@ package sign
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // Vouch is a signature over an image's manifest that holds: whoever found it has checked that
@@ -13,9 +16,13 @@ type Vouch struct {
 	Signer Signer
 	// Kind is what kind of signature it is, and Where the place that it was found in.
 	Kind, Where string
+	// Of is the digest that was signed: the image's manifest, or the index that it is of.
+	Of digest.Digest
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
-	// proves it.
-	At time.Time
+	// proves it. Until is when it stops to hold by its own word, zero for never.
+	At, Until time.Time
+	// Claimed is when it was made by the signer's own word; zero where that says nothing of it.
+	Claimed time.Time
 }
 
 // Step is one thing that was looked at on the way to a decision.
@@ -34,6 +41,11 @@ const (
 	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
+	StepReplay   = "replay"   // the tag does not lead back to an older image
+	StepLocal    = "local"    // the engine has the image, which was made here
+	StepTrail    = "trail"    // the trail of the gate vouches for the event
+	StepBuilt    = "built"    // somebody who may has built it
+	StepBase     = "base"     // it was built from an image that is trusted
 )
 
 // Decision is what a policy says of an image.
@@ -47,6 +59,18 @@ type Decision struct {
 	// the registry alone. Counted are the signatures of theirs that counted, in that order.
 	By      []string
 	Counted []Vouch
+	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
+	Until time.Time
+
+	// last is when so many signers as are needed had signed anew: one alone, whose key was
+	// stolen, makes an old image no newer where two are needed. Zero where that can't be told.
+	last time.Time
+	// ordered is true where one of them says what the tag leads to now.
+	ordered bool
+	// making is what made an image here, and base the id of the image that it was made from
+	// where that must be trusted.
+	making *Making
+	base   string
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -65,31 +89,26 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
 // platform of what would run, as linux/amd64, and the signatures over it that hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
-	e := p.For(name)
-	if e == nil {
-		return new(Decision).refuse(StepEntry, "no entry of %s is about %s", p.File, name)
-	}
-	return p.decide(e, platform, found, now)
+	return p.count(p.admit(name, platform), found, now)
 }
 
-// decide is Decide by an entry.
-func (p *Policy) decide(e *Entry, platform string, found []Vouch, now time.Time) *Decision {
-	d := &Decision{Entry: e}
-	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
-	if len(e.Platforms) > 0 {
-		// linux/arm64 is for each of its variants.
-		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
-			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
-		}
-		d.step(StepPlatform, true, "it is for %s", platform)
+// count goes on with a decision by the signatures that hold.
+func (p *Policy) count(d *Decision, found []Vouch, now time.Time) *Decision {
+	e := d.Entry
+	if !d.Trusted() {
+		return d
 	}
 	if e.Unsigned {
 		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
 		d.By = []string{e.unsignedBy()}
 		return d
 	}
+	if e.Signed == nil {
+		return d.refuse(StepSigners, "images of that name must be built here, and this one is of a registry")
+	}
 	need, list := e.Signed.Needs()
-	counted := map[string]bool{} // the signers, each once
+	counted := map[string]time.Time{} // the signers, each once, and until when
+	signed := map[string]time.Time{}  // and when each did so last
 	for _, v := range found {
 		if !slices.Contains(list, v.Signer) {
 			continue
@@ -107,10 +126,22 @@ func (p *Policy) decide(e *Entry, platform string, found []Vouch, now time.Time)
 			d.step(StepAge, false, "%s signed on %s, and %s is the most", v.Signer, v.At.UTC().Format(time.DateOnly), e.MaxAge)
 			continue
 		}
-		if at := p.identify(v.Signer); !counted[at] {
-			counted[at] = true
+		until := v.Until
+		if end := v.At.Add(e.maxAge); e.maxAge > 0 && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+		at := p.identify(v.Signer)
+		before, again := counted[at]
+		if !again {
 			d.By, d.Counted = append(d.By, v.by()), append(d.Counted, v)
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+			d.ordered = d.ordered || v.Signer.ContentTrust != ""
+		}
+		if !again || later(until, before) {
+			counted[at] = until
+		}
+		if last := v.signed(); last.After(signed[at]) {
+			signed[at] = last
 		}
 	}
 	if len(counted) < need {
@@ -121,7 +152,47 @@ func (p *Policy) decide(e *Entry, platform string, found []Vouch, now time.Time)
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
 	}
+	d.Until = slices.SortedFunc(maps.Values(counted), func(a, b time.Time) int {
+		switch {
+		case later(a, b):
+			return -1
+		case later(b, a):
+			return 1
+		}
+		return 0
+	})[need-1]
+	if len(signed) >= need {
+		d.last = slices.SortedFunc(maps.Values(signed), func(a, b time.Time) int { return b.Compare(a) })[need-1]
+	}
 	return d
+}
+
+// admit finds the entry for a name, and says whether its images may run on a platform.
+func (p *Policy) admit(name, platform string) *Decision {
+	e := p.For(name)
+	if e == nil {
+		return new(Decision).refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+	}
+	return p.enter(e, platform)
+}
+
+// enter is admit by an entry.
+func (p *Policy) enter(e *Entry, platform string) *Decision {
+	d := &Decision{Entry: e}
+	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
+	if len(e.Platforms) > 0 {
+		// linux/arm64 is for each of its variants.
+		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
+			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
+		}
+		d.step(StepPlatform, true, "it is for %s", platform)
+	}
+	return d
+}
+
+// later tells whether one end is after another; zero is never.
+func later(one, other time.Time) bool {
+	return !other.IsZero() && (one.IsZero() || one.After(other))
 }
 
 func orUnknown(platform string) string {

@@ -200,5 +200,5 @@ func (m *Migration) sign(ctx context.Context, remote *image.Remote, subject oci.
 	if layout == cosign.Referrers {
 		return m.By.SignReferrer(ctx, remote, subject, m.Now)
 	}
-	return m.By.SignTag(ctx, remote, subject.Digest)
+	return m.By.SignTag(ctx, remote, subject.Digest, m.Now)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // Verifier asks registries for signatures, and a policy what they are worth.
@@ -30,6 +31,15 @@ type Verifier struct {
 	// State is the folder in which is remembered what content trust showed, and Docker that in
 	// which docker does, "" for none.
 	State, Docker string
+	// Tags has what tags stand for, "" for nothing: then an older image by a tag is not told.
+	// ByTag is that a name with a digest was asked for by its tag, and the digest is what an
+	// engine has of it: else who names a digest has what it is of.
+	Tags  verdict.Folder
+	ByTag bool
+	// Rollback says why an older image may be trusted this once, "" where it may not; LookOnly
+	// is that what tags stand for stays as it is.
+	Rollback string
+	LookOnly bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
 }
@@ -44,29 +54,42 @@ func (r Rejection) String() string { return fmt.Sprintf("%s: %s (%s)", r.Where, 
 
 // Result is what became of one image.
 type Result struct {
-	// Name is the repository, whole, with the tag or digest that was asked for, and
-	// Repository the repository alone.
-	Name, Repository string
+	// Name is the repository, whole, with the tag or digest that was asked for.
+	Name string
 	// Index is the digest of the index that the name leads to, "" where it leads to a
-	// manifest; Manifest is that of the image which would run, and Config its id.
+	// manifest; Manifest is that of the image which would run, "" for one that was made here, and
+	// Config its id.
 	Index, Manifest, Config digest.Digest
 	Platform                string
 	*Decision
-	// signed are index and manifest, of which a signature may be.
+	// signed are index and manifest, of which a signature may be, and whole is true where the
+	// index is trusted, and with it all that it lists.
 	signed []oci.Descriptor
+	whole  bool
 	// Rejected is what vouches for nothing.
 	Rejected []Rejection
+	// Repository is the name without tag and digest.
+	Repository string
+	// Rollback says why it is trusted though it is older than what was, "" where it is not.
+	Rollback string
+	// Unremembered is why it is not remembered that the tag stands for it: that may not be
+	// written, or not even be read, by who asks. Then an older one may not have been told.
+	Unremembered error
+
+	tag *remembered
 }
 
-// Digests are those that the image is known by: what is signed, what runs, and its id.
-func (r *Result) Digests() []string {
-	var list []string
-	for _, d := range []digest.Digest{r.Config, r.Manifest, r.Index} {
-		if d != "" {
-			list = append(list, string(d))
-		}
+// Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
+// the index that it is of, by which the engine may know the others of that index too.
+func (r *Result) Trusts() map[digest.Digest]bool {
+	all := map[digest.Digest]bool{r.Config: r.Trusted()}
+	if r.Manifest != "" { // which an image that was made here has not
+		all[r.Manifest] = r.Trusted()
 	}
-	return list
+	if r.Index != "" {
+		all[r.Index] = r.whole
+	}
+	return all
 }
 
 // layouts are looked at in this order: where every version of cosign signs, and all registries
@@ -112,9 +135,14 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 	if _, err := strict.Decode("the manifest", named.Data, &manifest); err != nil {
 		return nil, err
 	}
-	r.Config = manifest.Config.Digest
+	if r.Config = manifest.Config.Digest; r.Config.Validate() != nil {
+		return nil, fmt.Errorf("the manifest %s names no configuration: %.100q is no digest", r.Manifest, r.Config)
+	}
 	name := in.Repository()
 	r.Repository = name
+	if r.tag, err = v.remembered(in.Tag(), asked, r); err != nil {
+		return nil, err
+	}
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
 		// By the image's own word: what an index says of it may not be signed.
@@ -129,7 +157,11 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	r.Decision = v.Policy.Decide(name, r.Platform, found, v.Now)
-	return r, nil
+	if r.Trusted() && r.Index != "" && len(entry.Platforms) == 0 {
+		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
+		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
+	}
+	return r, v.order(r)
 }
 
 // child is the manifest of an index that is for a platform.
@@ -202,7 +234,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			found = append(found, *one)
 		}
 	}
-	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+	if v.suffice(name, r, found) {
 		return found, rejected, nil
 	}
 	groups, err := v.groups(list)
@@ -212,17 +244,17 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	for _, subject := range r.signed {
 		for _, g := range groups {
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
+				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...))
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: layouts})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, g.vouches(signatures)...)
-			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+			found = append(found, g.vouches(signatures, subject.Digest)...)
+			if v.suffice(name, r, found) {
 				return found, rejected, nil
 			}
 		}
@@ -249,7 +281,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
-				return &Vouch{Signer: s, Kind: "dct", Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
+				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Until: target.Expires(), Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
 			}
 		}
 	}
@@ -337,16 +369,16 @@ func readBounded(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// vouches are signatures as a policy takes them. Attestations say something else than that
+// vouches are signatures over a digest as a policy takes them. Attestations say something else than that
 // an image is signed.
-func (g *group) vouches(signatures []cosign.Signature) []Vouch {
+func (g *group) vouches(signatures []cosign.Signature, of digest.Digest) []Vouch {
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
 		if s.Attests() {
 			continue
 		}
-		one := Vouch{Kind: "cosign", Where: s.Where, At: s.At}
+		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At, Claimed: s.Claimed}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {

@@ -19,11 +19,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/opencontainers/go-digest"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plimsoll/plimsoll/internal/cosign"
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/test/notary"
 )
 
@@ -149,7 +151,7 @@ func TestVerify(t *testing.T) {
 	}
 	byTag := func(by *cosign.Signer, r *image.Remote, d oci.Descriptor) {
 		t.Helper()
-		if err := by.SignTag(t.Context(), r, d.Digest); err != nil {
+		if err := by.SignTag(t.Context(), r, d.Digest, noon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,7 +164,7 @@ func TestVerify(t *testing.T) {
 	is("signed by somebody else", "shop/api:1", "", StepSigners)
 	byTag(release, s.remote, one)
 	r = is("signed", "shop/api:1", "", "")
-	if diff := cmp.Diff([]string{string(r.Config), string(one.Digest)}, r.Digests()); diff != "" || r.Config == "" || r.Entry.Place() != "images[0]" || !cmp.Equal(r.By, []string{"cosign key release"}) {
+	if diff := cmp.Diff(map[digest.Digest]bool{r.Config: true, one.Digest: true}, r.Trusts()); diff != "" || r.Config == "" || r.Entry.Place() != "images[0]" || !cmp.Equal(r.By, []string{"cosign key release"}) {
 		t.Errorf("%s %+v", diff, r)
 	}
 	before := s.asked.Load()
@@ -194,15 +196,18 @@ func TestVerify(t *testing.T) {
 	index := s.index(s.remote, "many", amd, arm)
 	is("an index, unsigned", "shop/api:many", "linux/amd64", StepSigners)
 	byTag(release, s.remote, amd)
-	is("an image of an index", "shop/api:many", "linux/amd64", "")
+	// Not the index: the engine could know another image by it.
+	if r := is("an image of an index", "shop/api:many", "linux/amd64", ""); !cmp.Equal(r.Trusts(), map[digest.Digest]bool{r.Config: true, amd.Digest: true, index.Digest: false}) {
+		t.Errorf("%v", r.Trusts())
+	}
 	is("the other image", "shop/api:many", "linux/arm64", StepSigners)
 	swapped := amd
 	swapped.Platform = arm.Platform
 	s.index(s.remote, "swapped", swapped)
 	is("called another platform", "shop/api:swapped", "linux/arm64", "") // it is that image, and signed
 	byTag(release, s.remote, index)
-	if r := is("an index", "shop/api:many", "linux/arm64", ""); r.Index != index.Digest || r.Manifest != arm.Digest || len(r.Digests()) != 3 {
-		t.Errorf("%+v", r)
+	if r := is("an index", "shop/api:many", "linux/arm64", ""); r.Index != index.Digest || r.Manifest != arm.Digest || !cmp.Equal(r.Trusts(), map[digest.Digest]bool{r.Config: true, arm.Digest: true, index.Digest: true}) {
+		t.Errorf("%+v %v", r, r.Trusts())
 	}
 	s.index(s.remote, "more", amd, arm, s.image(s.remote, "", "riscv64", "evil"))
 	is("an index with more", "shop/api:more", "linux/riscv64", StepSigners)
@@ -224,6 +229,11 @@ func TestVerify(t *testing.T) {
 	five := s.image(platforms, "2", "amd64", "five")
 	byTag(release, platforms, five)
 	is("the platform", "amd/api:2", "", "")
+	// The others of a signed index may not run.
+	byTag(release, platforms, s.index(platforms, "3", five, s.image(platforms, "", "arm64", "six")))
+	if r := is("the platform of an index", "amd/api:3", "linux/amd64", ""); r.Trusts()[r.Index] || !r.Trusts()[r.Config] {
+		t.Errorf("%v", r.Trusts())
+	}
 
 	s.image(s.open("open/api"), "1", "amd64", "six")
 	if r := is("unsigned as is said", "open/api:1", "", ""); !strings.Contains(r.By[0], "the registry alone") {
@@ -258,11 +268,11 @@ func TestContentTrust(t *testing.T) {
 	}
 	n.Begin(gun)
 	sign("1", one)
-	state := t.TempDir()
+	state, tags := t.TempDir(), verdict.Folder(t.TempDir())
 	verify := func(policy, name, want, step string) {
 		t.Helper()
 		p := s.policy("content_trust:\n  acme: " + policy + "\nimages:\n  - {name: \"HOST/*\", signed: {any: [{content_trust: acme}]}}\n")
-		v := Verifier{Policy: p, State: state, Image: image.Options{Registries: image.Registries{Certs: n.Certs(n.URL)}}, Now: time.Now()}
+		v := Verifier{Policy: p, State: state, Tags: tags, Image: image.Options{Registries: image.Registries{Certs: n.Certs(n.URL)}}, Now: time.Now()}
 		r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/" + name})
 		switch {
 		case want == "error":
@@ -289,6 +299,9 @@ func TestContentTrust(t *testing.T) {
 	sign("1", other)
 	verify(pinned, "shop/api:1", "", "")
 	verify(pinned, "shop/api:1@"+string(one.Digest), StepSigners, dct.StepDigest) // it was, and is no more
+	s.image(s.remote, "1", "amd64", "one")
+	sign("1", one)
+	verify(pinned, "shop/api:1", "", "") // what was signed as the tag last is no older one
 	sign("2", s.index(s.remote, "2", two))
 	verify(pinned, "shop/api:2", "", "")
 	s.image(s.open("else/api"), "1", "amd64", "three")

@@ -67,7 +67,7 @@ func TestWithdraw(t *testing.T) {
 		put := func(digest, name string, by []Vouch) {
 			t.Helper()
 			v := Verifier{Policy: before, Now: november}
-			how := v.Verdict(&Result{Repository: name, Platform: "linux/amd64", Decision: before.Decide(name, "linux/amd64", by, november)})
+			how := v.Verdict(&Result{Config: "sha256:of", Repository: name, Platform: "linux/amd64", Decision: before.Decide(name, "linux/amd64", by, november)}, "sha256:of")
 			if how == nil {
 				t.Fatalf("%s is not trusted", name)
 			}
@@ -161,7 +161,7 @@ func TestWithdraw(t *testing.T) {
 	if withdrawn, err := before.Withdraw(folder, november, nil); err != nil || len(withdrawn) != 0 {
 		t.Errorf("trusted again: %+v, %v", withdrawn, err)
 	}
-	if v, err := folder.Read(all[1]); err != nil || v.Verified != nil || v.Withdrawn == nil {
+	if v, err := folder.Read(all[1]); err != nil || v.Verified != nil || len(v.Withdrawn) != 1 {
 		t.Errorf("%+v, %v", v, err)
 	}
 	// The files of one image are one; one that can't be read keeps the others from nothing.
@@ -183,5 +183,98 @@ func TestWithdraw(t *testing.T) {
 	}
 	if !strings.Contains(withdrawn[0].Why, "key one was revoked on 2026-11-27 and does not count: stolen") {
 		t.Errorf("%q", withdrawn[0].Why)
+	}
+}
+
+// TestWithdrawMade: what was made here goes with the image that it was made from, and what was
+// made from that; or where who made it may not any more. What is trusted by another name stays.
+func TestWithdrawMade(t *testing.T) {
+	one := newKey(t)
+	read := func(more, by, base string) *Policy {
+		t.Helper()
+		p, err := ReadPolicy("trust.yaml", []byte("schema: plimsoll/trust/1\nkeys:\n  one:\n"+more+"    pem: |\n      "+one+"\nimages:\n  - {name: \"r.example/*\", signed: {any: [{key: one}]}}\n  - {name: \"docker.io/shop/*\", built: {by: ["+by+"], base: "+base+", within: 30d}}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const gone = "    revoked: 2026-11-27\n    why: stolen\n"
+	before := read("", "alice", "trusted")
+	digest := func(n string) string { return "sha256:" + strings.Repeat(n, 64) }
+	signed := verdict.Verified{Name: "r.example/base", At: november, Policy: "images[0]", By: []string{"cosign key one"}, Signers: []verdict.Signer{{Kind: "cosign", Name: "key one", ID: before.ID(Signer{Key: "one"})}}}
+	made := func(base string) verdict.Verified {
+		return verdict.Verified{Name: "docker.io/shop/api", At: november, Policy: "images[1]", By: []string{"built here by alice"}, Made: &verdict.Made{UID: 1000, User: "alice", How: madeByBuild, At: november.AddDate(0, 0, -20), Base: base}}
+	}
+	for name, c := range map[string]struct {
+		p     *Policy
+		now   time.Time
+		other bool // the base is trusted by another name as well
+		rests string
+		want  []string
+	}{
+		"nothing changed":                  {before, november, false, "", nil},
+		"the base's key is revoked":        {read(gone, "alice", "trusted"), november, false, "one", []string{"a", "b", "c"}},
+		"and any base will do":             {read(gone, "alice", "any"), november, false, "one", []string{"a"}},
+		"and the base has another name":    {read(gone, "alice", "trusted"), november, true, "one", []string{"a"}},
+		"another may build":                {read("", "bob", "trusted"), november, false, "", []string{"b", "c"}},
+		"by number":                        {read("", "1000", "trusted"), november, false, "", nil},
+		"it is too old":                    {before, november.AddDate(0, 0, 11), false, "", []string{"b", "c"}},
+		"the key is revoked, for the rest": {read(gone, "alice", "trusted"), november, false, "", []string{"a", "b", "c"}},
+	} {
+		folder := verdict.Folder(t.TempDir())
+		put := func(n string, v verdict.Verified) {
+			t.Helper()
+			if err := folder.Verify(digest(n), &v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("a", signed)
+		put("b", made(digest("a")))
+		put("c", made(digest("b")))
+		if c.other {
+			put("a", verdict.Verified{Name: "docker.io/shop/base", At: november, Policy: "images[1]", By: []string{"built here by alice"}, Made: &verdict.Made{UID: 1000, User: "alice", How: madeByBuild, At: november, Base: digest("d")}})
+		}
+		var which func(*verdict.Verified) bool
+		if c.rests != "" {
+			which = func(v *verdict.Verified) bool { return c.p.RestsOn(v, c.rests) }
+		}
+		for range 2 { // what was taken back is told again
+			all, err := c.p.Withdraw(folder, c.now, which)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			var got, want []string
+			for _, w := range all {
+				got = append(got, w.Digests...)
+			}
+			for _, n := range c.want {
+				want = append(want, digest(n))
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %.12q, want %.12q", name, got, want)
+			}
+		}
+	}
+}
+
+// TestVerdictOfIndex: an index has the signers who signed it itself, and so loses its verdict
+// with them, whoever has signed an image of it.
+func TestVerdictOfIndex(t *testing.T) {
+	p, err := ReadPolicy("trust.yaml", []byte("schema: plimsoll/trust/1\nkeys:\n  one:\n    pem: |\n      "+newKey(t)+"\n  two:\n    pem: |\n      "+newKey(t)+"\nimages:\n  - {name: \"r.example/*\", signed: {any: [{key: one}, {key: two}]}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := []Vouch{{Signer: Signer{Key: "one"}, Kind: "cosign", Of: "sha256:index"}, {Signer: Signer{Key: "two"}, Kind: "cosign", Of: "sha256:manifest"}}
+	r := &Result{Index: "sha256:index", Manifest: "sha256:manifest", Config: "sha256:config", Repository: "r.example/a", Decision: p.Decide("r.example/a", "linux/amd64", found, november), whole: true}
+	v := Verifier{Policy: p, Now: november}
+	if got := len(v.Verdict(r, r.Manifest).Signers); got != 2 {
+		t.Errorf("the image has %d signers", got)
+	}
+	if got := v.Verdict(r, r.Index).Signers; len(got) != 1 || got[0].Name != "key one" {
+		t.Errorf("the index has %+v", got)
+	}
+	if r.whole = false; v.Verdict(r, r.Index) != nil || v.Verdict(r, "sha256:other") != nil {
+		t.Error("what is not trusted has a verdict")
 	}
 }

@@ -162,16 +162,16 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestWithdraw: what was verified is kept as what it was, until it is verified again; all that
-// is known is read, and what is none, or half, is passed over or told.
-func TestWithdraw(t *testing.T) {
+// TestTakeBack: what was verified is kept as what it was, until it is verified again by that name;
+// all that is known is read, and what is none, or half, is passed over or told.
+func TestTakeBack(t *testing.T) {
 	f := Folder(t.TempDir())
 	for v, err := range f.All() {
 		t.Errorf("of nothing: %v, %v", v, err)
 	}
 	verified := Verified{At: noon, Policy: "images[2]", By: []string{"cosign key release"}, Name: "r.example/a", Platform: "linux/amd64", Signers: []Signer{{Kind: "cosign", Name: "key release", ID: one}}}
 	withdrawn := Withdrawn{At: noon.Add(time.Hour), Why: "the key was stolen", Was: verified}
-	for _, err := range []error{f.Verify(one, &verified), f.Scan(two, &Scanned{At: noon}), f.Withdraw(one, withdrawn)} {
+	for _, err := range []error{f.Verify(one, &verified), f.Scan(two, &Scanned{At: noon}), f.TakeBack(one, withdrawn)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestWithdraw(t *testing.T) {
 		return list, wrong
 	}
 	list, wrong := read()
-	if diff := cmp.Diff([]*Verdict{{Schema: Schema, Digest: one, Withdrawn: &withdrawn}, {Schema: Schema, Digest: two, Scanned: &Scanned{At: noon}}}, list); diff != "" || len(wrong) > 0 {
+	if diff := cmp.Diff([]*Verdict{{Schema: Schema, Digest: one, Withdrawn: []Withdrawn{withdrawn}}, {Schema: Schema, Digest: two, Scanned: &Scanned{At: noon}}}, list); diff != "" || len(wrong) > 0 {
 		t.Errorf("%v %s", wrong, diff)
 	}
 	if err := f.Verify(one, nil); err != nil {
@@ -207,8 +207,33 @@ func TestWithdraw(t *testing.T) {
 	if v, err := f.Read(one); err != nil || v.Withdrawn != nil || v.Verified == nil {
 		t.Errorf("verified again: %+v, %v", v, err)
 	}
-	if err := f.Withdraw(one, Withdrawn{Was: verified}); err == nil {
+	if err := f.TakeBack(one, Withdrawn{Was: verified}); err == nil {
 		t.Error("withdrawn at no time")
+	}
+	// By each name for itself; what was verified anew meanwhile stays.
+	other := verified
+	other.Name = "r.example/b"
+	if err := f.Verify(one, &other); err != nil {
+		t.Fatal(err)
+	}
+	again := verified
+	again.At = noon.Add(2 * time.Hour)
+	for _, what := range []Withdrawn{withdrawn, {At: noon, Why: "x", Was: again}} {
+		if err := f.TakeBack(one, what); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := f.Read(one); err != nil || len(v.Verified.Ways()) != 1 || v.Verified.Name != other.Name || len(v.Withdrawn) != 1 {
+			t.Errorf("%+v, %v", v, err)
+		}
+	}
+	if err := f.Verify(one, &again); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.TakeBack(one, withdrawn); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := f.Read(one); err != nil || len(v.Verified.Ways()) != 2 {
+		t.Errorf("verified anew meanwhile: %+v, %v", v, err)
 	}
 	if err := os.WriteFile(filepath.Join(string(f), "1a", strings.TrimPrefix(one, "sha256:")+".json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
