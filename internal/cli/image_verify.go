@@ -3,11 +3,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
-	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sign"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -32,6 +33,7 @@ type verifying struct {
 	explain  bool
 	format   string
 	noRecord bool
+	rollback string
 }
 
 // imageVerifyCommand is plimsoll image verify.
@@ -50,6 +52,9 @@ REF is the name of an image. Where the engine has one of that name, it is the on
 that is verified; else, and with registry:NAME, it is what the name leads to in its
 registry. Of an image for several platforms it is the one for --platform.
 
+Of an image that no registry has, the gate's trail tells who built it, where the policy
+says who may.
+
 The policy says what images need by their names:
 
   schema: plimsoll/trust/1
@@ -64,17 +69,30 @@ The policy says what images need by their names:
     - name: docker.io/library/*
       unsigned: true
       why: bases, which are scanned
+    - name: docker.io/shop/*
+      built: {by: [alice]}
+
+What a tag was trusted for is remembered. An image that was signed earlier than that,
+or says nothing of when, is refused by the tag, as who holds the registry may have led
+it back; --rollback "WHY" goes back to it all the same.
 
 What was found is written down for plimsoll gate, whose policy may require it, where
 the state can be written. The exit code is 1 for an image that is not trusted, and 3
 where that can't be told.`,
 		Example: `  plimsoll image verify registry.example/shop/api:4.18
   plimsoll image verify --explain registry:registry.example/shop/api:4.18
-  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…`,
+  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…
+  plimsoll image verify --rollback "4.18 loses orders" registry.example/shop/api:4`,
 		Args: oneReference,
 		RunE: func(c *cobra.Command, args []string) error {
 			if v.format != "table" && v.format != "json" {
 				return &failure{code: exitUsage, message: "--format " + v.format + " is not a format", hint: "Use  --format table  or  --format json"}
+			}
+			if c.Flags().Changed("rollback") && strings.TrimSpace(v.rollback) == "" {
+				return &failure{code: exitUsage, message: "--rollback does not say why", hint: "For example  --rollback \"4.18 loses orders\""}
+			}
+			if v.rollback != "" && v.noRecord {
+				return &failure{code: exitUsage, message: "--rollback is recorded, and --no-record records nothing", hint: "Leave one of them out."}
 			}
 			return a.imageVerify(c.Context(), &v, args[0])
 		},
@@ -85,12 +103,21 @@ where that can't be told.`,
 	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
 	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
 	f.BoolVar(&v.noRecord, "no-record", false, "write nothing down for the gate and the inventory")
+	f.StringVar(&v.rollback, "rollback", "", "trust it though it is older than what its tag was trusted for, and say `WHY` in the trail")
 	v.registryFlags(f)
 	return c
 }
 
 // readTrust reads the policy.
 func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
+	data, err := readTrustFile(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return sign.ReadPolicy(file, data)
+}
+
+func readTrustFile(ctx context.Context, file string) ([]byte, error) {
 	data, err := readFile(ctx, file, maxConfigBytes)
 	if err != nil {
 		hint := "Name another with  --trust FILE"
@@ -99,7 +126,16 @@ func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
 		}
 		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: hint, err: err}
 	}
-	return sign.ReadPolicy(file, data)
+	return data, nil
+}
+
+// verifier asks by a policy, and remembers what it was shown in the state.
+func (a *app) verifier(policy *sign.Policy, o image.Options) sign.Verifier {
+	by := sign.Verifier{Policy: policy, Image: o, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	if dir := o.Registries.Config; dir != "" {
+		by.Docker = filepath.Join(dir, "trust")
+	}
+	return by
 }
 
 func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error {
@@ -114,20 +150,27 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	ref, err := a.verified(ctx, text)
+	by := a.verifier(policy, o)
+	by.Platform, by.Tags, by.ByTag, by.Rollback, by.LookOnly = v.platform, a.verdicts(), !strings.Contains(text, "@"), v.rollback, v.noRecord
+	r, err := a.verifiedHere(ctx, &by, text)
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
-	if dir := o.Registries.Config; dir != "" {
-		by.Docker = filepath.Join(dir, "trust")
+	if r == nil {
+		ref, err := a.verified(ctx, text)
+		if err != nil {
+			return err
+		}
+		if r, err = by.Verify(ctx, ref); err != nil {
+			return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+		}
 	}
-	r, err := by.Verify(ctx, ref)
-	if err != nil {
-		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+	if r.Unremembered != nil {
+		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
 	}
+	var changed error
 	if !v.noRecord {
-		a.recordVerified(ctx, r, by.Now)
+		changed = a.recordVerified(ctx, &by, r)
 	}
 	write := a.verifiedTable
 	if v.format == "json" {
@@ -139,7 +182,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if !r.Trusted() {
 		return errFindings
 	}
-	return nil
+	return changed
 }
 
 // verified is where the image is whose signatures are looked for: what the engine has of a
@@ -179,45 +222,75 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
 		return ref, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
 	}
-	for _, one := range body.RepoDigests {
-		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == named.Name() {
-			// With its tag, which content trust signs.
-			at := have.String()
-			if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
-				at = have.Name() + ":" + t.Tag() + strings.TrimPrefix(at, have.Name())
-			}
-			return image.Reference{Source: image.Registry, At: at}, nil
+	if digest := digestOf(body.RepoDigests, named.Name()); digest != "" {
+		// With its tag, which content trust signs.
+		at := named.Name() + "@" + digest
+		if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
+			at = named.Name() + ":" + t.Tag() + "@" + digest
 		}
+		return image.Reference{Source: image.Registry, At: at}, nil
 	}
-	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
 }
 
-// recordVerified writes down what was found: that the image is trusted, or that it is not any
-// more. Who may not write there has verified all the same.
-func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
-	var how *verdict.Verified
-	if r.Trusted() {
-		how = &verdict.Verified{At: now, Until: r.Until, Policy: r.Entry.Place(), By: r.By}
+// digestOf is the digest that the registry of a name gave an image, of those that an engine
+// tells of it as NAME@DIGEST, "" where it gave none.
+func digestOf(digests []string, name string) string {
+	for _, one := range digests {
+		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == name {
+			return strings.TrimPrefix(have.String(), name+"@")
+		}
 	}
-	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
+	return ""
+}
+
+// recordVerified writes down what was found: that the image is trusted by its name, or that it is
+// not any more. One that is only older than what its tag is trusted for stays what it is by
+// others. Who may not write there has verified all the same. The error is that the policy was
+// changed meanwhile, as where a key was revoked, and does not trust it any more.
+func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result) error {
 	for digest, trusted := range r.Trusts() {
-		of := how
-		if !trusted {
-			of = nil
+		var err error
+		switch {
+		case trusted:
+			err = a.verdicts().Verify(string(digest), by.Verdict(r, digest))
+		case r.Refused != sign.StepReplay:
+			err = a.verdicts().Withdraw(string(digest), r.Repository)
 		}
-		if err := folder.Verify(string(digest), of); err != nil {
+		if err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
-			return
+			return nil
 		}
 	}
-	detail := map[string]any{"trusted": r.Trusted(), "by": r.By, "refused": r.Refused}
+	changed := a.changedMeanwhile(ctx, by, r)
+	detail := map[string]any{"trusted": r.Trusted() && changed == nil, "by": r.By, "refused": r.Refused}
 	if r.Entry != nil {
 		detail["policy"] = r.Entry.Place()
 	}
 	if !r.Until.IsZero() {
 		detail["until"] = r.Until.UTC().Format(time.RFC3339)
 	}
-	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
+	if r.Rollback != "" {
+		detail["rollback"] = r.Rollback
+	}
+	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
+	return changed
+}
+
+// changedMeanwhile takes back what was just written down where the policy is another by now:
+// who revokes a key takes back what is written by then, and that may have been too early.
+func (a *app) changedMeanwhile(ctx context.Context, by *sign.Verifier, r *sign.Result) error {
+	info, err := os.Stat(by.Policy.File)
+	if !r.Trusted() || err != nil || !info.Mode().IsRegular() { // a pipe can be read once
+		return nil
+	}
+	now, err := readTrust(ctx, by.Policy.File)
+	how := by.Verdict(r, r.Config)
+	if err != nil || now.Reconsider(how, by.Now).Trusted() {
+		return nil
+	}
+	_, err = now.Withdraw(a.verdicts(), by.Now, func(v *verdict.Verified) bool { return v.Name == how.Name && v.At.Equal(how.At) })
+	return &failure{code: exitUnable, message: "the policy of trust was changed meanwhile, and what was found is not written down", hint: "Verify it again.", err: err}
 }
 
 // verifiedTable tells it to people.
@@ -231,7 +304,7 @@ func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, expl
 		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
 	}
 	fmt.Fprintf(&b, "%s %s %s\n", out.Glyph(glyph), out.Paint(term.Bold, out.Escape(text)), out.Escape(says))
-	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(r.Manifest)))
+	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(cmp.Or(r.Manifest, r.Config))))
 	if explain {
 		for _, s := range r.Steps {
 			g := term.Pass
@@ -267,7 +340,7 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Schema   string      `json:"schema"`
 		Name     string      `json:"name"`
 		Index    string      `json:"index,omitempty"`
-		Manifest string      `json:"manifest"`
+		Manifest string      `json:"manifest,omitempty"`
 		ID       string      `json:"id"`
 		Platform string      `json:"platform"`
 		Trusted  bool        `json:"trusted"`
@@ -275,9 +348,10 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		By       []string    `json:"by"`
 		Until    time.Time   `json:"until,omitzero"`
 		Refused  string      `json:"refused,omitempty"`
+		Rollback string      `json:"rollback,omitempty"`
 		Steps    []step      `json:"steps"`
 		Rejected []rejection `json:"rejected"`
-	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, []step{}, []rejection{}}
+	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, r.Rollback, []step{}, []rejection{}}
 	if r.Entry != nil {
 		body.Policy = r.Entry.Place()
 	}

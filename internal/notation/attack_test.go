@@ -214,9 +214,11 @@ func TestTimes(t *testing.T) {
 		"valid":                                     {at(short(noon.Add(-year), noon.Add(year)), noon, nil), "", time.Time{}, noon.Add(year)},
 		"valid to the second":                       {at(short(noon.Add(-year), noon), noon, nil), "", time.Time{}, noon},
 		"valid, with a stranger's timestamp":        {at(short(noon.Add(-3*year), noon.Add(year)), noon, stranger), "", time.Time{}, noon.Add(year)},
-		"valid from tomorrow":                       {at(short(noon.Add(24*time.Hour), noon.Add(year)), noon.Add(25*time.Hour), nil), NotValid, time.Time{}, time.Time{}},
+		"signed tomorrow":                           {at(s.release, noon.Add(24*time.Hour), nil), NotYet, time.Time{}, time.Time{}},
+		"signed by a clock that is early":           {at(s.release, noon.Add(5*time.Minute), nil), "", time.Time{}, notationtest.Far},
+		"valid from a minute on":                    {at(short(noon.Add(time.Minute), noon.Add(year)), noon.Add(2*time.Minute), nil), NotValid, time.Time{}, time.Time{}},
 		"valid, stamped tomorrow":                   {at(s.release, noon, move(noon.Add(24*time.Hour), 0)), "", time.Time{}, notationtest.Far},
-		"valid tomorrow, and stamped then":          {at(short(noon.Add(23*time.Hour), notationtest.Far), noon.Add(24*time.Hour), move(noon.Add(24*time.Hour), 0)), NotValid, time.Time{}, time.Time{}},
+		"valid soon, and stamped tomorrow":          {at(short(noon.Add(time.Minute), notationtest.Far), noon.Add(2*time.Minute), move(noon.Add(24*time.Hour), 0)), NotValid, time.Time{}, time.Time{}},
 		"old, and stamped anew":                     {at(s.release, noon.Add(-year), move(noon, 0)), "", noon.Add(-year), time.Time{}},
 		"signed later than stamped, by a bad clock": {at(s.release, noon, move(noon.Add(-time.Hour), 0)), "", noon.Add(-time.Hour), time.Time{}},
 	} {
@@ -231,7 +233,7 @@ func TestTimes(t *testing.T) {
 				}
 			case len(found) != 1:
 				t.Errorf("%s, %s: %v", what, name, rejected)
-			case !found[0].At.Equal(tc.proven) || !found[0].Until.Equal(tc.ends):
+			case !found[0].At.Equal(tc.proven) || !found[0].Until.Equal(tc.ends) || found[0].Claimed.IsZero():
 				t.Errorf("%s, %s: at %s, until %s", what, name, found[0].At, found[0].Until)
 			}
 			// Without trust in any timestamp, only now counts.
@@ -367,6 +369,11 @@ func TestReferrers(t *testing.T) {
 	found, _, err := Find(t.Context(), s.r, s.subject, []*Signer{by}, noon, Options{Enough: func(s []Signature) bool { return len(s) > 0 }})
 	if n := s.hub.asked.Load() - before; err != nil || len(found) != 1 || n != 4 {
 		t.Errorf("enough: %d found in %d requests, %v", len(found), n, err)
+	}
+	list(append([]oci.Descriptor{right}, many(10)...)...)
+	found, rejected, err = Find(t.Context(), s.r, s.subject, []*Signer{by}, noon, Options{Whole: true, Enough: func(s []Signature) bool { return len(s) > 0 }})
+	if err != nil || len(found) != 1 || len(rejected) != 10 {
+		t.Errorf("all: %d found, %d not, %v", len(found), len(rejected), err)
 	}
 }
 

@@ -44,6 +44,11 @@ func (j *judge) enveloped(ctx context.Context, mediaType string, data []byte) ([
 	if wrong := understood(&info.SignedAttributes); wrong != nil {
 		return nil, wrong
 	}
+	// One from the future would be the newest for as long as it is one.
+	claimed := info.SignedAttributes.SigningTime
+	if claimed.After(j.now.Add(early)) {
+		return nil, refuse(NotYet, "its signer says that it was made at %s, and here it is %s", claimed.UTC().Format(time.RFC3339), j.now.UTC().Format(time.RFC3339))
+	}
 	var found []Signature
 	refused := refuse(WrongAuthority, "nobody is trusted")
 	asked := map[*Authority]*standing{}
@@ -68,7 +73,7 @@ func (j *judge) enveloped(ctx context.Context, mediaType string, data []byte) ([
 			}
 			continue
 		}
-		found = append(found, Signature{By: s, Certificate: leaf, At: st.at, Until: st.until})
+		found = append(found, Signature{By: s, Certificate: leaf, At: st.at, Claimed: claimed, Until: st.until})
 	}
 	if len(found) == 0 {
 		return nil, refused

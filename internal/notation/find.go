@@ -83,7 +83,7 @@ func (f *finder) referrers(ctx context.Context) error {
 		if !named && !slices.Contains(vagueTypes, d.ArtifactType) {
 			continue
 		}
-		if f.o.Enough != nil && f.o.Enough(f.found) {
+		if !f.o.Whole && f.o.Enough != nil && f.o.Enough(f.found) {
 			return nil
 		}
 		where := "referrer " + string(d.Digest)

@@ -50,8 +50,8 @@ type Signature struct {
 	Certificate *x509.Certificate
 	// At is when it was made, zero where no timestamp that is trusted proves it: what the
 	// signer says, but no later than the timestamp. So a new timestamp makes no old signature
-	// younger.
-	At time.Time
+	// younger. Claimed is what the signer says, which is signed too.
+	At, Claimed time.Time
 	// Until is when it stops to hold: by its own word, and without a proven time with its
 	// certificates. Zero is never.
 	Until time.Time
@@ -70,6 +70,7 @@ const (
 	WrongType      Step = "wrong-type"      // it is of a type that is no signature of an image
 	WrongSignature Step = "wrong-signature" // it does not hold under its own certificate
 	NotUnderstood  Step = "not-understood"  // it has something that must be understood, and is not
+	NotYet         Step = "not-yet"         // it is from the future, by its own word
 	WrongAuthority Step = "wrong-authority" // no authority that is trusted issued the certificate
 	WrongSubject   Step = "wrong-subject"   // the certificate is for somebody else
 	NotValid       Step = "not-valid"       // the certificates were not valid when it was made, or are not now
@@ -90,6 +91,9 @@ func (r Rejection) String() string { return fmt.Sprintf("%s: %s (%s)", r.Where, 
 type Options struct {
 	// Enough ends the search when it is true for what was found so far. nil finds all.
 	Enough func([]Signature) bool
+	// Whole looks at all, whatever Enough says: of several signatures by one signer the newest
+	// may be the last.
+	Whole bool
 	// Signatures is how many are looked at. Default 64.
 	Signatures int
 	// Envelope is how many bytes one may have. Default 256 KiB.
@@ -105,7 +109,7 @@ func (o Options) withDefaults() Options {
 // maxReferrers bounds the list of a manifest's referrers, most of which may be no signatures.
 const maxReferrers = 4096
 
-// early is how far the clock of a timestamp authority may be before ours.
+// early is how far the clock of a signer or of a timestamp authority may be before ours.
 const early = 5 * time.Minute
 
 // refusal is why something does not hold, without its place.

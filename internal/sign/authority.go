@@ -2,6 +2,8 @@ package sign
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -129,14 +131,14 @@ func (v *Verifier) notation(ctx context.Context, in image.Repository, list []Sig
 		vouches := func(signatures []notation.Signature) []Vouch {
 			all := slices.Clone(found)
 			for _, s := range signatures {
-				all = append(all, Vouch{Signer: by[s.By], Who: string(s.Certificate.RawSubjectPublicKeyInfo), Kind: "notation", Where: s.Where, Of: subject.Digest, At: s.At, Until: s.Until})
+				all = append(all, Vouch{Signer: by[s.By], Who: whose(s.Certificate), Kind: "notation", Where: s.Where, Of: subject.Digest, At: s.At, Until: s.Until, Claimed: s.Claimed})
 			}
 			return all
 		}
 		enough := func(sofar []notation.Signature) bool {
-			return v.Policy.Decide(name, r.Platform, vouches(sofar), v.Now).Trusted()
+			return v.suffice(name, r, vouches(sofar))
 		}
-		signatures, wrong, err := notation.Find(ctx, in, subject, signers, v.Now, notation.Options{Enough: enough})
+		signatures, wrong, err := notation.Find(ctx, in, subject, signers, v.Now, notation.Options{Enough: enough, Whole: r.tag != nil})
 		for _, x := range wrong {
 			rejected = append(rejected, Rejection{"notation", string(x.Step), x.Where, x.Reason})
 		}
@@ -148,6 +150,16 @@ func (v *Verifier) notation(ctx context.Context, in image.Repository, list []Sig
 		}
 	}
 	return found, rejected, nil
+}
+
+// whose tells by its key whose a certificate is, as [Key.Fingerprint] tells keys apart.
+func whose(c *x509.Certificate) string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(c.RawSubjectPublicKeyInfo))
+}
+
+// said is all that the policy says of a signer of an authority.
+func (a Authority) said(s Signer) []string {
+	return []string{a.Certificates.PEM, a.Certificates.File, a.Timestamps.PEM, a.Timestamps.File, s.Subject, fmt.Sprint(s.Anyone)}
 }
 
 // read reads the certificates.

@@ -18,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/notation"
 	"github.com/plimsoll/plimsoll/internal/notation/notationtest"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // indented is PEM as YAML has it under a key.
@@ -81,16 +82,16 @@ func TestDistinct(t *testing.T) {
 		until time.Time
 	}{
 		"nobody":                        {nil, 1, 0, time.Time{}},
-		"one for two entries":           {[]hold{{"a", "x", at(1)}, {"b", "x", at(1)}}, 2, 1, time.Time{}},
-		"two for one entry":             {[]hold{{"a", "x", at(1)}, {"a", "y", at(1)}}, 2, 1, time.Time{}},
-		"two for two":                   {[]hold{{"a", "x", at(1)}, {"b", "x", at(3)}, {"a", "y", at(2)}}, 2, 2, at(2)},
-		"whoever fits both gives way":   {[]hold{{"a", "x", at(9)}, {"b", "x", at(9)}, {"a", "y", at(5)}}, 2, 2, at(5)},
-		"one of three, the longest":     {[]hold{{"a", "x", at(1)}, {"b", "y", time.Time{}}, {"c", "z", at(4)}}, 1, 1, time.Time{}},
-		"a chain of three":              {[]hold{{"a", "x", at(1)}, {"a", "y", at(1)}, {"b", "y", at(1)}, {"b", "z", at(1)}, {"c", "x", at(1)}}, 3, 3, at(1)},
-		"the same again, for longer":    {[]hold{{"a", "x", at(1)}, {"a", "x", at(7)}}, 1, 1, at(7)},
-		"what never ends lasts longest": {[]hold{{"a", "x", time.Time{}}, {"b", "y", at(1)}}, 2, 2, at(1)},
+		"one for two entries":           {[]hold{{"a", "x", at(1), time.Time{}}, {"b", "x", at(1), time.Time{}}}, 2, 1, time.Time{}},
+		"two for one entry":             {[]hold{{"a", "x", at(1), time.Time{}}, {"a", "y", at(1), time.Time{}}}, 2, 1, time.Time{}},
+		"two for two":                   {[]hold{{"a", "x", at(1), time.Time{}}, {"b", "x", at(3), time.Time{}}, {"a", "y", at(2), time.Time{}}}, 2, 2, at(2)},
+		"whoever fits both gives way":   {[]hold{{"a", "x", at(9), time.Time{}}, {"b", "x", at(9), time.Time{}}, {"a", "y", at(5), time.Time{}}}, 2, 2, at(5)},
+		"one of three, the longest":     {[]hold{{"a", "x", at(1), time.Time{}}, {"b", "y", time.Time{}, time.Time{}}, {"c", "z", at(4), time.Time{}}}, 1, 1, time.Time{}},
+		"a chain of three":              {[]hold{{"a", "x", at(1), time.Time{}}, {"a", "y", at(1), time.Time{}}, {"b", "y", at(1), time.Time{}}, {"b", "z", at(1), time.Time{}}, {"c", "x", at(1), time.Time{}}}, 3, 3, at(1)},
+		"the same again, for longer":    {[]hold{{"a", "x", at(1), time.Time{}}, {"a", "x", at(7), time.Time{}}}, 1, 1, at(7)},
+		"what never ends lasts longest": {[]hold{{"a", "x", time.Time{}, time.Time{}}, {"b", "y", at(1), time.Time{}}}, 2, 2, at(1)},
 	} {
-		if have, until := distinct(c.holds, c.need); have != c.have || !until.Equal(c.until) {
+		if have, until := lasting(c.holds, c.need); have != c.have || !until.Equal(c.until) {
 			t.Errorf("%s: %d until %s", what, have, until)
 		}
 	}
@@ -99,7 +100,7 @@ func TestDistinct(t *testing.T) {
 	for range 2000 {
 		var holds []hold
 		for range r.IntN(8) {
-			holds = append(holds, hold{fmt.Sprint(r.IntN(4)), fmt.Sprint("w", r.IntN(4)), at(r.IntN(5))})
+			holds = append(holds, hold{fmt.Sprint(r.IntN(4)), fmt.Sprint("w", r.IntN(4)), at(r.IntN(5)), time.Time{}})
 		}
 		need := 1 + r.IntN(3)
 		var best func(left []hold, least time.Time, count int) (int, time.Time)
@@ -120,7 +121,13 @@ func TestDistinct(t *testing.T) {
 			return
 		}
 		most, end := best(holds, time.Time{}, 0)
-		have, until := distinct(holds, need)
+		have, until := lasting(holds, need)
+		for i := range holds { // what was signed last is chosen alike
+			holds[i].signed = holds[i].until
+		}
+		if last := lately(holds, need); last.IsZero() != (most < need) || !last.IsZero() && !last.Equal(end) {
+			t.Fatalf("%v, %d: signed last %s, and it is %s", holds, need, last, end)
+		}
 		if have != most || have == need && !until.Equal(end) {
 			t.Fatalf("%v, %d: %d until %s, and there can be %d until %s", holds, need, have, until, most, end)
 		}
@@ -219,7 +226,7 @@ func TestNotation(t *testing.T) {
 	both := policy("all: [{key: its}, "+acme+"]", "")
 	_, list := both.Images[0].Signed.Needs()
 	for _, by := range []*notationtest.Holder{release, second} {
-		vouches := []Vouch{{Signer: list[0], Kind: "cosign"}, {Signer: list[1], Kind: "notation", Who: string(by.Chain[0].RawSubjectPublicKeyInfo)}}
+		vouches := []Vouch{{Signer: list[0], Kind: "cosign"}, {Signer: list[1], Kind: "notation", Who: whose(by.Chain[0])}}
 		if d := both.Decide(s.host+"/shop/api", "", vouches, noon); d.Trusted() != (by == second) {
 			t.Errorf("a key, and a certificate of %s: %+v", by.Chain[0].Subject, d)
 		}
@@ -256,5 +263,86 @@ func TestNotation(t *testing.T) {
 	v := Verifier{Policy: policy(`any: [{notation: gone, subject: "CN=release"}]`, ""), Platform: "linux/amd64", Now: noon}
 	if r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:index"}); err == nil || !strings.Contains(err.Error(), "reading the authority gone") {
 		t.Errorf("without its file: %+v, %v", r, err)
+	}
+}
+
+// TestNotationRemembered: a tag is not led back to what was signed earlier, by the signer's own
+// word; and a verdict whose other signer is revoked does not count one certificate twice.
+func TestNotationRemembered(t *testing.T) {
+	s := newShop(t)
+	root := notationtest.Authority(nil, "root")
+	release, second := root.Issue(notationtest.Named("release")), root.Issue(notationtest.Named("second"))
+	authorities := "authorities:\n  acme:\n    certificates:\n      pem: " + indented(root.Root())
+	sign := func(of oci.Descriptor, by *notationtest.Holder, at time.Time) {
+		t.Helper()
+		notationtest.Attach(t, s.remote, of, notationtest.COSE, notationtest.Seal(t, notationtest.COSE, notationtest.Request(by, notationtest.Payload(of), at)))
+	}
+
+	v := Verifier{Policy: s.policy(authorities + "images:\n  - {name: \"HOST/*\", signed: {any: [{notation: acme, subject: \"CN=release\"}]}}\n"), Now: noon, Tags: verdict.Folder(t.TempDir())}
+	verify := func(what, want string) {
+		t.Helper()
+		r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:1"})
+		if err != nil || r.Refused != want {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
+	one := s.image(s.remote, "1", "amd64", "one")
+	sign(one, release, noon.Add(-3*time.Hour))
+	verify("the first", "")
+	two := s.image(s.remote, "1", "amd64", "two")
+	sign(two, release, noon.Add(-2*time.Hour))
+	verify("a newer", "")
+	s.image(s.remote, "1", "amd64", "one")
+	verify("the first again", StepReplay)
+	sign(one, second, noon.Add(-time.Hour))
+	verify("signed anew by somebody else", StepReplay)
+	sign(one, release, noon.Add(-time.Hour))
+	verify("signed anew", "")
+	// Of several signatures the newest is remembered, wherever it is among them.
+	three := s.image(s.remote, "1", "amd64", "three")
+	for minutes := range 9 {
+		sign(three, release, noon.Add(time.Duration(minutes-50)*time.Minute))
+	}
+	sign(three, release, noon.Add(-10*time.Minute))
+	verify("signed often", "")
+	four := s.image(s.remote, "1", "amd64", "four")
+	sign(four, release, noon.Add(-30*time.Minute))
+	verify("newer than some of them", StepReplay)
+
+	signer, key := s.signer("other")
+	text := authorities + "images:\n  - {name: \"HOST/*\", signed: {threshold: 2, of: [{notation: acme, subject: \"CN=release\"}, {notation: acme, subject: \"O=acme\"}, {key: other}]}}\n"
+	kept := Verifier{Policy: s.policy("keys:\n" + key + text), Now: noon}
+	revoked := s.policy("keys:\n" + strings.Replace(key, "  other:\n", "  other:\n    revoked: 2026-11-01\n    why: stolen\n", 1) + text)
+	others := s.policy("keys:\n" + key + strings.ReplaceAll(strings.ReplaceAll(text, "CN=release", "CN=elsewhere"), "O=acme", "O=else"))
+	another := s.policy("keys:\n" + key + strings.Replace(text, indented(root.Root()), indented(notationtest.Authority(nil, "root").Root()), 1))
+	gone := s.policy("keys:\n" + key + strings.Replace(text, "    certificates:\n", "    revoked: 2026-11-01\n    why: stolen\n    certificates:\n", 1))
+	for name, by := range map[string][]*notationtest.Holder{"one": {release}, "two": {release, second}} {
+		d := s.image(s.remote, name, "amd64", "by a key and "+name)
+		if err := signer.SignTag(t.Context(), s.remote, d.Digest, noon); err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range by {
+			sign(d, h, noon)
+		}
+		r, err := kept.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:" + name})
+		if err != nil || !r.Trusted() {
+			t.Fatalf("%s: %+v, %v", name, r, err)
+		}
+		how := kept.Verdict(r, d.Digest)
+		if again := kept.Policy.Reconsider(how, noon); !again.Trusted() {
+			t.Errorf("%s, as it was: %+v", name, again)
+		}
+		// Two certificates suffice without the key, and one that fits both entries does not.
+		if again := revoked.Reconsider(how, noon); again.Trusted() != (name == "two") {
+			t.Errorf("%s, without the key: %+v", name, again)
+		}
+		for what, p := range map[string]*Policy{"for others": others, "of another authority of that name": another} {
+			if again := p.Reconsider(how, noon); again.Trusted() {
+				t.Errorf("%s, %s: %+v", name, what, again)
+			}
+		}
+		if again := gone.Reconsider(how, noon); again.Trusted() || !strings.Contains(fmt.Sprint(again.Steps), "acme was revoked") {
+			t.Errorf("%s, without the authority: %+v", name, again)
+		}
 	}
 }

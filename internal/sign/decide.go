@@ -23,6 +23,8 @@ type Vouch struct {
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
 	// proves it. Until is when it stops to hold by its own word, zero for never.
 	At, Until time.Time
+	// Claimed is when it was made by the signer's own word; zero where that says nothing of it.
+	Claimed time.Time
 }
 
 // Step is one thing that was looked at on the way to a decision.
@@ -41,6 +43,11 @@ const (
 	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
+	StepReplay   = "replay"   // the tag does not lead back to an older image
+	StepLocal    = "local"    // the engine has the image, which was made here
+	StepTrail    = "trail"    // the trail of the gate vouches for the event
+	StepBuilt    = "built"    // somebody who may has built it
+	StepBase     = "base"     // it was built from an image that is trusted
 )
 
 // Decision is what a policy says of an image.
@@ -51,10 +58,21 @@ type Decision struct {
 	// Refused is the name of the step that refused, "" where the image is trusted.
 	Refused string
 	// By are those who vouch for it, as they are written down; of an unsigned image that is
-	// the registry alone.
-	By []string
+	// the registry alone. Counted are the signatures of theirs that counted, in that order.
+	By      []string
+	Counted []Vouch
 	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
 	Until time.Time
+
+	// last is when so many signers as are needed had signed anew: one alone, whose key was
+	// stolen, makes an old image no newer where two are needed. Zero where that can't be told.
+	last time.Time
+	// ordered is true where one of them says what the tag leads to now.
+	ordered bool
+	// making is what made an image here, and base the id of the image that it was made from
+	// where that must be trusted.
+	making *Making
+	base   string
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -73,23 +91,22 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
 // platform of what would run, as linux/amd64, and the signatures over it that hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
-	d := &Decision{Entry: p.For(name)}
+	return p.count(p.admit(name, platform), found, now)
+}
+
+// count goes on with a decision by the signatures that hold.
+func (p *Policy) count(d *Decision, found []Vouch, now time.Time) *Decision {
 	e := d.Entry
-	if e == nil {
-		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
-	}
-	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
-	if len(e.Platforms) > 0 {
-		// linux/arm64 is for each of its variants.
-		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
-			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
-		}
-		d.step(StepPlatform, true, "it is for %s", platform)
+	if !d.Trusted() {
+		return d
 	}
 	if e.Unsigned {
 		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
-		d.By = []string{"the registry alone: " + e.Name}
+		d.By = []string{e.unsignedBy()}
 		return d
+	}
+	if e.Signed == nil {
+		return d.refuse(StepSigners, "images of that name must be built here, and this one is of a registry")
 	}
 	need, list := e.Signed.Needs()
 	var counted []hold
@@ -118,28 +135,52 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		if end := v.At.Add(e.maxAge); e.maxAge > 0 && (until.IsZero() || end.Before(until)) {
 			until = end
 		}
-		one := hold{p.identify(v.Signer), v.Who, until}
+		one := hold{p.identify(v.Signer), v.Who, until, v.signed()}
 		if one.who == "" {
 			one.who = one.entry
 		}
 		if !slices.ContainsFunc(counted, func(h hold) bool { return h.entry == one.entry && h.who == one.who }) {
-			if by := v.Kind + " " + v.Signer.String(); !slices.Contains(d.By, by) {
-				d.By = append(d.By, by)
+			if d.Counted = append(d.Counted, v); !slices.Contains(d.By, v.by()) {
+				d.By = append(d.By, v.by())
 			}
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+			d.ordered = d.ordered || v.Signer.ContentTrust != ""
 		}
 		counted = append(counted, one)
 	}
-	have, until := distinct(counted, need)
+	have, until := lasting(counted, need)
 	if have < need {
-		d.By = nil
+		d.By, d.Counted = nil, nil
 		var names []string
 		for _, s := range list {
 			names = append(names, s.String())
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", have, need, strings.Join(names, ", "))
 	}
-	d.Until = until
+	d.Until, d.last = until, lately(counted, need)
+	return d
+}
+
+// admit finds the entry for a name, and says whether its images may run on a platform.
+func (p *Policy) admit(name, platform string) *Decision {
+	e := p.For(name)
+	if e == nil {
+		return new(Decision).refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+	}
+	return p.enter(e, platform)
+}
+
+// enter is admit by an entry.
+func (p *Policy) enter(e *Entry, platform string) *Decision {
+	d := &Decision{Entry: e}
+	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
+	if len(e.Platforms) > 0 {
+		// linux/arm64 is for each of its variants.
+		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
+			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
+		}
+		d.step(StepPlatform, true, "it is for %s", platform)
+	}
 	return d
 }
 
@@ -161,6 +202,6 @@ func (p *Policy) identify(s Signer) string {
 		return s.String()
 	}
 	k := p.Keys[s.Key]
-	at, _ := k.fingerprint() // it was read when the policy was
+	at, _ := k.Fingerprint() // it was read when the policy was
 	return at
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // Verifier asks registries for signatures, and a policy what they are worth.
@@ -30,6 +31,15 @@ type Verifier struct {
 	// State is the folder in which is remembered what content trust showed, and Docker that in
 	// which docker does, "" for none.
 	State, Docker string
+	// Tags has what tags stand for, "" for nothing: then an older image by a tag is not told.
+	// ByTag is that a name with a digest was asked for by its tag, and the digest is what an
+	// engine has of it: else who names a digest has what it is of.
+	Tags  verdict.Folder
+	ByTag bool
+	// Rollback says why an older image may be trusted this once, "" where it may not; LookOnly
+	// is that what tags stand for stays as it is.
+	Rollback string
+	LookOnly bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
 }
@@ -47,7 +57,8 @@ type Result struct {
 	// Name is the repository, whole, with the tag or digest that was asked for.
 	Name string
 	// Index is the digest of the index that the name leads to, "" where it leads to a
-	// manifest; Manifest is that of the image which would run, and Config its id.
+	// manifest; Manifest is that of the image which would run, "" for one that was made here, and
+	// Config its id.
 	Index, Manifest, Config digest.Digest
 	Platform                string
 	*Decision
@@ -57,12 +68,24 @@ type Result struct {
 	whole  bool
 	// Rejected is what vouches for nothing.
 	Rejected []Rejection
+	// Repository is the name without tag and digest.
+	Repository string
+	// Rollback says why it is trusted though it is older than what was, "" where it is not.
+	Rollback string
+	// Unremembered is why it is not remembered that the tag stands for it: that may not be
+	// written, or not even be read, by who asks. Then an older one may not have been told.
+	Unremembered error
+
+	tag *remembered
 }
 
 // Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
 // the index that it is of, by which the engine may know the others of that index too.
 func (r *Result) Trusts() map[digest.Digest]bool {
-	all := map[digest.Digest]bool{r.Config: r.Trusted(), r.Manifest: r.Trusted()}
+	all := map[digest.Digest]bool{r.Config: r.Trusted()}
+	if r.Manifest != "" { // which an image that was made here has not
+		all[r.Manifest] = r.Trusted()
+	}
 	if r.Index != "" {
 		all[r.Index] = r.whole
 	}
@@ -116,6 +139,10 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		return nil, fmt.Errorf("the manifest %s names no configuration: %.100q is no digest", r.Manifest, r.Config)
 	}
 	name := in.Repository()
+	r.Repository = name
+	if r.tag, err = v.remembered(in.Tag(), asked, r); err != nil {
+		return nil, err
+	}
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
 		// By the image's own word: what an index says of it may not be signed.
@@ -134,7 +161,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
 		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
 	}
-	return r, nil
+	return r, v.order(r)
 }
 
 // child is the manifest of an index that is for a platform.
@@ -207,7 +234,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			found = append(found, *one)
 		}
 	}
-	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+	if v.suffice(name, r, found) {
 		return found, rejected, nil
 	}
 	found, wrong, err := v.notation(ctx, in, list, name, r, found)
@@ -215,7 +242,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 		return nil, nil, err
 	}
 	rejected = append(rejected, wrong...)
-	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+	if v.suffice(name, r, found) {
 		return found, rejected, nil
 	}
 	groups, err := v.groups(list)
@@ -225,9 +252,9 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	for _, subject := range r.signed {
 		for _, g := range groups {
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...), v.Now).Trusted()
+				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...))
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: layouts})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
@@ -235,7 +262,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 				return nil, nil, err
 			}
 			found = append(found, g.vouches(signatures, subject.Digest)...)
-			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+			if v.suffice(name, r, found) {
 				return found, rejected, nil
 			}
 		}
@@ -254,14 +281,11 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if tag == "" {
 		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
 	}
-	trust := dct.Trust{Server: server.URL, Keys: server.Keys, First: server.First, Role: server.Role}
-	if server.CA != "" {
-		var err error
-		if trust.CA, err = readBounded(server.CA); err != nil {
-			return nil, nil, err
-		}
+	o, err := v.asking(server)
+	if err != nil {
+		return nil, nil, err
 	}
-	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}, name, tag, v.Now)
+	target, err := dct.Resolve(ctx, o, name, tag, v.Now)
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
@@ -274,6 +298,16 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 		return nil, nil, err
 	}
 	return reject(wrong.Step, err.Error())
+}
+
+// asking says how a server of content trust is asked.
+func (v *Verifier) asking(s Server) (dct.Options, error) {
+	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}
+	var err error
+	if s.CA != "" {
+		o.Trust.CA, err = readBounded(s.CA)
+	}
+	return o, err
 }
 
 // group are signers that one set of authorities stands for.
@@ -352,7 +386,7 @@ func (g *group) vouches(signatures []cosign.Signature, of digest.Digest) []Vouch
 		if s.Attests() {
 			continue
 		}
-		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At}
+		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At, Claimed: s.Claimed}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {
