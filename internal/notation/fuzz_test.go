@@ -9,8 +9,10 @@ import (
 	"io"
 	"math/big"
 	"testing"
+	"time"
 
 	"github.com/notaryproject/notation-core-go/signature"
+	"github.com/notaryproject/tspclient-go"
 	"github.com/opencontainers/go-digest"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -31,11 +33,16 @@ func sameKey(n byte) *ecdsa.PrivateKey {
 	return must(ecdsa.ParseRawPrivateKey(elliptic.P256(), raw))
 }
 
+// sameRoot is an authority by such a key.
+func sameRoot(n byte) *notationtest.Holder {
+	return notationtest.Certify(nil, same{sameKey(n)}, x509.Certificate{SerialNumber: big.NewInt(int64(n)), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+}
+
 // FuzzEnvelope: whatever is made of envelopes, of JWS and of COSE, what holds is about the image
 // that was asked for and not about another, by the certificate that the authority issued to
 // whom is meant, and was signed by it.
 func FuzzEnvelope(f *testing.F) {
-	root := notationtest.Certify(nil, same{sameKey(1)}, x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	root := sameRoot(1)
 	issued := func(serial int64, key byte, cn string) *notationtest.Holder {
 		c := notationtest.CodeSigning(notationtest.Named(cn))
 		c.SerialNumber = big.NewInt(serial)
@@ -57,6 +64,11 @@ func FuzzEnvelope(f *testing.F) {
 	by := trusting(f, root.Root(), stamps.Root(), wanted)
 	asked := &judge{by: []*Signer{by}, subject: one, now: noon}
 	another := &judge{by: []*Signer{by}, subject: two, now: noon}
+	for _, kind := range envelopeTypes { // else nothing would be tried
+		if found, wrong := asked.enveloped(f.Context(), kind, notationtest.Seal(f, kind, request(release, notationtest.Payload(one)))); len(found) != 1 {
+			f.Fatal(wrong)
+		}
+	}
 	f.Fuzz(func(t *testing.T, first bool, data []byte) {
 		kind := envelopeTypes[1]
 		if first {
@@ -74,6 +86,51 @@ func FuzzEnvelope(f *testing.F) {
 		}
 		if again, _ := another.enveloped(t.Context(), kind, data); len(again) != 0 {
 			t.Errorf("%q is about two images", data)
+		}
+	})
+}
+
+// FuzzTimestamp: whatever is made of timestamps, one that is trusted says the time that the
+// authority said, of that signature.
+func FuzzTimestamp(f *testing.F) {
+	c := notationtest.Stamping()
+	c.SerialNumber = big.NewInt(5)
+	root := sameRoot(4)
+	stamper := &notationtest.Stamper{Holder: notationtest.Certify(root, sameKey(5), c), At: noon.Add(-time.Hour)}
+	stranger := notationtest.NewStamper(noon.Add(-2 * time.Hour))
+	one, two := []byte("one"), []byte("two")
+	var tokens [][]byte
+	for _, by := range []*notationtest.Stamper{stamper, stranger} {
+		for _, content := range [][]byte{one, two} {
+			q := must(tspclient.NewRequest(tspclient.RequestOptions{Content: content, HashAlgorithm: crypto.SHA256}))
+			tokens = append(tokens, must(by.Timestamp(f.Context(), q)).TimestampToken.FullBytes)
+			f.Add(tokens[len(tokens)-1])
+		}
+	}
+	a := trusting(f, root.Root(), root.Root(), "").Authority
+	j := &judge{now: noon}
+	stamped := func(t testing.TB, of, token []byte) (*tspclient.Timestamp, string) {
+		return j.stamped(t.Context(), a, &signature.SignerInfo{Signature: of, UnsignedAttributes: signature.UnsignedAttributes{TimestampSignature: token}})
+	}
+	if stamp, why := stamped(f, one, tokens[0]); stamp == nil { // else nothing would be tried
+		f.Fatal(why)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		said := func(of []byte) *tspclient.Timestamp {
+			stamp, why := stamped(t, of, data)
+			if (stamp == nil) == (why == "") {
+				t.Fatalf("%x: %v, %q", data, stamp, why)
+			}
+			return stamp
+		}
+		first, second := said(one), said(two)
+		if first != nil && second != nil {
+			t.Errorf("%x is of two signatures", data)
+		}
+		for _, stamp := range []*tspclient.Timestamp{first, second} {
+			if stamp != nil && !stamp.Value.Equal(stamper.At) {
+				t.Errorf("%x says %s", data, stamp.Value)
+			}
 		}
 	})
 }

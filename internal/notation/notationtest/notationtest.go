@@ -122,9 +122,13 @@ type Stamper struct {
 
 // NewStamper makes one.
 func NewStamper(at time.Time) *Stamper {
+	return &Stamper{Holder: Certify(Authority(nil, "time"), Key(), Stamping()), At: at}
+}
+
+// Stamping is a certificate for timestamps, yet to be made.
+func Stamping() x509.Certificate {
 	usage := must(asn1.Marshal([]asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 8}}))
-	return &Stamper{Holder: Certify(Authority(nil, "time"), Key(), x509.Certificate{Subject: pkix.Name{CommonName: "stamps"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true, Value: usage}}}), At: at}
+	return x509.Certificate{Subject: pkix.Name{CommonName: "stamps"}, KeyUsage: x509.KeyUsageDigitalSignature, ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 37}, Critical: true, Value: usage}}}
 }
 
 // Timestamp answers a question for a timestamp (RFC 3161).
