@@ -45,6 +45,9 @@ type Options struct {
 	Docker string
 	// Registries says how servers are spoken to. Its Insecure and Mirrors do not count here.
 	Registries image.Registries
+	// From gives what the server of a host gave at a path, of no more than so many bytes,
+	// where it cannot be asked itself; nil asks it. What is not there is image.ErrNotFound.
+	From func(ctx context.Context, host, path string, most int64) ([]byte, error)
 }
 
 // Target is an image that was signed.
@@ -95,6 +98,7 @@ type client struct {
 	o           Options
 	gun         string
 	base        string // of the server, as it is remembered
+	host        string
 	service     *image.Service
 	authorities *x509.CertPool
 	memory      *memory
@@ -138,11 +142,10 @@ func Resolve(ctx context.Context, o Options, gun, tag string, now time.Time) (Ta
 			return Target{}, errors.New("the authorities of content trust are no PEM of certificates")
 		}
 	}
-	host, err := c.server(reference.Domain(named))
-	if err != nil {
+	if c.host, err = c.server(reference.Domain(named)); err != nil {
 		return Target{}, err
 	}
-	t, wrong := c.resolve(ctx, host, tag)
+	t, wrong := c.resolve(ctx, tag)
 	if wrong != nil {
 		wrong.GUN = gun
 		return Target{}, wrong
@@ -171,7 +174,18 @@ func (c *client) server(registry string) (string, error) {
 	return u.Host, nil
 }
 
-func (c *client) resolve(ctx context.Context, host, tag string) (*Target, *Error) {
+// begin begins to speak to the server.
+func (c *client) begin(ctx context.Context) *Error {
+	r := c.o.Registries
+	r.Insecure, r.Mirrors = nil, nil
+	var err error
+	if c.service, err = image.OpenService(ctx, c.host, "repository:"+c.gun+":pull", maxDocument, r); err != nil {
+		return &Error{Step: StepServer, Msg: "the server cannot be asked", Err: err}
+	}
+	return nil
+}
+
+func (c *client) resolve(ctx context.Context, tag string) (*Target, *Error) {
 	var wrong *Error
 	state := folder(c.o.State)
 	if c.memory, wrong = state.recall(c.base, c.gun); wrong != nil {
@@ -181,14 +195,12 @@ func (c *client) resolve(ctx context.Context, host, tag string) (*Target, *Error
 		c.now = c.memory.At
 	}
 	c.trusted = slices.Clone(c.memory.Trusted)
-	r := c.o.Registries
-	r.Insecure, r.Mirrors = nil, nil
-	service, err := image.OpenService(ctx, host, "repository:"+c.gun+":pull", maxDocument, r)
-	if err != nil {
-		return nil, &Error{Step: StepServer, Msg: "the server cannot be asked", Err: err}
+	if c.o.From == nil {
+		if wrong := c.begin(ctx); wrong != nil {
+			return nil, wrong
+		}
+		defer c.service.Close()
 	}
-	defer service.Close()
-	c.service = service
 	first := len(c.memory.Root) == 0
 	if wrong := c.trust(ctx); wrong != nil {
 		return nil, wrong
@@ -248,9 +260,23 @@ func (c *client) keep(valid bool) *Error {
 	return folder(c.o.State).keep(&m)
 }
 
+// path is that of a document of the server's.
+func (c *client) path(name string) string { return "/v2/" + c.gun + "/_trust/tuf/" + name + ".json" }
+
+// hashed is Notary's name of a version that does not change any more.
+func hashed(role string, meta fileMeta) string {
+	return fmt.Sprintf("%s.%x", role, meta.Hashes["sha256"])
+}
+
 // get reads a document of the server's.
 func (c *client) get(ctx context.Context, name, role string, most int64) ([]byte, *Error) {
-	data, err := c.service.Get(ctx, "/v2/"+c.gun+"/_trust/tuf/"+name+".json", most)
+	var data []byte
+	var err error
+	if c.o.From != nil {
+		data, err = c.o.From(ctx, c.host, c.path(name), most)
+	} else {
+		data, err = c.service.Get(ctx, c.path(name), most)
+	}
 	switch {
 	case err == nil:
 		return data, nil
@@ -287,8 +313,7 @@ func load[T any, P interface {
 }](ctx context.Context, c *client, role string, by signers, want *fileMeta, most int64) (*T, Document, *Error) {
 	name := role
 	if want != nil {
-		// Notary's name of a version that does not change any more.
-		name += fmt.Sprintf(".%x", want.Hashes["sha256"])
+		name = hashed(role, *want)
 		if want.Length > most {
 			return nil, Document{}, fail(StepTooLarge, role, "it has %d bytes, and %d is the most", want.Length, most)
 		}
