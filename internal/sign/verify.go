@@ -32,6 +32,9 @@ type Verifier struct {
 	State, Docker string
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
+
+	// from gives what servers of content trust gave, nil where they are asked.
+	from func(ctx context.Context, host, path string, most int64) ([]byte, error)
 }
 
 // Rejection is something that vouches for nothing: a signature that does not hold, or content
@@ -238,7 +241,6 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 // contentTrust asks a server of trust what was signed as the tag, which must be the index or the
 // image. The error is that it can't be told.
 func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Signer, name string, r *Result) (*Vouch, *Rejection, error) {
-	server := v.Policy.Servers[s.ContentTrust]
 	reject := func(step, reason string) (*Vouch, *Rejection, error) {
 		return nil, &Rejection{"dct", step, s.String(), reason}, nil
 	}
@@ -246,14 +248,11 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if tag == "" {
 		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
 	}
-	trust := dct.Trust{Server: server.URL, Keys: server.Keys, First: server.First, Role: server.Role}
-	if server.CA != "" {
-		var err error
-		if trust.CA, err = readBounded(server.CA); err != nil {
-			return nil, nil, err
-		}
+	trust, err := v.trust(s)
+	if err != nil {
+		return nil, nil, err
 	}
-	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}, name, tag, v.Now)
+	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from}, name, tag, v.Now)
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
@@ -266,6 +265,17 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 		return nil, nil, err
 	}
 	return reject(wrong.Step, err.Error())
+}
+
+// trust is what the policy says of a server of content trust.
+func (v *Verifier) trust(s Signer) (dct.Trust, error) {
+	server := v.Policy.Servers[s.ContentTrust]
+	trust := dct.Trust{Server: server.URL, Keys: server.Keys, First: server.First, Role: server.Role}
+	var err error
+	if server.CA != "" {
+		trust.CA, err = readBounded(server.CA)
+	}
+	return trust, err
 }
 
 // group are signers that one set of authorities stands for.
