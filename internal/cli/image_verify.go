@@ -32,6 +32,7 @@ const defaultTrust = "/etc/plimsoll/trust.yaml"
 type verifying struct {
 	peering
 	trust    string
+	bundle   string
 	explain  bool
 	format   string
 	noRecord bool
@@ -51,6 +52,9 @@ them, where the policy names one. Nothing else is asked.
 REF is the name of an image. Where the engine has one of that name, it is the one
 that is verified; else, and with registry:NAME, it is what the name leads to in its
 registry. Of an image for several platforms it is the one for --platform.
+
+With --bundle it is verified in a file that trust bundle has made, and no network is
+asked. It is known by its digests afterwards, however it gets to the engine.
 
 The policy says what images need by their names:
 
@@ -72,6 +76,7 @@ the state can be written. The exit code is 1 for an image that is not trusted, a
 where that can't be told.`,
 		Example: `  plimsoll image verify registry.example/shop/api:4.18
   plimsoll image verify --explain registry:registry.example/shop/api:4.18
+  plimsoll image verify --bundle api.tar registry.example/shop/api:4.18
   plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…`,
 		Args: oneReference,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -83,6 +88,7 @@ where that can't be told.`,
 	}
 	f := c.Flags()
 	f.StringVar(&v.trust, "trust", defaultTrust, "the policy of trust, `FILE`")
+	f.StringVar(&v.bundle, "bundle", "", "the image is in `FILE`, which trust bundle has made; no registry is asked")
 	f.BoolVar(&v.explain, "explain", false, "say each step, and what does not count and why")
 	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
 	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
@@ -116,19 +122,16 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	ref, err := a.verified(ctx, text)
-	if err != nil {
-		return err
-	}
 	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
-	r, err := by.Verify(ctx, ref)
+	r, err := a.verify(ctx, &by, v, text)
 	if err != nil {
-		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+		return err
 	}
-	if !v.noRecord {
+	// What a bundle lacks takes away nothing that is known of an image.
+	if !v.noRecord && (v.bundle == "" || r.Trusted()) {
 		a.recordVerified(ctx, r, by.Now)
 	}
 	write := a.verifiedTable
@@ -142,6 +145,35 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 		return errFindings
 	}
 	return nil
+}
+
+// verify finds out who signed an image.
+func (a *app) verify(ctx context.Context, by *sign.Verifier, v *verifying, text string) (*sign.Result, error) {
+	unable := func(err error) error {
+		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+	}
+	if v.bundle != "" {
+		ref, err := registryReference(text)
+		if err != nil {
+			return nil, err
+		}
+		progress := a.progress()
+		defer progress.Stop()
+		r, err := by.VerifyBundle(ctx, v.bundle, ref, counting(progress, "Checking the bundle"))
+		if err != nil {
+			return nil, unable(untyped(err))
+		}
+		return r, nil
+	}
+	ref, err := a.verified(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	r, err := by.Verify(ctx, ref)
+	if err != nil {
+		return nil, unable(err)
+	}
+	return r, nil
 }
 
 // verified is where the image is whose signatures are looked for: what the engine has of a
