@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/plimsoll/plimsoll/internal/image"
 )
@@ -48,6 +49,10 @@ type Options struct {
 	// From gives what the server of a host gave at a path, of no more than so many bytes,
 	// where it cannot be asked itself; nil asks it. What is not there is image.ErrNotFound.
 	From func(ctx context.Context, host, path string, most int64) ([]byte, error)
+	// Cache keeps documents by their hashes, so that one that has not changed is not asked for
+	// again. Offline the server is not asked at all: the newest that was seen counts.
+	Cache   image.Cache
+	Offline bool
 }
 
 // Target is an image that was signed.
@@ -195,7 +200,7 @@ func (c *client) resolve(ctx context.Context, tag string) (*Target, *Error) {
 		c.now = c.memory.At
 	}
 	c.trusted = slices.Clone(c.memory.Trusted)
-	if c.o.From == nil {
+	if c.o.From == nil && !c.o.Offline {
 		if wrong := c.begin(ctx); wrong != nil {
 			return nil, wrong
 		}
@@ -272,6 +277,9 @@ func hashed(role string, meta fileMeta) string {
 func (c *client) get(ctx context.Context, name, role string, most int64) ([]byte, *Error) {
 	var data []byte
 	var err error
+	if c.o.Offline {
+		return c.kept(name, role)
+	}
 	if c.o.From != nil {
 		data, err = c.o.From(ctx, c.host, c.path(name), most)
 	} else {
@@ -290,6 +298,19 @@ func (c *client) get(ctx context.Context, name, role string, most int64) ([]byte
 		return nil, &Error{Step: StepTooLarge, Role: role, Msg: "it is too long", Err: err}
 	}
 	return nil, &Error{Step: StepServer, Role: role, Msg: "the server does not give it", Err: err}
+}
+
+// kept is the newest document of a role that was seen, where the server is not asked.
+func (c *client) kept(name, role string) ([]byte, *Error) {
+	if name == roleRoot && len(c.memory.Root) > 0 {
+		return c.memory.Root, nil
+	}
+	if name == roleTimestamp {
+		if data, there := c.o.Cache.Get(digest.Digest("sha256:"+c.memory.Seen[role].SHA256), maxTimestamp); there {
+			return data, nil
+		}
+	}
+	return nil, &Error{Step: StepServer, Role: role, Msg: "the server is not asked", Err: image.ErrNotKept}
 }
 
 // stepOf is the step that refuses a document of a role, not the root, that is not signed as it
@@ -318,9 +339,16 @@ func load[T any, P interface {
 			return nil, Document{}, fail(StepTooLarge, role, "it has %d bytes, and %d is the most", want.Length, most)
 		}
 	}
-	data, wrong := c.get(ctx, name, role, most)
-	if wrong != nil {
-		return nil, Document{}, wrong
+	var data []byte
+	there := false
+	if want != nil {
+		data, there = c.o.Cache.Get(digest.NewDigestFromBytes(digest.SHA256, want.Hashes["sha256"]), want.Length)
+	}
+	if !there {
+		var wrong *Error
+		if data, wrong = c.get(ctx, name, role, most); wrong != nil {
+			return nil, Document{}, wrong
+		}
 	}
 	if want != nil {
 		if why := want.is(data); why != "" {
@@ -351,7 +379,9 @@ func load[T any, P interface {
 	if wrong := c.expired(role, h); wrong != nil {
 		return nil, is, wrong
 	}
-	c.seen[role] = now
+	if c.seen[role] = now; !there {
+		c.o.Cache.Put(digest.FromBytes(data), data)
+	}
 	return &d.body, is, nil
 }
 

@@ -30,6 +30,10 @@ type Verifier struct {
 	// State is the folder in which is remembered what content trust showed, and Docker that in
 	// which docker does, "" for none.
 	State, Docker string
+	// Cache keeps what registries and servers gave; the zero value keeps nothing. Offline has it
+	// answer in their place.
+	Cache   image.Cache
+	Offline bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
 
@@ -72,9 +76,10 @@ func (r *Result) Trusts() map[digest.Digest]bool {
 	return all
 }
 
-// layouts are looked at in this order: where every version of cosign signs, and all registries
-// can keep it, one request tells. Attestations say nothing that a policy asks for.
-var layouts = []cosign.Layout{cosign.Tags, cosign.Referrers}
+// layouts are looked at in this order: each takes a request to find that there is nothing, and the
+// first two more to read a signature, so that this order has the longest way the shortest.
+// Attestations say nothing that a policy asks for.
+var layouts = []cosign.Layout{cosign.Referrers, cosign.Tags}
 
 // maxRoot bounds a file with authorities and logs.
 const maxRoot = 8 << 20
@@ -82,12 +87,16 @@ const maxRoot = 8 << 20
 // Verify looks at an image of a registry. The error is that something could not be asked or
 // read: then nothing is said of the image.
 func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, error) {
-	remote, err := image.OpenRemote(ctx, ref, false, v.Image)
+	in, err := image.OpenCached(ctx, ref, v.Cache, v.Offline, v.Image)
 	if err != nil {
 		return nil, err
 	}
-	defer remote.Close()
-	return v.VerifyIn(ctx, remote, ref.At)
+	defer in.Close()
+	r, err := v.VerifyIn(ctx, in, ref.At)
+	if err == nil && v.Offline {
+		r.placed("by what was kept alone: its registry was asked last on %s", in.Seen().UTC().Format(time.RFC3339))
+	}
+	return r, err
 }
 
 // VerifyIn looks at the image that was asked for in a repository, which is called as it was
@@ -252,7 +261,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if err != nil {
 		return nil, nil, err
 	}
-	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from}, name, tag, v.Now)
+	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from, Cache: v.Cache, Offline: v.Offline}, name, tag, v.Now)
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
