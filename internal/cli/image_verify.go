@@ -33,6 +33,7 @@ type verifying struct {
 	peering
 	trust    string
 	bundle   string
+	offline  bool
 	explain  bool
 	format   string
 	noRecord bool
@@ -54,7 +55,9 @@ that is verified; else, and with registry:NAME, it is what the name leads to in 
 registry. Of an image for several platforms it is the one for --platform.
 
 With --bundle it is verified in a file that trust bundle has made, and no network is
-asked. It is known by its digests afterwards, however it gets to the engine.
+asked. It is known by its digests afterwards, however it gets to the engine. With
+--offline the registry answers as it did when verify last asked it; --explain says
+when that was.
 
 The policy says what images need by their names:
 
@@ -83,12 +86,16 @@ where that can't be told.`,
 			if v.format != "table" && v.format != "json" {
 				return &failure{code: exitUsage, message: "--format " + v.format + " is not a format", hint: "Use  --format table  or  --format json"}
 			}
+			if v.offline && v.bundle != "" {
+				return &failure{code: exitUsage, message: "--offline and --bundle can't both be", hint: "Leave one of them out: neither asks a network."}
+			}
 			return a.imageVerify(c.Context(), &v, args[0])
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&v.trust, "trust", defaultTrust, "the policy of trust, `FILE`")
 	f.StringVar(&v.bundle, "bundle", "", "the image is in `FILE`, which trust bundle has made; no registry is asked")
+	f.BoolVar(&v.offline, "offline", false, "ask no registry: decide by what was kept of an earlier verification")
 	f.BoolVar(&v.explain, "explain", false, "say each step, and what does not count and why")
 	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
 	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
@@ -122,7 +129,8 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Offline: v.offline, Now: a.world.Now()}
+	by.Cache = image.Cache{Dir: filepath.Join(by.State, "cache"), Now: by.Now}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
@@ -170,6 +178,9 @@ func (a *app) verify(ctx context.Context, by *sign.Verifier, v *verifying, text 
 		return nil, err
 	}
 	r, err := by.Verify(ctx, ref)
+	if errors.Is(err, image.ErrNotKept) {
+		return nil, &failure{code: exitUnable, message: "it can't be told offline who signed " + text + ": not all that is needed was kept", hint: "Verify it once where its registry can be asked, without --offline.", err: err}
+	}
 	if err != nil {
 		return nil, unable(err)
 	}

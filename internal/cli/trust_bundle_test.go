@@ -159,3 +159,26 @@ func TestTrustBundle(t *testing.T) {
 		t.Errorf("left: %q, %v", left, err)
 	}
 }
+
+// TestVerifyOffline: what was verified once is decided over without its registry, and what was
+// not can't be told.
+func TestVerifyOffline(t *testing.T) {
+	s := newSignedShop(t)
+	verify := func(want int, told string, more ...string) {
+		t.Helper()
+		s.is(want, told, append([]string{"image", "verify", "--explain", "registry:" + s.host + "/shop/api:1"}, more...)...)
+	}
+	verify(exitUnable, "Verify it once", "--offline")
+	verify(0, "is trusted: cosign key release", "--no-record")
+	s.server.Close()
+	verify(exitUnable, "it can't be told who signed")
+	if s.vouched(s.id) {
+		t.Error("it is written down before it is to be")
+	}
+	verify(0, "place     by what was kept alone: its registry was asked last on 20", "--offline")
+	if !s.vouched(s.id) {
+		t.Error("the gate does not know it")
+	}
+	s.is(exitUsage, "can't both be", "image", "verify", "--offline", "--bundle", "x.tar", s.host+"/shop/api:1")
+	s.is(exitUnable, "not all that is needed was kept", "image", "verify", "--offline", "registry:"+s.host+"/shop/web:1")
+}
