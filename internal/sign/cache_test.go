@@ -14,6 +14,32 @@ import (
 	"github.com/plimsoll/plimsoll/test/notary"
 )
 
+// signedIn is a shop with two images, signed in a layout, at a registry that answers what refers to
+// a manifest or does not; and a policy that trusts who signed.
+func signedIn(t testing.TB, layout string, referrers, index bool) (*shop, *Policy) {
+	t.Helper()
+	s := newShopOf(t, referrers)
+	release, key := s.signer("release")
+	for _, tag := range []string{"1", "2"} {
+		var d oci.Descriptor
+		if index {
+			d = s.index(s.remote, tag, s.image(s.remote, "", "amd64", tag))
+		} else {
+			d = s.image(s.remote, tag, "amd64", tag)
+		}
+		err := error(nil)
+		if layout == "tag" {
+			err = release.SignTag(t.Context(), s.remote, d.Digest)
+		} else {
+			err = release.SignReferrer(t.Context(), s.remote, d, noon)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s, s.policy("keys:\n" + key + "images:\n  - {name: \"HOST/*\", signed: {any: [{key: release}]}}\n")
+}
+
 // TestRequests: how many a registry gets for one image, which is signed in one layout: the first
 // of it, the next of it, one with nothing kept but that it does not answer what refers to a
 // manifest, one by what was kept, and one offline.
@@ -35,24 +61,7 @@ func TestRequests(t *testing.T) {
 		{"referrer", false, true, 6, 5, 2},
 	} {
 		t.Run(fmt.Sprintf("%s, asked %v, index %v", test.layout, test.referrers, test.index), func(t *testing.T) {
-			s := newShopOf(t, test.referrers)
-			release, key := s.signer("release")
-			p := s.policy("keys:\n" + key + "images:\n  - {name: \"HOST/*\", signed: {any: [{key: release}]}}\n")
-			for _, tag := range []string{"1", "2"} {
-				var d oci.Descriptor
-				if test.index {
-					d = s.index(s.remote, tag, s.image(s.remote, "", "amd64", tag))
-				} else {
-					d = s.image(s.remote, tag, "amd64", tag)
-				}
-				sign := release.SignTag(t.Context(), s.remote, d.Digest)
-				if test.layout == "referrer" {
-					sign = release.SignReferrer(t.Context(), s.remote, d, noon)
-				}
-				if sign != nil {
-					t.Fatal(sign)
-				}
-			}
+			s, p := signedIn(t, test.layout, test.referrers, test.index)
 			v := Verifier{Policy: p, Platform: "linux/amd64", Now: noon, Cache: image.Cache{Dir: t.TempDir(), Now: noon}}
 			verify := func(tag string) int64 {
 				t.Helper()
@@ -157,23 +166,49 @@ func TestOfflineContentTrust(t *testing.T) {
 	}
 }
 
-// BenchmarkOffline is a verification by what was kept, of an image that is signed at a tag.
+// BenchmarkOffline is a verification by what was kept, of an image that is signed in each layout.
 func BenchmarkOffline(b *testing.B) {
-	s := newShop(b)
-	release, key := s.signer("release")
-	p := s.policy("keys:\n" + key + "images:\n  - {name: \"HOST/*\", signed: {any: [{key: release}]}}\n")
-	if err := release.SignTag(b.Context(), s.remote, s.image(s.remote, "1", "amd64", "one").Digest); err != nil {
-		b.Fatal(err)
+	for _, layout := range []string{"tag", "referrer"} {
+		b.Run(layout, func(b *testing.B) {
+			s, p := signedIn(b, layout, true, false)
+			v := Verifier{Policy: p, Platform: "linux/amd64", Now: noon, Cache: image.Cache{Dir: b.TempDir(), Now: noon}}
+			ref := image.Reference{Source: image.Registry, At: s.host + "/shop/api:1"}
+			if _, err := v.Verify(b.Context(), ref); err != nil {
+				b.Fatal(err)
+			}
+			v.Offline = true
+			for b.Loop() {
+				if r, err := v.Verify(b.Context(), ref); err != nil || !r.Trusted() {
+					b.Fatal(r, err)
+				}
+			}
+		})
 	}
-	v := Verifier{Policy: p, Now: noon, Cache: image.Cache{Dir: b.TempDir(), Now: noon}}
-	ref := image.Reference{Source: image.Registry, At: s.host + "/shop/api:1"}
-	if _, err := v.Verify(b.Context(), ref); err != nil {
-		b.Fatal(err)
-	}
-	v.Offline = true
-	for b.Loop() {
-		if r, err := v.Verify(b.Context(), ref); err != nil || !r.Trusted() {
-			b.Fatal(r, err)
-		}
+}
+
+// BenchmarkCold is a verification with nothing kept of the image, in each place that a signature
+// may be in: its requests are those at a registry of which another image was verified before.
+func BenchmarkCold(b *testing.B) {
+	for _, at := range []struct {
+		name, layout string
+		referrers    bool
+	}{{"tag", "tag", true}, {"referrer", "referrer", true}, {"fallback", "referrer", false}} {
+		b.Run(at.name, func(b *testing.B) {
+			s, p := signedIn(b, at.layout, at.referrers, false)
+			var requests int64
+			for b.Loop() {
+				v := Verifier{Policy: p, Platform: "linux/amd64", Now: noon, Cache: image.Cache{Dir: b.TempDir(), Now: noon}}
+				for _, tag := range []string{"2", "1"} {
+					before := s.asked.Load()
+					if r, err := v.Verify(b.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:" + tag}); err != nil || !r.Trusted() {
+						b.Fatal(r, err)
+					}
+					if tag == "1" {
+						requests += s.asked.Load() - before
+					}
+				}
+			}
+			b.ReportMetric(float64(requests)/float64(b.N), "requests")
+		})
 	}
 }

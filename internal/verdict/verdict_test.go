@@ -161,3 +161,19 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkOf is what a gate asks at a create: of an image that was verified and scanned, by its
+// id and a digest, of which one is known.
+func BenchmarkOf(b *testing.B) {
+	f := Folder(b.TempDir())
+	for _, err := range []error{f.Verify(two, &Verified{At: noon, Policy: "images[2]", By: []string{"cosign key release"}}), f.Scan(two, &Scanned{At: noon, Data: noon})} {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if v, err := f.Of(one, two); err != nil || v.Verified == nil {
+			b.Fatal(v, err)
+		}
+	}
+}
