@@ -114,6 +114,7 @@ type client struct {
 	trusted []string // the ids of the keys that led to the root
 	seen    map[string]seen
 	fetched bool // the root is the server's newest
+	put     bool // something new is in the cache
 }
 
 // list is a list of tags that was verified, for those tags that begin with one of the paths.
@@ -219,6 +220,9 @@ func (c *client) resolve(ctx context.Context, tag string) (*Target, *Error) {
 		case newer && worse == nil:
 			lists, documents, wrong = c.follow(ctx)
 		}
+	}
+	if c.put {
+		c.o.Cache.Trim()
 	}
 	// What was verified on the way is kept even if it led nowhere; but not a first root, which
 	// anybody's could be.
@@ -379,8 +383,8 @@ func load[T any, P interface {
 	if wrong := c.expired(role, h); wrong != nil {
 		return nil, is, wrong
 	}
-	if c.seen[role] = now; !there {
-		c.o.Cache.Put(digest.FromBytes(data), data)
+	if c.seen[role] = now; !there && c.o.Cache.Put(digest.FromBytes(data), data) {
+		c.put = true
 	}
 	return &d.body, is, nil
 }

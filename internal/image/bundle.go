@@ -406,11 +406,11 @@ func (b *Bundle) refer(ctx context.Context) error {
 	return nil
 }
 
-// withoutName are annotations without those of a layout's index.
+// withoutName are annotations without those by which a layout's index names what it has.
 func withoutName(all map[string]string) map[string]string {
 	kept := map[string]string{}
 	for k, v := range all {
-		if k != oci.AnnotationRefName && k != containerdName {
+		if k != oci.AnnotationRefName && k != containerdName && k != cosignKind {
 			kept[k] = v
 		}
 	}

@@ -120,7 +120,10 @@ func (k *packer) gather(ctx context.Context) error {
 		subjects = append(subjects, children...)
 	}
 	d := top.Descriptor
-	d.Annotations = map[string]string{containerdName: k.in.named.String()}
+	d.Annotations = map[string]string{containerdName: k.in.named.String(), cosignKind: cosignImage}
+	if top.IsIndex() {
+		d.Annotations[cosignKind] = cosignIndex
+	}
 	if k.info.Tag != "" {
 		d.Annotations[oci.AnnotationRefName] = k.info.Tag
 	}
@@ -268,6 +271,17 @@ func (k *packer) loadable(config []byte, d oci.Descriptor, a archived, layers in
 	return err
 }
 
+// cosignKind is cosign's annotation for what a layout has of one image, by which cosign verify
+// --local-image finds it (its pkg/oci/layout).
+const (
+	cosignKind  = "kind"
+	cosignImage = "dev.cosignproject.cosign/image"
+	cosignIndex = "dev.cosignproject.cosign/imageIndex"
+)
+
+// cosignKinds are those by the ends of cosign's tags.
+var cosignKinds = map[string]string{".sig": "dev.cosignproject.cosign/sigs", ".att": "dev.cosignproject.cosign/atts"}
+
 // vouching packs what lies beside a manifest.
 func (k *packer) vouching(ctx context.Context, subject *Document) error {
 	for _, suffix := range []string{".sig", ".att"} {
@@ -277,7 +291,12 @@ func (k *packer) vouching(ctx context.Context, subject *Document) error {
 			continue
 		}
 		if err == nil {
-			err = k.artifact(ctx, d, d.Descriptor, tag)
+			as := d.Descriptor
+			as.Annotations = map[string]string{oci.AnnotationRefName: tag}
+			if subject.Digest == k.info.Digest { // cosign knows one image a layout
+				as.Annotations[cosignKind] = cosignKinds[suffix]
+			}
+			err = k.artifact(ctx, d, as)
 		}
 		if err := k.leave("the tag "+tag, err); err != nil {
 			return err
@@ -294,8 +313,9 @@ func (k *packer) vouching(ctx context.Context, subject *Document) error {
 		}
 		d, err := k.in.Manifest(ctx, named.Digest)
 		if err == nil {
-			named.MediaType, named.Size = d.MediaType, d.Size
-			err = k.artifact(ctx, d, named, "")
+			named.MediaType, named.Size, named.Annotations = d.MediaType, d.Size, withoutName(named.Annotations)
+			named.URLs, named.Data, named.Platform = nil, nil, nil
+			err = k.artifact(ctx, d, named)
 		}
 		if err := k.leave("the referrer "+string(named.Digest), err); err != nil {
 			return err
@@ -317,8 +337,9 @@ func (k *packer) leave(what string, err error) error {
 	return err
 }
 
-// artifact packs a manifest that vouches for the image, with its blobs, or nothing of it.
-func (k *packer) artifact(ctx context.Context, d *Document, as oci.Descriptor, tag string) error {
+// artifact packs a manifest that vouches for the image, as the layout names it, with its blobs, or
+// nothing of it.
+func (k *packer) artifact(ctx context.Context, d *Document, as oci.Descriptor) error {
 	if d.IsIndex() {
 		return fmt.Errorf("%w: it is an index, and no manifest", ErrOther)
 	}
@@ -349,14 +370,8 @@ func (k *packer) artifact(ctx context.Context, d *Document, as oci.Descriptor, t
 			return err
 		}
 	}
-	if tag != "" {
-		as.Annotations = map[string]string{oci.AnnotationRefName: tag}
-	} else {
-		as.Annotations = withoutName(as.Annotations)
-		as.URLs, as.Data, as.Platform = nil, nil, nil
-	}
 	if !slices.ContainsFunc(k.index, func(is oci.Descriptor) bool {
-		return is.Digest == as.Digest && is.Annotations[oci.AnnotationRefName] == tag
+		return is.Digest == as.Digest && is.Annotations[oci.AnnotationRefName] == as.Annotations[oci.AnnotationRefName]
 	}) {
 		k.index = append(k.index, as)
 	}
