@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -157,6 +159,39 @@ func TestTrustBundle(t *testing.T) {
 	s.is(exitUsage, "names no image of a registry", "image", "verify", "--bundle", at("api.tar"), "dir:"+s.dir)
 	if left, err := filepath.Glob(filepath.Join(s.dir, ".*")); err != nil || len(left) != 0 {
 		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
+// TestTrustBundleEnds: nothing is left of a bundle whose making was ended while a layer was on its
+// way, and a file that was there stays as it was.
+func TestTrustBundleEnds(t *testing.T) {
+	s := newSignedShop(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/blobs/") && !strings.HasSuffix(r.URL.Path, s.id.String()) {
+			w.Header().Set("Content-Length", "1000000")
+			cancel()
+			<-r.Context().Done()
+			return
+		}
+		s.server.Config.Handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(ended.Close)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "api.tar")
+	if err := os.WriteFile(file, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := run(t, ctx, World{}, "trust", "bundle", strings.TrimPrefix(ended.URL, "http://")+"/shop/api:1", "-o", file, "--trust", s.policy, "--state", s.state); code == 0 {
+		t.Errorf("it was not ended: %s%s", out, errs)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	if data, err := os.ReadFile(file); err != nil || string(data) != "before" {
+		t.Errorf("%q, %v", data, err)
 	}
 }
 

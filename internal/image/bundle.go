@@ -67,8 +67,10 @@ type Bundle struct {
 	files   map[string]BundledFile
 	index   []oci.Descriptor
 	tags    map[string]oci.Descriptor
-	// types are the media types of manifests by the documents that name them.
-	types map[digest.Digest]string
+	// types are the media types of manifests by the documents that name them, and platforms those
+	// that the image's index says of the manifests which are there.
+	types     map[digest.Digest]string
+	platforms []string
 	// about are the referrers by what they are about, nil before that was asked.
 	about map[digest.Digest][]oci.Descriptor
 }
@@ -222,6 +224,9 @@ func (b *Bundle) layout(ctx context.Context) error {
 			if err := b.names(d); err != nil {
 				return fmt.Errorf("the index: %w", err)
 			}
+			if p := d.Platform; p != nil && p.OS != "unknown" {
+				b.platforms = append(b.platforms, platformOf(p))
+			}
 		}
 	}
 	return nil
@@ -295,6 +300,10 @@ func (b *Bundle) File(ctx context.Context, name string, most int64) ([]byte, err
 	}
 	return data, other(check(shown(name), f.Digest, f.Digest.Algorithm().FromBytes(data)))
 }
+
+// Platforms are those of the images that are there, as their index says; none where there is no
+// index.
+func (b *Bundle) Platforms() []string { return slices.Clone(b.platforms) }
 
 // Document is what a server of a host gave at a path, when the bundle was packed.
 func (b *Bundle) Document(ctx context.Context, host, at string, most int64) ([]byte, error) {

@@ -66,7 +66,7 @@ func (v *Verifier) Pack(ctx context.Context, w io.Writer, ref image.Reference, p
 // VerifyBundle looks at an image in a bundle, and asks nobody else. What it is called is as it
 // is in a registry; what of that is trusted is the policy's alone: no file of the bundle. An
 // image that needs no signature is refused, since nothing shows that it came from a registry of
-// that name. Progress is told how many files there are, and then each that was checked.
+// that name. Where no platform is named and one is packed, it is that. Progress is told how many files there are, and then each that was checked.
 func (v *Verifier) VerifyBundle(ctx context.Context, file string, ref image.Reference, progress func(done, of int)) (*Result, error) {
 	bundle, err := image.OpenBundle(ctx, file, ref, v.Image)
 	if err != nil {
@@ -78,6 +78,9 @@ func (v *Verifier) VerifyBundle(ctx context.Context, file string, ref image.Refe
 	}
 	packed := *v
 	packed.from = bundle.Document
+	if only := bundle.Platforms(); packed.Platform == "" && len(only) == 1 {
+		packed.Platform = only[0]
+	}
 	r, err := packed.VerifyIn(ctx, bundle, ref.At)
 	if err != nil {
 		return nil, err

@@ -36,7 +36,10 @@ func (s *shop) pack(v Verifier, name string, p image.Packing) (string, image.Bun
 		s.t.Fatal(err)
 	}
 	defer out.Close()
-	p.At, p.By, p.Platform = noon, "plimsoll test", "linux/amd64"
+	p.At, p.By = noon, "plimsoll test"
+	if p.Platform == "" {
+		p.Platform = "linux/amd64"
+	}
 	info, left, err := v.Pack(s.t.Context(), out, image.Reference{Source: image.Registry, At: s.host + "/" + name}, p)
 	if err != nil || len(left) != 0 {
 		s.t.Fatalf("%v, left out %q", err, left)
@@ -108,8 +111,17 @@ func TestVerifyBundle(t *testing.T) {
 			t.Errorf("%s: trusted by another's key", test.name)
 		}
 	}
+	// Of another platform, which alone is there.
+	file, info := s.pack(Verifier{Policy: p}, "shop/api:index", image.Packing{Platform: "linux/arm64"})
+	for platform, want := range map[string]string{"": "", "linux/arm64": "", "linux/amd64": "no manifest"} {
+		v := Verifier{Policy: p, Platform: platform, Now: noon, Image: image.Options{Registries: nowhere(t)}}
+		r, err := v.VerifyBundle(t.Context(), file, image.Reference{Source: image.Registry, At: s.host + "/shop/api:index"}, func(int, int) {})
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) || want == "" && (err != nil || !r.Trusted() || r.Manifest != info.Images[0] || r.Platform != "linux/arm64") {
+			t.Errorf("%q: %+v, %v", platform, r, err)
+		}
+	}
 	// The files that the policy names are there, to be looked at and installed.
-	_, info := s.pack(Verifier{Policy: withRoot}, "shop/api:tag", image.Packing{})
+	_, info = s.pack(Verifier{Policy: withRoot}, "shop/api:tag", image.Packing{})
 	if !slices.ContainsFunc(info.Files, func(f image.BundledFile) bool {
 		return strings.HasPrefix(f.Path, "trust/roots/") && strings.HasSuffix(f.Path, "-root.json")
 	}) {
