@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
-	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sign"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -24,9 +23,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
-
-// defaultTrust is where the policy of trust is.
-const defaultTrust = "/etc/plimsoll/trust.yaml"
 
 // verifying are the flags of image verify.
 type verifying struct {
@@ -37,6 +33,7 @@ type verifying struct {
 	explain  bool
 	format   string
 	noRecord bool
+	rollback string
 }
 
 // imageVerifyCommand is plimsoll image verify.
@@ -74,17 +71,28 @@ The policy says what images need by their names:
       unsigned: true
       why: bases, which are scanned
 
+What a tag was trusted for is remembered. An image that was signed earlier than that,
+or says nothing of when, is refused by the tag, as who holds the registry may have led
+it back; --rollback "WHY" goes back to it all the same.
+
 What was found is written down for plimsoll gate, whose policy may require it, where
 the state can be written. The exit code is 1 for an image that is not trusted, and 3
 where that can't be told.`,
 		Example: `  plimsoll image verify registry.example/shop/api:4.18
   plimsoll image verify --explain registry:registry.example/shop/api:4.18
   plimsoll image verify --bundle api.tar registry.example/shop/api:4.18
-  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…`,
+  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…
+  plimsoll image verify --rollback "4.18 loses orders" registry.example/shop/api:4`,
 		Args: oneReference,
 		RunE: func(c *cobra.Command, args []string) error {
 			if v.format != "table" && v.format != "json" {
 				return &failure{code: exitUsage, message: "--format " + v.format + " is not a format", hint: "Use  --format table  or  --format json"}
+			}
+			if c.Flags().Changed("rollback") && strings.TrimSpace(v.rollback) == "" {
+				return &failure{code: exitUsage, message: "--rollback does not say why", hint: "For example  --rollback \"4.18 loses orders\""}
+			}
+			if v.rollback != "" && v.noRecord {
+				return &failure{code: exitUsage, message: "--rollback is recorded, and --no-record records nothing", hint: "Leave one of them out."}
 			}
 			if v.offline && v.bundle != "" {
 				return &failure{code: exitUsage, message: "--offline and --bundle can't both be", hint: "Leave one of them out: neither asks a network."}
@@ -100,6 +108,7 @@ where that can't be told.`,
 	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
 	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
 	f.BoolVar(&v.noRecord, "no-record", false, "write nothing down for the gate and the inventory")
+	f.StringVar(&v.rollback, "rollback", "", "trust it though it is older than what its tag was trusted for, and say `WHY` in the trail")
 	v.registryFlags(f)
 	return c
 }
@@ -129,7 +138,8 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Offline: v.offline, Now: a.world.Now()}
+	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Offline: v.offline, Now: a.world.Now(),
+		Tags: a.verdicts(), ByTag: !strings.Contains(text, "@"), Rollback: v.rollback, LookOnly: v.noRecord}
 	by.Cache = image.Cache{Dir: filepath.Join(by.State, "cache"), Now: by.Now}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
@@ -138,9 +148,11 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	// What a bundle lacks takes away nothing that is known of an image.
-	if !v.noRecord && (v.bundle == "" || r.Trusted()) {
-		a.recordVerified(ctx, r, by.Now)
+	if r.Unremembered != nil {
+		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
+	}
+	if !v.noRecord {
+		a.recordVerified(ctx, r, by.Now, v.bundle != "")
 	}
 	write := a.verifiedTable
 	if v.format == "json" {
@@ -237,20 +249,20 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
 }
 
-// recordVerified writes down what was found: that the image is trusted, or that it is not any
-// more. Who may not write there has verified all the same.
-func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
-	var how *verdict.Verified
-	if r.Trusted() {
-		how = &verdict.Verified{At: now, Policy: r.Entry.Place(), By: r.By}
-	}
-	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
+// recordVerified writes down what was found: that the image is trusted by its name, or that it is
+// not any more. One that is only older than what its tag is trusted for stays what it is by
+// others, and so does one in a bundle that has too few signatures, since who brings that could else
+// stop what was verified. Who may not write there has verified all the same.
+func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time, bundled bool) {
 	for digest, trusted := range r.Trusts() {
-		of := how
-		if !trusted {
-			of = nil
+		var err error
+		switch {
+		case trusted:
+			err = a.verdicts().Verify(string(digest), &verdict.Verified{Name: r.Repository, At: now, Until: r.Until, Policy: r.Entry.Place(), By: r.By})
+		case r.Refused != sign.StepReplay && !bundled:
+			err = a.verdicts().Withdraw(string(digest), r.Repository)
 		}
-		if err := folder.Verify(string(digest), of); err != nil {
+		if err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
 			return
 		}
@@ -259,6 +271,12 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 	if r.Entry != nil {
 		detail["policy"] = r.Entry.Place()
 	}
+	if !r.Until.IsZero() {
+		detail["until"] = r.Until.UTC().Format(time.RFC3339)
+	}
+	if r.Rollback != "" {
+		detail["rollback"] = r.Rollback
+	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
 }
 
@@ -266,6 +284,9 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, explain bool) error {
 	var b strings.Builder
 	glyph, says := term.Pass, "is trusted: "+strings.Join(r.By, ", ")
+	if !r.Until.IsZero() {
+		says += ", until " + r.Until.UTC().Format(time.DateOnly)
+	}
 	if !r.Trusted() {
 		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
 	}
@@ -312,10 +333,12 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Trusted  bool        `json:"trusted"`
 		Policy   string      `json:"policy,omitempty"`
 		By       []string    `json:"by"`
+		Until    time.Time   `json:"until,omitzero"`
 		Refused  string      `json:"refused,omitempty"`
+		Rollback string      `json:"rollback,omitempty"`
 		Steps    []step      `json:"steps"`
 		Rejected []rejection `json:"rejected"`
-	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Refused, []step{}, []rejection{}}
+	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, r.Rollback, []step{}, []rejection{}}
 	if r.Entry != nil {
 		body.Policy = r.Entry.Place()
 	}

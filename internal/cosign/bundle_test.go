@@ -24,7 +24,7 @@ func TestBundleOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	subject := push(t, r, "the one")
-	if err := release.SignTag(t.Context(), r, subject.Digest); err != nil {
+	if err := release.SignTag(t.Context(), r, subject.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer

@@ -139,6 +139,8 @@ var makers = map[string]func() crypto.Signer{
 	"p384":    func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)) },
 	"p521":    func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)) },
 	"rsa2048": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) },
+	"rsa3072": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 3072)) },
+	"rsa4096": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 4096)) },
 	"ed25519": func() crypto.Signer { _, k, err := ed25519.GenerateKey(rand.Reader); return must(k, err) },
 }
 
@@ -226,7 +228,7 @@ func statementOf(t testing.TB, predicateType, predicate string, of ...digest.Dig
 	t.Helper()
 	s := statement{Type: statementTypes[0], PredicateType: predicateType, Predicate: json.RawMessage(predicate)}
 	for _, d := range of {
-		s.Subject = append(s.Subject, resource{map[string]string{d.Algorithm().String(): d.Encoded()}})
+		s.Subject = append(s.Subject, resource{Digest: map[string]string{d.Algorithm().String(): d.Encoded()}})
 	}
 	return jsonOf(t, s)
 }

@@ -86,11 +86,16 @@ func (v *Verifier) VerifyBundle(ctx context.Context, file string, ref image.Refe
 		return nil, err
 	}
 	r.placed("by the bundle %s alone, which says that it was packed on %s by %s", file, bundle.Info.At.UTC().Format(time.RFC3339), bundle.Info.By)
-	if r.Trusted() && r.Entry.Unsigned {
+	return r, nil
+}
+
+// shown refuses an image that needs no signature where nothing shows that it is of its name: before
+// its tag is taken to stand for it.
+func (v *Verifier) shown(r *Result) {
+	if v.from != nil && r.Trusted() && r.Entry.Unsigned {
 		r.By, r.whole = nil, false
 		r.refuse(StepSigners, "nobody has signed it, and a bundle does not show that it came from there")
 	}
-	return r, nil
 }
 
 // placed says first where the image was looked at.

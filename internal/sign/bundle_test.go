@@ -3,6 +3,7 @@ package sign
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/test/notary"
 )
 
@@ -64,7 +66,7 @@ func TestVerifyBundle(t *testing.T) {
 	withRoot := s.policy("images:\n  - {name: \"HOST/shop/*\", signed: {any: [{identity: a@b.example, issuer: i, root: " + root + "}]}}\n")
 
 	tagged := s.image(s.remote, "tag", "amd64", "one")
-	if err := release.SignTag(t.Context(), s.remote, tagged.Digest); err != nil {
+	if err := release.SignTag(t.Context(), s.remote, tagged.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	referred := s.image(s.remote, "referrer", "amd64", "two")
@@ -72,7 +74,7 @@ func TestVerifyBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	index := s.index(s.remote, "index", s.image(s.remote, "", "amd64", "three"), s.image(s.remote, "", "arm64", "three"))
-	if err := release.SignTag(t.Context(), s.remote, index.Digest); err != nil {
+	if err := release.SignTag(t.Context(), s.remote, index.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	s.image(s.remote, "unsigned", "amd64", "four")
@@ -130,6 +132,43 @@ func TestVerifyBundle(t *testing.T) {
 	v := Verifier{Policy: p, Now: noon, Image: image.Options{Registries: nowhere(t)}}
 	if _, err := v.VerifyBundle(t.Context(), filepath.Join(t.TempDir(), "none.tar"), image.Reference{Source: image.Registry, At: s.host + "/shop/api:tag"}, func(int, int) {}); err == nil {
 		t.Error("a bundle that is not there tells something")
+	}
+}
+
+// TestReplayBundle: a bundle of an older image is refused once a newer one by its tag was trusted, and
+// of an image that nobody signed nothing is remembered.
+func TestReplayBundle(t *testing.T) {
+	s := newShop(t)
+	release, key := s.signer("release")
+	p := s.policy("keys:\n" + key + "images:\n  - {name: \"HOST/shop/*\", signed: {any: [{key: release}]}}\n  - {name: \"HOST/open/*\", unsigned: true, why: read by us}\n")
+	var bundles []string
+	for n, text := range []string{"one", "two"} {
+		d := s.image(s.remote, "1", "amd64", text)
+		if err := release.SignTag(t.Context(), s.remote, d.Digest, noon.Add(time.Duration(n)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		file, _ := s.pack(Verifier{}, "shop/api:1", image.Packing{})
+		bundles = append(bundles, file)
+	}
+	s.image(s.open("open/api"), "1", "amd64", "three")
+	open, _ := s.pack(Verifier{}, "open/api:1", image.Packing{})
+	tags := verdict.Folder(t.TempDir())
+	is := func(file, name, refused string) {
+		t.Helper()
+		v := Verifier{Policy: p, Platform: "linux/amd64", Now: noon.Add(48 * time.Hour), Tags: tags, ByTag: true, Image: image.Options{Registries: nowhere(t)}}
+		r, err := v.VerifyBundle(t.Context(), file, image.Reference{Source: image.Registry, At: s.host + "/" + name}, func(int, int) {})
+		if err != nil || r.Refused != refused {
+			t.Errorf("%s: %+v, %v, want %q", name, r, err, refused)
+		}
+	}
+	is(bundles[0], "shop/api:1", "")
+	is(bundles[0], "shop/api:1", "")
+	is(bundles[1], "shop/api:1", "")
+	is(bundles[0], "shop/api:1", StepReplay)
+	is(bundles[1], "shop/api:1", "")
+	is(open, "open/api:1", StepSigners)
+	if tag, err := tags.Tag(s.host + "/open/api:1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%+v, %v", tag, err)
 	}
 }
 

@@ -29,7 +29,7 @@ func signedIn(t testing.TB, layout string, referrers, index bool) (*shop, *Polic
 		}
 		err := error(nil)
 		if layout == "tag" {
-			err = release.SignTag(t.Context(), s.remote, d.Digest)
+			err = release.SignTag(t.Context(), s.remote, d.Digest, noon)
 		} else {
 			err = release.SignReferrer(t.Context(), s.remote, d, noon)
 		}
@@ -94,7 +94,7 @@ func TestOffline(t *testing.T) {
 	revoked := s.policy("keys:\n" + strings.Replace(key, "  release:\n", "  release:\n    revoked: 2026-11-01\n    why: stolen\n", 1) + entry)
 	other := s.policy("keys:\n" + strings.Replace(otherKey, "other:", "release:", 1) + entry)
 	one := s.image(s.remote, "1", "amd64", "one")
-	if err := release.SignTag(t.Context(), s.remote, one.Digest); err != nil {
+	if err := release.SignTag(t.Context(), s.remote, one.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	s.image(s.remote, "2", "amd64", "two")

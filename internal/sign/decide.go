@@ -2,6 +2,7 @@ package sign
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,10 @@ type Vouch struct {
 	// Of is the digest that was signed: the image's manifest, or the index that it is of.
 	Of digest.Digest
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
-	// proves it.
-	At time.Time
+	// proves it. Until is when it stops to hold by its own word, zero for never.
+	At, Until time.Time
+	// Claimed is when it was made by the signer's own word; zero where that says nothing of it.
+	Claimed time.Time
 }
 
 // Step is one thing that was looked at on the way to a decision.
@@ -38,6 +41,7 @@ const (
 	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
+	StepReplay   = "replay"   // the tag does not lead back to an older image
 )
 
 // Decision is what a policy says of an image.
@@ -50,6 +54,14 @@ type Decision struct {
 	// By are those who vouch for it, as they are written down; of an unsigned image that is
 	// the registry alone.
 	By []string
+	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
+	Until time.Time
+
+	// last is when so many signers as are needed had signed anew: one alone, whose key was
+	// stolen, makes an old image no newer where two are needed. Zero where that can't be told.
+	last time.Time
+	// ordered is true where one of them says what the tag leads to now.
+	ordered bool
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -87,7 +99,8 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		return d
 	}
 	need, list := e.Signed.Needs()
-	counted := map[string]bool{} // the signers, each once
+	counted := map[string]time.Time{} // the signers, each once, and until when
+	signed := map[string]time.Time{}  // and when each did so last
 	for _, v := range found {
 		if !slices.Contains(list, v.Signer) {
 			continue
@@ -105,10 +118,22 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 			d.step(StepAge, false, "%s signed on %s, and %s is the most", v.Signer, v.At.UTC().Format(time.DateOnly), e.MaxAge)
 			continue
 		}
-		if at := p.identify(v.Signer); !counted[at] {
-			counted[at] = true
+		until := v.Until
+		if end := v.At.Add(e.maxAge); e.maxAge > 0 && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+		at := p.identify(v.Signer)
+		before, again := counted[at]
+		if !again {
 			d.By = append(d.By, v.Kind+" "+v.Signer.String())
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+			d.ordered = d.ordered || v.Signer.ContentTrust != ""
+		}
+		if !again || later(until, before) {
+			counted[at] = until
+		}
+		if last := v.signed(); last.After(signed[at]) {
+			signed[at] = last
 		}
 	}
 	if len(counted) < need {
@@ -119,7 +144,24 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
 	}
+	d.Until = slices.SortedFunc(maps.Values(counted), func(a, b time.Time) int {
+		switch {
+		case later(a, b):
+			return -1
+		case later(b, a):
+			return 1
+		}
+		return 0
+	})[need-1]
+	if len(signed) >= need {
+		d.last = slices.SortedFunc(maps.Values(signed), func(a, b time.Time) int { return b.Compare(a) })[need-1]
+	}
 	return d
+}
+
+// later tells whether one end is after another; zero is never.
+func later(one, other time.Time) bool {
+	return !other.IsZero() && (one.IsZero() || one.After(other))
 }
 
 func orUnknown(platform string) string {

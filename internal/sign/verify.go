@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // Verifier asks registries for signatures, and a policy what they are worth.
@@ -30,6 +31,15 @@ type Verifier struct {
 	// State is the folder in which is remembered what content trust showed, and Docker that in
 	// which docker does, "" for none.
 	State, Docker string
+	// Tags has what tags stand for, "" for nothing: then an older image by a tag is not told.
+	// ByTag is that a name with a digest was asked for by its tag, and the digest is what an
+	// engine has of it: else who names a digest has what it is of.
+	Tags  verdict.Folder
+	ByTag bool
+	// Rollback says why an older image may be trusted this once, "" where it may not; LookOnly
+	// is that what tags stand for stays as it is.
+	Rollback string
+	LookOnly bool
 	// Cache keeps what registries and servers gave; the zero value keeps nothing. Offline has it
 	// answer in their place.
 	Cache   image.Cache
@@ -64,6 +74,15 @@ type Result struct {
 	whole  bool
 	// Rejected is what vouches for nothing.
 	Rejected []Rejection
+	// Repository is the name without tag and digest.
+	Repository string
+	// Rollback says why it is trusted though it is older than what was, "" where it is not.
+	Rollback string
+	// Unremembered is why it is not remembered that the tag stands for it: that may not be
+	// written, or not even be read, by who asks. Then an older one may not have been told.
+	Unremembered error
+
+	tag *remembered
 }
 
 // Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
@@ -128,6 +147,10 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		return nil, fmt.Errorf("the manifest %s names no configuration: %.100q is no digest", r.Manifest, r.Config)
 	}
 	name := in.Repository()
+	r.Repository = name
+	if r.tag, err = v.remembered(in, asked, r); err != nil {
+		return nil, err
+	}
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
 		// By the image's own word: what an index says of it may not be signed.
@@ -146,7 +169,8 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
 		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
 	}
-	return r, nil
+	v.shown(r)
+	return r, v.order(r)
 }
 
 // child is the manifest of an index that is for a platform.
@@ -219,7 +243,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			found = append(found, *one)
 		}
 	}
-	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+	if v.suffice(name, r, found) {
 		return found, rejected, nil
 	}
 	groups, err := v.groups(list)
@@ -229,9 +253,9 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	for _, subject := range r.signed {
 		for _, g := range groups {
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...), v.Now).Trusted()
+				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...))
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: layouts})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
@@ -239,7 +263,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 				return nil, nil, err
 			}
 			found = append(found, g.vouches(signatures, subject.Digest)...)
-			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+			if v.suffice(name, r, found) {
 				return found, rejected, nil
 			}
 		}
@@ -265,7 +289,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
-				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
+				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Until: target.Expires(), Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
 			}
 		}
 	}
@@ -363,7 +387,7 @@ func (g *group) vouches(signatures []cosign.Signature, of digest.Digest) []Vouch
 		if s.Attests() {
 			continue
 		}
-		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At}
+		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At, Claimed: s.Claimed}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {
