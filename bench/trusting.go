@@ -91,8 +91,8 @@ func (b *bench) measureTrust(ctx context.Context) (*page, error) {
 
 const trustMeaning = `- **Verifying who signed an image** is measured by the benchmarks in internal/sign, and
   reading what is known of it by those in internal/verdict. By what was kept no
-  registry is asked. With nothing kept of the image, the registry is one of which another
-  image was verified before: it is known whether it answers what refers to an image.
-  At the first of a registry that does not, there is one request more, and one more
-  for an image of an index. The counts are also those of TestRequests.
+  registry is asked. With nothing kept of the image, another one of its repository
+  was verified before: it is known whether the registry answers what refers to an
+  image there. Where it does not, the first takes one request more, and one of an
+  index does too. The counts are also those of TestRequests.
 `

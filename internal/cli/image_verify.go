@@ -277,6 +277,9 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time,
 	if r.Rollback != "" {
 		detail["rollback"] = r.Rollback
 	}
+	if r.Place != "" {
+		detail["place"] = r.Place
+	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
 }
 

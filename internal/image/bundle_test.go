@@ -271,6 +271,53 @@ func TestPackLeavesOut(t *testing.T) {
 	}
 }
 
+// TestPackCrowded: what is large, and listed before, does not crowd out what may be a signature.
+func TestPackCrowded(t *testing.T) {
+	h := withReferrers(newHub(t))
+	l := layout{}
+	h.push("team/app", "1", l, l.one(t, "amd64", typed(l.blob(h.lower), ociLayer+"+gzip"), tarOf(t, file("etc/a", "a"))))
+	r := h.at(h.serve(nil), "team/app:1")
+	top, err := r.Named(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := must(r.PutBlob(t.Context(), oci.MediaTypeEmptyJSON, []byte("{}")))
+	put := func(kind string, blobs ...oci.Descriptor) digest.Digest {
+		m := oci.Manifest{MediaType: oci.MediaTypeImageManifest, ArtifactType: kind, Config: empty, Layers: blobs, Subject: &top.Descriptor}
+		m.SchemaVersion = 2
+		return must(r.PutReferrer(t.Context(), m)).Digest
+	}
+	large := bytes.Repeat([]byte("x"), 8<<20)
+	var blobs []oci.Descriptor
+	for n := range 17 { // more than all may have
+		large[0] = byte(n)
+		blobs = append(blobs, must(r.PutBlob(t.Context(), "text/plain", large)))
+	}
+	for n := range 4 {
+		put("application/x.junk", blobs[4*n:4*n+4]...)
+		put("application/x.signature", append(blobs[4*n:4*n+4:4*n+4], blobs[16])...)
+	}
+	small := must(r.PutBlob(t.Context(), "text/plain", []byte("small")))
+	want := []digest.Digest{put("application/x.signature", small), put("application/x.attestation", small)}
+	data, _, left := packed(t, r, Packing{NoLayers: true, First: []string{"application/x.signature", "application/x.attestation"}})
+	b, err := opened(t, data, r.Repository()+":1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := b.Referrers(t.Context(), top.Digest, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range want {
+		if !slices.ContainsFunc(list, func(d oci.Descriptor) bool { return d.Digest == id }) {
+			t.Errorf("%s is left out, and packed is %d", id, len(list))
+		}
+	}
+	if len(list)+len(left) != 10 || len(left) == 0 {
+		t.Errorf("packed %d, left out %q", len(list), left)
+	}
+}
+
 // TestHostileBundles: what came of bundles that were changed, and of the one that was not.
 func TestHostileBundles(t *testing.T) {
 	h := newHub(t)

@@ -99,7 +99,8 @@ func (c Cache) read(path string, most int64) ([]byte, error) {
 	return data, nil
 }
 
-// write puts a whole file there, or none.
+// write puts a whole file there, or none. A crash may take it away again, and it is asked for anew:
+// what is durable takes longer.
 func (c Cache) write(path string, data []byte) {
 	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
 		return
@@ -213,8 +214,9 @@ func (c Cache) keep(a *reply) bool {
 	return err != nil
 }
 
-// askable asks a whole registry whether it answers what refers to a manifest, and unasking is how
-// long it is not asked again: a newer version of it does.
+// askable asks whether a registry answers at all what refers to a manifest of a repository, which may
+// be another's that it passes on. Unasking is how long it is not asked that again: a newer version
+// of it does.
 const (
 	askable  = "referrers of anything"
 	unasking = time.Hour
@@ -250,7 +252,7 @@ func OpenCached(ctx context.Context, r Reference, c Cache, offline bool, o Optio
 	if k.remote, err = OpenRemote(ctx, r, false, o); err != nil {
 		return nil, err
 	}
-	if a, known := c.reply(k.host(), askable); known && a.Absent && c.Now.Sub(a.At) < unasking {
+	if a, known := c.reply(k.Repository(), askable); known && a.Absent && c.Now.Sub(a.At) < unasking {
 		k.remote.unasked = true
 	}
 	return k, nil
@@ -269,9 +271,6 @@ func (k *Cached) Close() error {
 
 // Seen is when the registry was asked for what was asked for, offline: zero before Named.
 func (k *Cached) Seen() time.Time { return k.seen }
-
-// host is the registry's, as docker has it.
-func (k *Cached) host() string { return reference.Domain(k.named) }
 
 // Repository is docker's name of the repository, with its host.
 func (k *Cached) Repository() string { return k.named.Name() }
@@ -427,7 +426,7 @@ func (k *Cached) Referrers(ctx context.Context, of digest.Digest, most int) ([]o
 	before := k.remote.unasked
 	list, err := k.remote.Referrers(ctx, of, most)
 	if k.remote.unasked && !before {
-		k.cache.keep(&reply{Repository: k.host(), Question: askable, Absent: true})
+		k.cache.keep(&reply{Repository: k.Repository(), Question: askable, Absent: true})
 	}
 	k.keep(question, &reply{Referrers: list}, err)
 	return list, err

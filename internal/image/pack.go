@@ -31,6 +31,9 @@ type Packing struct {
 	// of the same things.
 	At time.Time
 	By string
+	// First are the types of artifacts that are packed before others, where not all of them can
+	// be: those of signatures.
+	First []string
 	// Files are others that are to be there, by paths below trust/, and Servers what servers
 	// gave, by host and path.
 	Files   map[string][]byte
@@ -45,7 +48,7 @@ type Packing struct {
 const (
 	maxBeside      = 16 << 20  // of one blob
 	maxBesideTotal = 128 << 20 // of all
-	maxPackedAbout = 256       // referrers of one manifest
+	maxPackedAbout = 1024      // referrers of one manifest
 )
 
 // Pack writes a bundle: the image, or images, that a repository's name leads to, what cosign
@@ -302,22 +305,61 @@ func (k *packer) vouching(ctx context.Context, subject *Document) error {
 			return err
 		}
 	}
+	return k.referrers(ctx, subject)
+}
+
+// referrer is a manifest about the image that may be packed.
+type referrer struct {
+	document *Document
+	as       oci.Descriptor
+	blobs    int64 // bytes, by its own word
+}
+
+// referrers packs what refers to a manifest: what may be a signature first, and of that the
+// smaller first, so that nobody crowds it out with what is large.
+func (k *packer) referrers(ctx context.Context, subject *Document) error {
 	list, err := k.in.Referrers(ctx, subject.Digest, k.Limits.Documents)
 	if err != nil {
 		return err
 	}
-	for n, named := range list {
-		if n == maxPackedAbout {
-			k.left = append(k.left, fmt.Sprintf("%d referrers of %s: %d of one manifest are packed", len(list)-n, subject.Digest, n))
-			return nil
+	later := func(d oci.Descriptor) int {
+		if slices.Contains(k.First, d.ArtifactType) {
+			return 0
 		}
+		return 1
+	}
+	slices.SortFunc(list, func(a, b oci.Descriptor) int {
+		return cmp.Or(cmp.Compare(later(a), later(b)), cmp.Compare(a.Size, b.Size), cmp.Compare(a.Digest, b.Digest))
+	})
+	if len(list) > maxPackedAbout {
+		k.left = append(k.left, fmt.Sprintf("%d referrers of %s: %d of one manifest are packed", len(list)-maxPackedAbout, subject.Digest, maxPackedAbout))
+		list = list[:maxPackedAbout]
+	}
+	var all []referrer
+	for _, named := range list {
 		d, err := k.in.Manifest(ctx, named.Digest)
+		var m oci.Manifest
 		if err == nil {
-			named.MediaType, named.Size, named.Annotations = d.MediaType, d.Size, withoutName(named.Annotations)
-			named.URLs, named.Data, named.Platform = nil, nil, nil
-			err = k.artifact(ctx, d, named)
+			_, wrong := strict.Decode("the manifest", d.Data, &m)
+			err = other(wrong)
 		}
-		if err := k.leave("the referrer "+string(named.Digest), err); err != nil {
+		if err != nil {
+			if err := k.leave("the referrer "+string(named.Digest), err); err != nil {
+				return err
+			}
+			continue
+		}
+		r := referrer{document: d, as: oci.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, ArtifactType: named.ArtifactType, Annotations: withoutName(named.Annotations)}}
+		for _, one := range m.Layers {
+			r.blobs += min(max(one.Size, 0), maxBesideTotal)
+		}
+		all = append(all, r)
+	}
+	slices.SortStableFunc(all, func(a, b referrer) int {
+		return cmp.Or(cmp.Compare(later(a.as), later(b.as)), cmp.Compare(a.blobs, b.blobs))
+	})
+	for _, r := range all {
+		if err := k.leave("the referrer "+string(r.as.Digest), k.artifact(ctx, r.document, r.as)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/plimsoll/plimsoll/internal/cosign"
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
 )
@@ -17,6 +18,9 @@ import (
 // StepPlace says where an image and its signatures were looked at, where that was not the
 // registry.
 const StepPlace = "place"
+
+// notationType is the type of artifacts that are signatures of Notation.
+const notationType = "application/vnd.cncf.notary.signature"
 
 // Pack writes a bundle of an image of a registry, with what the policy names for it: what the
 // servers of content trust say, and the files with authorities that are trusted. A nil policy
@@ -27,6 +31,7 @@ func (v *Verifier) Pack(ctx context.Context, w io.Writer, ref image.Reference, p
 		return image.BundleInfo{}, nil, err
 	}
 	defer remote.Close()
+	p.First = append(cosign.Types(), notationType)
 	p.Files, p.Servers = map[string][]byte{}, map[string]map[string][]byte{}
 	var list []Signer
 	if v.Policy != nil {
@@ -99,6 +104,7 @@ func (v *Verifier) shown(r *Result) {
 }
 
 // placed says first where the image was looked at.
-func (d *Decision) placed(format string, args ...any) {
-	d.Steps = slices.Insert(d.Steps, 0, Step{StepPlace, true, fmt.Sprintf(format, args...)})
+func (r *Result) placed(format string, args ...any) {
+	r.Place = fmt.Sprintf(format, args...)
+	r.Steps = slices.Insert(r.Steps, 0, Step{StepPlace, true, r.Place})
 }

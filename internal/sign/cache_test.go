@@ -48,7 +48,7 @@ func TestRequests(t *testing.T) {
 		layout    string
 		referrers bool // the registry answers what refers to a manifest
 		index     bool
-		// first, another image of a registry that was asked, and the same again
+		// first, another image of the repository, and the first again
 		first, next, again int64
 	}{
 		{"tag", true, false, 4, 4, 3},
@@ -187,7 +187,7 @@ func BenchmarkOffline(b *testing.B) {
 }
 
 // BenchmarkCold is a verification with nothing kept of the image, in each place that a signature
-// may be in: its requests are those at a registry of which another image was verified before.
+// may be in: its requests are those where another image of the repository was verified before.
 func BenchmarkCold(b *testing.B) {
 	for _, at := range []struct {
 		name, layout string

@@ -76,6 +76,8 @@ type Result struct {
 	Rejected []Rejection
 	// Repository is the name without tag and digest.
 	Repository string
+	// Place says where it was looked at, "" for its registry.
+	Place string
 	// Rollback says why it is trusted though it is older than what was, "" where it is not.
 	Rollback string
 	// Unremembered is why it is not remembered that the tag stands for it: that may not be
