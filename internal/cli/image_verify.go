@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,6 +52,9 @@ REF is the name of an image. Where the engine has one of that name, it is the on
 that is verified; else, and with registry:NAME, it is what the name leads to in its
 registry. Of an image for several platforms it is the one for --platform.
 
+Of an image that no registry has, the gate's trail tells who built it, where the policy
+says who may.
+
 With --bundle it is verified in a file that trust bundle has made, and no network is
 asked. It is known by its digests afterwards, however it gets to the engine. With
 --offline the registry answers as it did when verify last asked it; --explain says
@@ -70,6 +74,8 @@ The policy says what images need by their names:
     - name: docker.io/library/*
       unsigned: true
       why: bases, which are scanned
+    - name: docker.io/shop/*
+      built: {by: [alice]}
 
 What a tag was trusted for is remembered. An image that was signed earlier than that,
 or says nothing of when, is refused by the tag, as who holds the registry may have led
@@ -185,6 +191,9 @@ func (a *app) verify(ctx context.Context, by *sign.Verifier, v *verifying, text 
 		}
 		return r, nil
 	}
+	if r, err := a.verifiedHere(ctx, by, text); r != nil || err != nil {
+		return r, err
+	}
 	ref, err := a.verified(ctx, text)
 	if err != nil {
 		return nil, err
@@ -236,17 +245,26 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
 		return ref, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
 	}
-	for _, one := range body.RepoDigests {
-		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == named.Name() {
-			// With its tag, which content trust signs.
-			at := have.String()
-			if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
-				at = have.Name() + ":" + t.Tag() + strings.TrimPrefix(at, have.Name())
-			}
-			return image.Reference{Source: image.Registry, At: at}, nil
+	if digest := digestOf(body.RepoDigests, named.Name()); digest != "" {
+		// With its tag, which content trust signs.
+		at := named.Name() + "@" + digest
+		if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
+			at = named.Name() + ":" + t.Tag() + "@" + digest
+		}
+		return image.Reference{Source: image.Registry, At: at}, nil
+	}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+}
+
+// digestOf is the digest that the registry of a name gave an image, of those that an engine
+// tells of it as NAME@DIGEST, "" where it gave none.
+func digestOf(digests []string, name string) string {
+	for _, one := range digests {
+		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == name {
+			return strings.TrimPrefix(have.String(), name+"@")
 		}
 	}
-	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+	return ""
 }
 
 // recordVerified writes down what was found: that the image is trusted by its name, or that it is
@@ -280,7 +298,7 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time,
 	if r.Place != "" {
 		detail["place"] = r.Place
 	}
-	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
+	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
 }
 
 // verifiedTable tells it to people.
@@ -294,7 +312,7 @@ func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, expl
 		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
 	}
 	fmt.Fprintf(&b, "%s %s %s\n", out.Glyph(glyph), out.Paint(term.Bold, out.Escape(text)), out.Escape(says))
-	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(r.Manifest)))
+	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(cmp.Or(r.Manifest, r.Config))))
 	if explain {
 		for _, s := range r.Steps {
 			g := term.Pass
@@ -330,7 +348,7 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Schema   string      `json:"schema"`
 		Name     string      `json:"name"`
 		Index    string      `json:"index,omitempty"`
-		Manifest string      `json:"manifest"`
+		Manifest string      `json:"manifest,omitempty"`
 		ID       string      `json:"id"`
 		Platform string      `json:"platform"`
 		Trusted  bool        `json:"trusted"`

@@ -68,6 +68,8 @@ type Entry struct {
 	Why      string `yaml:"why"`
 	// Signed says who must have signed.
 	Signed *Signed `yaml:"signed"`
+	// Built says who may build them here, and it may stand beside the others.
+	Built *Built `yaml:"built"`
 	// MaxAge is how long ago it may have been signed, such as 90d, "" for any time. It needs
 	// a signature that proves its time.
 	MaxAge string `yaml:"max_age"`
@@ -280,10 +282,10 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 		return fail("says unsigned and signed", "leave one of them out")
 	case e.Unsigned && e.Why == "":
 		return fail("is missing", "say why images of that name are taken without a signature", "why")
-	case e.Unsigned && e.MaxAge != "":
+	case e.Signed == nil && e.MaxAge != "":
 		return fail("needs a signature", "leave it out, or say who must have signed", "max_age")
-	case !e.Unsigned && e.Signed == nil:
-		return fail("says neither who must have signed, nor that unsigned images are taken", "add  signed: {any: [{key: NAME}]}  or  unsigned: true  with the reason")
+	case !e.Unsigned && e.Signed == nil && e.Built == nil:
+		return fail("says neither who must have signed or built, nor that unsigned images are taken", "add  signed: {any: [{key: NAME}]}  or  built: {by: [USER]}  or  unsigned: true  with the reason")
 	}
 	if e.MaxAge != "" {
 		var wrong error
@@ -294,6 +296,11 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 	for n, p := range e.Platforms {
 		if !platform.MatchString(p) {
 			return fail(fmt.Sprintf("is no platform: %.100q", p), "such as linux/amd64", "platforms", n)
+		}
+	}
+	if e.Built != nil {
+		if wrong := c.built(i, e.Built); wrong != nil {
+			return wrong
 		}
 	}
 	if e.Signed == nil {
