@@ -253,7 +253,7 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 		}
 		return image.Reference{Source: image.Registry, At: at}, nil
 	}
-	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At + "\nand one that was loaded from a bundle by\n  plimsoll image verify --bundle FILE " + text}
 }
 
 // digestOf is the digest that the registry of a name gave an image, of those that an engine
