@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -137,6 +138,26 @@ func TestOffline(t *testing.T) {
 			t.Errorf("taken away: %+v, %v", r, err)
 		}
 	}
+}
+
+// TestCacheOfMany: those who verify at a time by one cache, which is too small for what they keep,
+// each learn what one alone does.
+func TestCacheOfMany(t *testing.T) {
+	s, p := signedIn(t, "referrer", true, true)
+	cache := image.Cache{Dir: t.TempDir(), Most: 10 << 10, Now: noon}
+	var wg sync.WaitGroup
+	for n := range 16 {
+		wg.Go(func() {
+			v := Verifier{Policy: p, Platform: "linux/amd64", Now: noon, Cache: cache}
+			for range 5 {
+				r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: fmt.Sprintf("%s/shop/api:%d", s.host, 1+n%2)})
+				if err != nil || !r.Trusted() {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestOfflineContentTrust: what a server of trust said is decided over without it, and not what
