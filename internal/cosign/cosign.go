@@ -32,6 +32,7 @@ package cosign
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -80,6 +81,9 @@ type Signature struct {
 	At time.Time
 	// Where is the place that it was found at.
 	Where string
+
+	// payload is the digest of the statement.
+	payload [sha256.Size]byte
 }
 
 // Attests is true for what says something about the image, beyond that it is signed.
@@ -142,6 +146,10 @@ type Options struct {
 	Layouts []Layout
 	// Enough ends the search when it is true for what was found so far. nil finds all.
 	Enough func([]Signature) bool
+	// Heard is given each attestation that holds, before Enough is asked, and may keep what it
+	// needs of the predicate, of which nothing stays afterwards: it may have as many bytes as
+	// Attestation says, and many may be there. nil keeps all of them.
+	Heard func(*Signature)
 	// SameName wants the name in a signature to be that of the repository: else a signature
 	// also counts for a copy elsewhere. What names no image, as a bundle, is refused then.
 	SameName bool

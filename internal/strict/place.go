@@ -1,4 +1,4 @@
-package rule
+package strict
 
 import (
 	"slices"
@@ -8,9 +8,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// placeInScalar is the line and column in a file where a text ends that a YAML
+// PlaceIn is the line and column in a file where a text ends that a YAML
 // scalar begins with; or the line where the scalar begins alone, column 0.
-func placeInScalar(file []byte, n *yaml.Node, before string) (line, column int) {
+func PlaceIn(file []byte, n *yaml.Node, before string) (line, column int) {
 	if n.Style&yaml.LiteralStyle != 0 {
 		// It begins on the line below the mark, and is moved to the left.
 		return n.Line + 1 + strings.Count(before, "\n"), 0
