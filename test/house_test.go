@@ -65,7 +65,7 @@ var arrows = map[string][]string{
 	"internal/dct":                 {"internal/image", "internal/strict"},
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
-	"internal/sign":                {"internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/workload"},
+	"internal/sign":                {"internal/cel", "internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/workload"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},
 	"internal/scan":                {"internal/advice", "internal/collect", "internal/contents", "internal/extract", "internal/facts", "internal/finding", "internal/image", "internal/linking", "internal/redact", "internal/report", "internal/sbom", "internal/secret", "internal/term", "internal/vex", "internal/vuln", "internal/workload"},

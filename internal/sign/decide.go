@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Vouch is a signature over an image's manifest that holds: whoever found it has checked that
+// Vouch is a signature over an image's manifest, or an attestation about it, that holds: whoever found it has checked that
 // it is by the signer and covers exactly that digest.
 type Vouch struct {
 	Signer Signer
@@ -16,6 +16,8 @@ type Vouch struct {
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
 	// proves it.
 	At time.Time
+	// Says is what an attestation says, nil for a signature.
+	Says *Statement
 }
 
 // Step is one thing that was looked at on the way to a decision.
@@ -34,6 +36,7 @@ const (
 	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
+	StepAttested = "attested" // what must be attested, and attestations that do not count for it
 )
 
 // Decision is what a policy says of an image.
@@ -62,7 +65,7 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 }
 
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
-// platform of what would run, as linux/amd64, and the signatures over it that hold.
+// platform of what would run, as linux/amd64, and the signatures and attestations about it that hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
 	d := &Decision{Entry: p.For(name)}
 	e := d.Entry
@@ -82,10 +85,13 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		d.By = []string{"the registry alone: " + e.Name}
 		return d
 	}
+	if e.Signed == nil { // then somebody must attest something
+		return p.attested(d, found, now)
+	}
 	need, list := e.Signed.Needs()
 	counted := map[string]bool{} // the signers, each once
 	for _, v := range found {
-		if !slices.Contains(list, v.Signer) {
+		if v.Says != nil || !slices.Contains(list, v.Signer) {
 			continue
 		}
 		if k := p.Keys[v.Signer.Key]; v.Signer.Key != "" && k.Revoked != "" {
@@ -115,7 +121,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
 	}
-	return d
+	return p.attested(d, found, now)
 }
 
 func orUnknown(platform string) string {

@@ -69,8 +69,19 @@ func (r *Result) Digests() []string {
 }
 
 // layouts are looked at in this order: where every version of cosign signs, and all registries
-// can keep it, one request tells. Attestations say nothing that a policy asks for.
+// can keep it, one request tells. That of attestations is asked for where an entry needs some.
 var layouts = []cosign.Layout{cosign.Tags, cosign.Referrers}
+
+// layouts are where what the entry needs may be.
+func (e *Entry) layouts() []cosign.Layout {
+	switch {
+	case len(e.Attested) == 0:
+		return layouts
+	case e.Signed == nil:
+		return []cosign.Layout{cosign.Attestations, cosign.Referrers}
+	}
+	return []cosign.Layout{cosign.Tags, cosign.Attestations, cosign.Referrers}
+}
 
 // maxRoot bounds a file with authorities and logs.
 const maxRoot = 8 << 20
@@ -121,7 +132,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	var found []Vouch
-	if entry != nil && entry.Signed != nil {
+	if entry != nil && !entry.Unsigned {
 		if found, r.Rejected, err = v.find(ctx, in, entry, name, r); err != nil {
 			return nil, err
 		}
@@ -185,7 +196,7 @@ func platformOf(ctx context.Context, in image.Repository, config oci.Descriptor)
 // find gives the signatures that hold over what the name leads to, and over the image of it
 // that would run: a signature over an index is one over all that it lists.
 func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
-	_, list := entry.Signed.Needs()
+	list := entry.signers()
 	for _, s := range list {
 		if s.ContentTrust == "" {
 			continue
@@ -209,17 +220,18 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	}
 	for _, subject := range r.signed {
 		for _, g := range groups {
+			ear := &listener{policy: v.Policy, entry: entry, name: name, digest: string(subject.Digest), root: g.root, now: v.Now}
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar)...), v.Now).Trusted()
+				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, ear.heard)...), v.Now).Trusted()
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: entry.layouts(), Heard: ear.hear})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, g.vouches(signatures)...)
+			found = append(found, g.vouches(signatures, ear.heard)...)
 			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
 				return found, rejected, nil
 			}
@@ -263,6 +275,8 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 
 // group are signers that one set of authorities stands for.
 type group struct {
+	// root is the file of these authorities, "" for keys.
+	root    string
 	signers cosign.Signers
 	// by are the policy's signers, by the identity.
 	by map[cosign.Identity]Signer
@@ -275,7 +289,7 @@ func (v *Verifier) groups(list []Signer) ([]*group, error) {
 	of := func(root string) *group {
 		g := at[root]
 		if g == nil {
-			g = &group{by: map[cosign.Identity]Signer{}}
+			g = &group{root: root, by: map[cosign.Identity]Signer{}}
 			at[root] = g
 			all = append(all, g)
 		}
@@ -328,20 +342,20 @@ func readBounded(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// vouches are signatures as a policy takes them. Attestations say something else than that
-// an image is signed.
-func (g *group) vouches(signatures []cosign.Signature) []Vouch {
+// vouches are signatures and attestations as a policy takes them; heard is what these say, in
+// their order.
+func (g *group) vouches(signatures []cosign.Signature, heard []*Statement) []Vouch {
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
-		if s.Attests() {
-			continue
-		}
 		one := Vouch{Kind: "cosign", Where: s.Where, At: s.At}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {
 			one.Signer = g.by[*s.Identity]
+		}
+		if s.Attests() {
+			one.Says, heard = heard[0], heard[1:]
 		}
 		list = append(list, one)
 	}
