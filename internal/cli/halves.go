@@ -19,6 +19,7 @@ const imagesProgram = "plimsoll-images"
 const (
 	imageShort = "What is in an image: its packages, their known flaws, secrets"
 	dbShort    = "The database of known flaws: import it, and see how old it is"
+	trustShort = "The policy of trust: find what is probably wrong in it"
 	serveShort = "Record in the trail what happens on this host, until it is stopped"
 )
 

@@ -95,13 +95,17 @@ where that can't be told.`,
 func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
 	data, err := readFile(ctx, file, maxConfigBytes)
 	if err != nil {
-		hint := "Name another with  --trust FILE"
-		if errors.Is(err, fs.ErrNotExist) {
-			hint = "Write one as  plimsoll image verify --help  shows, or name another with  --trust FILE"
-		}
-		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: hint, err: err}
+		return nil, unreadTrust(err, "Name another with  --trust FILE")
 	}
 	return sign.ReadPolicy(file, data)
+}
+
+// unreadTrust is the error of a policy that can't be read; another is how to name one.
+func unreadTrust(err error, another string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		another = "Write one as  plimsoll image verify --help  shows. " + another
+	}
+	return &failure{code: exitUsage, message: "the policy of trust can't be read", hint: another, err: err}
 }
 
 func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error {

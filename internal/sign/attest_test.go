@@ -464,7 +464,7 @@ func TestAttestedPolicy(t *testing.T) {
 		"an unknown field":    {entry("{type: vuln, by: [{key: one}], were: x}"), "were", from + 2, 40},
 		"no CEL":              {entry("type: vuln\n        by: [{key: one}]\n        where: predicate.a ==== 1"), "attested[0].where: ", from + 4, 30},
 		"an unknown name":     {entry("type: vuln\n        by: [{key: one}]\n        where: 'true && predicat.a == 1'"), "undeclared reference to 'predicat'", from + 4, 25},
-		"in a block":          {entry("type: vuln\n        by: [{key: one}]\n        where: |\n          true &&\n          predicat.a == 1"), "undeclared reference to 'predicat'", from + 6, 0},
+		"in a block":          {entry("type: vuln\n        by: [{key: one}]\n        where: |\n          true &&\n          predicat.a == 1"), "undeclared reference to 'predicat'", from + 6, 11},
 		"in a folded one":     {entry("type: vuln\n        by: [{key: one}]\n        where: >\n          true &&\n          predicat.a == 1"), "undeclared reference to 'predicat'", from + 6, 11},
 		"no truth":            {entry("{type: vuln, by: [{key: one}], where: predicate.a}"), "attested[0].where is dyn, not bool", from + 2, 47},
 		"an unknown function": {entry("{type: vuln, by: [{key: one}], where: \"version(predicate.a).lt('1')\"}"), "there is no method lt()", from + 2, 69},
