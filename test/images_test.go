@@ -36,6 +36,7 @@ type imageRow struct {
 	Pull  bool                      `yaml:"pull"`
 	Load  bool                      `yaml:"load"`
 	Gone  bool                      `yaml:"gone"`
+	Trust string                    `yaml:"trust"`
 	Flips map[string]finding.Status `yaml:"flips"`
 
 	id string
@@ -66,7 +67,14 @@ func (w *imageWorld) docker(t *testing.T, args ...string) string {
 
 func (w *imageWorld) collect(t *testing.T, change func(*collect.Config)) *facts.Facts {
 	t.Helper()
-	cfg := collect.Config{Client: clientOf(t, w.engine), Now: time.Now, Root: "/"}
+	cfg := collect.Config{Client: clientOf(t, w.engine), Now: time.Now, Root: "/", Trust: func(id string, _ []string) (string, string) {
+		for _, r := range w.table.Rows {
+			if r.id == id {
+				return r.Trust, ""
+			}
+		}
+		return "", ""
+	}}
 	change(&cfg)
 	f, err := collect.Engine(context.Background(), cfg)
 	if err != nil {

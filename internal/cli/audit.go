@@ -56,8 +56,8 @@ does not run it: read it, then run it as root. The exit code is 0 then.`,
 			if err := j.check(formats); err != nil {
 				return err
 			}
-			if file != "" && (look.inside || a.host != "" || c.Flags().Changed("root") || c.Flags().Changed("ci") || look.imageHistory) {
-				return &failure{code: exitUsage, message: "--facts judges a file, so --host, --inside, --root, --ci and --image-history have nothing to look at", hint: "Leave one of them out."}
+			if file != "" && (look.inside || a.host != "" || c.Flags().Changed("root") || c.Flags().Changed("ci") || c.Flags().Changed("trust") || look.imageHistory) {
+				return &failure{code: exitUsage, message: "--facts judges a file, so --host, --inside, --root, --ci, --trust and --image-history have nothing to look at", hint: "Leave one of them out."}
 			}
 			if err := look.check(a.host); err != nil {
 				return err
@@ -177,6 +177,7 @@ type looking struct {
 	inside       bool
 	root         string
 	imageHistory bool
+	trust        string
 	ci           []string
 
 	// engine is the address of what was looked at, and daemonFile what its daemon.json
@@ -188,6 +189,7 @@ type looking struct {
 func (l *looking) flags(c *cobra.Command) {
 	c.Flags().BoolVar(&l.inside, "inside", false, "look at the container that plimsoll runs in; no engine is asked")
 	c.Flags().StringVar(&l.root, "root", "/", "`DIR` where the host's files are, for a plimsoll that runs in a container")
+	c.Flags().StringVar(&l.trust, "trust", defaultTrust, "the policy of trust, `FILE`: where there is one, images in use must have been verified by it")
 	c.Flags().BoolVar(&l.imageHistory, "image-history", false, "ask the engine for the history of each image, one call more for each, instead of reading its store")
 	c.Flags().StringArrayVar(&l.ci, "ci", nil, "look for uses of Docker Content Trust in the pipelines and scripts below `PATH` too (repeatable)")
 }
@@ -229,6 +231,9 @@ func (a *app) progress() *term.Progress {
 // look collects the facts, with progress on standard error. Meanwhile is called
 // when all is ready for that.
 func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Facts, error) {
+	if _, err := os.Stat(l.trust); err != nil && l.trust != defaultTrust {
+		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: "Name another with  --trust FILE", err: err}
+	}
 	key, err := a.envKey(ctx)
 	if err != nil {
 		return nil, err
@@ -250,7 +255,7 @@ func (a *app) look(ctx context.Context, l *looking, meanwhile func()) (*facts.Fa
 	meanwhile()
 	// What cannot be told of a container around is taken for none.
 	home, _ := workload.FindHome("/")
-	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root, Home: home, ImageHistory: l.imageHistory, CI: l.ci,
+	f, err := collect.Engine(ctx, collect.Config{Client: client, Now: a.world.Now, EnvKey: key, Root: l.root, Home: home, ImageHistory: l.imageHistory, CI: l.ci, Trust: a.imageTrust(l.trust),
 		Progress: func(done, total int, what string) {
 			if done == 0 {
 				a.room(total)

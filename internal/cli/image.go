@@ -53,6 +53,7 @@ type peering struct {
 	mirrors        []string
 	certs          string
 	insecure       []string
+	realms         []string
 }
 
 func (p *peering) flags(c *cobra.Command) {
@@ -68,12 +69,13 @@ func (p *peering) registryFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&p.mirrors, "registry-mirror", nil, "ask `HOST=URL` before the registry HOST, as in docker.io=https://mirror.example (repeatable)")
 	f.StringVar(&p.certs, "registry-certs", "/etc/docker/certs.d", "`DIR` with authorities and certificates for registries, as docker has it")
 	f.StringSliceVar(&p.insecure, "insecure-registry", nil, "registries, `HOSTS`, that may be spoken to in plain HTTP; loopback may always")
+	f.StringSliceVar(&p.realms, "token-server", nil, "`HOSTS` that may have the credentials of a registry of another domain")
 }
 
 // imageOptions say how an image is opened.
 func (a *app) imageOptions(p *peering) (image.Options, error) {
 	o := image.Options{Name: p.name, Platform: p.platform, Registries: image.Registries{
-		Config: engine.Settings{Getenv: a.world.Getenv, HomeDir: a.world.HomeDir}.ConfigDir(), Certs: p.certs, Insecure: p.insecure, Proxy: http.ProxyFromEnvironment, Mirrors: map[string][]string{},
+		Config: engine.Settings{Getenv: a.world.Getenv, HomeDir: a.world.HomeDir}.ConfigDir(), Certs: p.certs, Insecure: p.insecure, Realms: p.realms, Proxy: http.ProxyFromEnvironment, Mirrors: map[string][]string{},
 	}}
 	if a.world.Environ != nil {
 		o.Registries.Environ = a.world.Environ()

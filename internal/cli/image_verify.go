@@ -25,9 +25,6 @@ import (
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
-// defaultTrust is where the policy of trust is.
-const defaultTrust = "/etc/plimsoll/trust.yaml"
-
 // verifying are the flags of image verify.
 type verifying struct {
 	peering
@@ -203,11 +200,15 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
 	var how *verdict.Verified
 	if r.Trusted() {
-		how = &verdict.Verified{At: now, Policy: r.Entry.Place(), By: r.By}
+		how = &verdict.Verified{At: now, Until: r.Until, Policy: r.Entry.Place(), By: r.By}
 	}
 	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
-	for _, digest := range r.Digests() {
-		if err := folder.Verify(digest, how); err != nil {
+	for digest, trusted := range r.Trusts() {
+		of := how
+		if !trusted {
+			of = nil
+		}
+		if err := folder.Verify(string(digest), of); err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
 			return
 		}
@@ -216,6 +217,9 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 	if r.Entry != nil {
 		detail["policy"] = r.Entry.Place()
 	}
+	if !r.Until.IsZero() {
+		detail["until"] = r.Until.UTC().Format(time.RFC3339)
+	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
 }
 
@@ -223,6 +227,9 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, explain bool) error {
 	var b strings.Builder
 	glyph, says := term.Pass, "is trusted: "+strings.Join(r.By, ", ")
+	if !r.Until.IsZero() {
+		says += ", until " + r.Until.UTC().Format(time.DateOnly)
+	}
 	if !r.Trusted() {
 		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
 	}
@@ -269,10 +276,11 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Trusted  bool        `json:"trusted"`
 		Policy   string      `json:"policy,omitempty"`
 		By       []string    `json:"by"`
+		Until    time.Time   `json:"until,omitzero"`
 		Refused  string      `json:"refused,omitempty"`
 		Steps    []step      `json:"steps"`
 		Rejected []rejection `json:"rejected"`
-	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Refused, []step{}, []rejection{}}
+	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, []step{}, []rejection{}}
 	if r.Entry != nil {
 		body.Policy = r.Entry.Place()
 	}

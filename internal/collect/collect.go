@@ -87,6 +87,9 @@ type Config struct {
 	// ImageHistory has the engine asked for the history of each image, one call more
 	// for each, instead of reading it from the engine's store.
 	ImageHistory bool
+	// Trust says what was found of an image's signatures, by its id and what it is called
+	// by digest (facts.Image.Trust), or why that can't be told. Nil where nobody asks.
+	Trust func(id string, digests []string) (trust, unseen string)
 	// CI are files and folders of this machine that are searched for uses of Content
 	// Trust by files of continuous integration; they are below Root.
 	CI []string

@@ -122,6 +122,12 @@ func (c *collector) images(all *imagery, listed []listedContainer) {
 		}
 		out := facts.Image{ID: id, UsedBy: append([]string{}, usedBy[id]...)}
 		i.imageFacts(&out, all.listed[id], reader)
+		if c.Trust != nil {
+			why := ""
+			if out.Trust, why = c.Trust(id, out.Digests); why != "" {
+				out.Unseen = append(out.Unseen, workload.Unseen{Path: "trust", Reason: why})
+			}
+		}
 		if untold {
 			out.Unseen = append(out.Unseen, workload.Unseen{Path: "used_by" + workload.Open, Reason: reasonSilent})
 		}

@@ -25,9 +25,9 @@ type scene struct {
 	release, thief *Signer
 }
 
-func newScene(t *testing.T, referrers bool) *scene {
+func newScene(t *testing.T, h *hub) *scene {
 	t.Helper()
-	s := &scene{hub: newHub(t, referrers), release: newSigner(t, "release", "p256"), thief: newSigner(t, "thief", "p256")}
+	s := &scene{hub: h, release: newSigner(t, "release", "p256"), thief: newSigner(t, "thief", "p256")}
 	s.r = s.hub.open(t, "team/app")
 	s.other = push(t, s.r, "another")
 	s.subject = push(t, s.r, "the one")
@@ -37,7 +37,12 @@ func newScene(t *testing.T, referrers bool) *scene {
 // TestAttacks: what a writer to the repository can make of payloads of simple signing is
 // refused by the step that is meant to; the ordinary one beside each passes.
 func TestAttacks(t *testing.T) {
-	s := newScene(t, true)
+	t.Run("registry with referrers", func(t *testing.T) { testAttacks(t, newScene(t, newHub(t, true)), false) })
+	t.Run("Debian's registry", func(t *testing.T) { testAttacks(t, newScene(t, debianHub(t)), true) })
+}
+
+// A strict registry takes no manifest of blobs that it has not got.
+func testAttacks(t *testing.T, s *scene, strict bool) {
 	name := s.r.Repository()
 	payload, others := simpleOf(name, s.subject.Digest), simpleOf(name, s.other.Digest)
 	with := func(old, new string) []byte {
@@ -80,6 +85,12 @@ func TestAttacks(t *testing.T) {
 		"no payload":                       {layer(s.release, []byte("null")), WrongType},
 		"what is signed for DSSE":          {layer(s.release, dsse.PAE(payloadType, payload)), Malformed},
 	} {
+		if _, err := s.r.Blob(t.Context(), oci.Descriptor{Digest: tc.layer.Digest, Size: tc.layer.Size}, 1<<20); strict && err != nil && tc.layer.Size == right.Size {
+			if _, err := putManifest(t, s.r, tagOf(s.subject.Digest, ".sig"), oci.Manifest{Config: right, Layers: []oci.Descriptor{tc.layer}}); err == nil {
+				t.Errorf("%s: a strict registry takes it", what)
+			}
+			continue
+		}
 		sigManifest(t, s.r, s.subject.Digest, tc.layer)
 		found, rejected := find(t, s.r, s.subject.Digest, trusting(s.release), Options{})
 		refused(t, what, found, rejected, tc.step)
@@ -99,7 +110,11 @@ func TestAttacks(t *testing.T) {
 // TestCopied: the signatures of one image put beside another do not vouch for it, and those
 // that are copied with their image do, unless the name is wanted.
 func TestCopied(t *testing.T) {
-	s := newScene(t, false)
+	t.Run("registry without referrers", func(t *testing.T) { testCopied(t, newScene(t, newHub(t, false))) })
+	t.Run("Debian's registry", func(t *testing.T) { testCopied(t, newScene(t, debianHub(t))) })
+}
+
+func testCopied(t *testing.T, s *scene) {
 	if err := s.release.SignTag(t.Context(), s.r, s.other.Digest); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +165,11 @@ func TestCopied(t *testing.T) {
 // TestEnvelopes: in bundles and envelopes, what is not a statement about this manifest
 // alone, signed as such, is refused; the ordinary one and an attestation are found.
 func TestEnvelopes(t *testing.T) {
-	s := newScene(t, true)
+	t.Run("registry with referrers", func(t *testing.T) { testEnvelopes(t, newScene(t, newHub(t, true))) })
+	t.Run("Debian's registry", func(t *testing.T) { testEnvelopes(t, newScene(t, debianHub(t))) })
+}
+
+func testEnvelopes(t *testing.T, s *scene) {
 	sign := statementOf(t, SignType, "{}", s.subject.Digest)
 	slsa := statementOf(t, "https://slsa.dev/provenance/v1", `{"buildType": "x"}`, s.subject.Digest, s.subject.Digest)
 	bare := func(by *Signer, payload []byte) []byte {
@@ -229,7 +248,11 @@ func TestEnvelopes(t *testing.T) {
 
 // TestMany: of very many signatures the first are looked at, and no more.
 func TestMany(t *testing.T) {
-	s := newScene(t, false)
+	t.Run("registry without referrers", func(t *testing.T) { testMany(t, newScene(t, newHub(t, false))) })
+	t.Run("Debian's registry", func(t *testing.T) { testMany(t, newScene(t, debianHub(t))) })
+}
+
+func testMany(t *testing.T, s *scene) {
 	payload := simpleOf(s.r.Repository(), s.subject.Digest)
 	right, forged := layerOf(t, s.r, s.release, payload), layerOf(t, s.r, s.thief, payload)
 	many := slices.Repeat([]oci.Descriptor{forged}, 10_000)
@@ -261,7 +284,7 @@ func TestMany(t *testing.T) {
 // TestReferrers: what a list of referrers may name that is no bundle about the manifest is
 // told or passed over; and no reference is followed.
 func TestReferrers(t *testing.T) {
-	s := newScene(t, false)
+	s := newScene(t, newHub(t, false))
 	sign := envelopeOf(t, payloadType, statementOf(t, SignType, "{}", s.subject.Digest), s.release)
 	if err := s.release.SignReferrer(t.Context(), s.r, s.other, noon); err != nil {
 		t.Fatal(err)
@@ -323,7 +346,7 @@ func TestReferrers(t *testing.T) {
 
 // TestCannotLook: where the registry does not answer, it is not said that nothing is there.
 func TestCannotLook(t *testing.T) {
-	s := newScene(t, true)
+	s := newScene(t, newHub(t, true))
 	if err := s.release.SignTag(t.Context(), s.r, s.subject.Digest); err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,7 @@ const (
 	Expired        Step = "expired"         // the certificate was not valid then
 	NotYet         Step = "not-yet"         // it is from the future
 	WrongAuthority Step = "wrong-authority" // no authority that is trusted issued the certificate
+	Unlogged       Step = "unlogged"        // no log of certificates that is trusted has the certificate (RFC 6962)
 	WrongSignature Step = "wrong-signature" // it does not hold under its own certificate
 	WrongIssuer    Step = "wrong-issuer"    // another issuer vouches for the identity
 	WrongIdentity  Step = "wrong-identity"  // the identity is not one that is trusted

@@ -15,6 +15,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -41,7 +43,23 @@ type hub struct {
 
 func newHub(t *testing.T, referrers bool) *hub {
 	t.Helper()
-	h := &hub{handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))}
+	return hubOf(t, registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
+}
+
+// debianHub is the registry that Debian has.
+func debianHub(t *testing.T) *hub {
+	t.Helper()
+	to := &url.URL{Scheme: "http", Host: debianRegistry(t)}
+	// It tells where to upload to by the host that it was asked as.
+	return hubOf(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host
+	}})
+}
+
+func hubOf(t *testing.T, handler http.Handler) *hub {
+	t.Helper()
+	h := &hub{handler: handler}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		h.asked.Add(1)
 		h.handler.ServeHTTP(w, q)
@@ -85,12 +103,17 @@ func blobOf(t *testing.T, r *image.Remote, kind string, data []byte) oci.Descrip
 
 func manifestOf(t *testing.T, r *image.Remote, tag string, m oci.Manifest) oci.Descriptor {
 	t.Helper()
-	m.Versioned, m.MediaType = specs.Versioned{SchemaVersion: 2}, oci.MediaTypeImageManifest
-	d, err := r.PutManifest(t.Context(), tag, m.MediaType, jsonOf(t, m))
+	d, err := putManifest(t, r, tag, m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+func putManifest(t *testing.T, r *image.Remote, tag string, m oci.Manifest) (oci.Descriptor, error) {
+	t.Helper()
+	m.Versioned, m.MediaType = specs.Versioned{SchemaVersion: 2}, oci.MediaTypeImageManifest
+	return r.PutManifest(t.Context(), tag, m.MediaType, jsonOf(t, m))
 }
 
 func jsonOf(t testing.TB, v any) []byte {

@@ -15,7 +15,7 @@ import (
 // TestHeard: each attestation is heard once with what it says, of which nothing is kept, however
 // often it is put beside the image; signatures are not heard, and another signer's is another.
 func TestHeard(t *testing.T) {
-	s := newScene(t, true)
+	s := newScene(t, newHub(t, true))
 	second := newSigner(t, "second", "p256")
 	one := statementOf(t, "https://example.org/review/v1", `{"by":"ana"}`, s.subject.Digest)
 	two := statementOf(t, "https://example.org/review/v1", `{"by":"ben"}`, s.subject.Digest)

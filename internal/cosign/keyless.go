@@ -87,7 +87,11 @@ func ParseRoot(file string, data []byte) (*Root, error) {
 func newRoot(material root.TrustedMaterial) (*Root, error) {
 	// A certificate lives for minutes: without a log entry nobody would notice one that was
 	// issued wrongly, and without a time from another it could be used for ever.
-	v, err := verify.NewVerifier(material, verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1), verify.WithoutStatementPredicate())
+	how := []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1), verify.WithoutStatementPredicate()}
+	if len(material.CTLogs()) > 0 { // a sigstore of one's own may have none
+		how = append(how, verify.WithSignedCertificateTimestamps(1))
+	}
+	v, err := verify.NewVerifier(material, how...)
 	if err != nil {
 		return nil, err
 	}
@@ -200,8 +204,15 @@ func (r *Root) explain(e entity, err error) *refusal {
 		if !valid(t.Timestamp) {
 			return expired(t.Timestamp)
 		}
-		if _, wrong := verify.VerifyLeafCertificate(t.Timestamp, cert, r.material); wrong != nil {
+		chains, wrong := verify.VerifyLeafCertificate(t.Timestamp, cert, r.material)
+		if wrong != nil {
 			return refuse(WrongAuthority, "%v", wrong)
+		}
+		if len(r.material.CTLogs()) == 0 {
+			continue
+		}
+		if wrong := verify.VerifySignedCertificateTimestamp(chains, 1, r.material); wrong != nil {
+			return refuse(Unlogged, "%v", wrong)
 		}
 	}
 	return refuse(WrongSignature, "%v", err)

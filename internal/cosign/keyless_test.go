@@ -86,7 +86,7 @@ func bundleBy(t *testing.T, log *ca.VirtualSigstore, e *ca.TestEntity) *protobun
 // TestKeyless: what a sigstore's certificate signed holds for the identity, issuer, log and
 // time that are trusted, and for no other.
 func TestKeyless(t *testing.T) {
-	s := newScene(t, true)
+	s := newScene(t, newHub(t, true))
 	virtual, foreign := must(ca.NewVirtualSigstore()), must(ca.NewVirtualSigstore())
 	start := time.Now()
 	now := start.Add(10 * time.Minute)
@@ -201,7 +201,7 @@ func annotationsOf(t *testing.T, log *ca.VirtualSigstore, e *ca.TestEntity) map[
 
 // TestKeylessTags: in the tag layouts, the annotations show what a bundle does.
 func TestKeylessTags(t *testing.T) {
-	s := newScene(t, true)
+	s := newScene(t, newHub(t, true))
 	virtual := must(ca.NewVirtualSigstore())
 	start := time.Now()
 	by := Signers{Identities: []Identity{{ana, issuer}}, Root: rootOf(t, virtual)}
@@ -298,7 +298,7 @@ func FuzzIdentity(f *testing.F) {
 // TestWhenAKeySigned: a log that is trusted says when a key signed; one that is not, or that
 // has another signature, says nothing, and the signature holds all the same.
 func TestWhenAKeySigned(t *testing.T) {
-	s := newScene(t, true)
+	s := newScene(t, newHub(t, true))
 	virtual, foreign := must(ca.NewVirtualSigstore()), must(ca.NewVirtualSigstore())
 	now := time.Now()
 	payload := simpleOf(s.r.Repository(), s.subject.Digest)

@@ -6,6 +6,13 @@ import (
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
 
+// What an image's Trust may be.
+const (
+	TrustUnasked = ""          // no policy says whom images need
+	Trusted      = "trusted"   // those have vouched for it whom the policy wants
+	Untrusted    = "untrusted" // they have not, not any more, or nobody looked
+)
+
 // Image is an image that the engine holds.
 type Image struct {
 	// ID is its digest as the engine gives it.
@@ -28,6 +35,9 @@ type Image struct {
 	// UsedBy are the names of the containers that are made of it, whether they run or
 	// not, in the order of containers.
 	UsedBy []string `json:"used_by"`
+	// Trust is what was found of its signatures by the policy of trust: one of the words
+	// below.
+	Trust string `json:"trust"`
 	// Base is what it was built on.
 	Base ImageBase `json:"base"`
 	// Derived is how many images of this engine were built on it.

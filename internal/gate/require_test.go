@@ -48,10 +48,17 @@ func TestRequire(t *testing.T) {
 		s := stand(t, e, Enforce, "schema: plimsoll/policy/1\nrequire: {verdict: {verified: true, scanned_within: 30d, worst: high}}\n")
 		folder := s.c.Verdicts
 		s.refused(t, "plimsoll image verify web:1", args(run)...)
-		if err := folder.Verify(id, &verdict.Verified{At: time.Now(), Policy: "images[0]", By: []string{"a key"}}); err != nil {
-			t.Fatal(err)
+		verified := func(until time.Time) {
+			t.Helper()
+			if err := folder.Verify(id, &verdict.Verified{At: time.Now(), Until: until, Policy: "images[0]", By: []string{"a key"}}); err != nil {
+				t.Fatal(err)
+			}
 		}
+		verified(time.Time{})
 		s.refused(t, "never scanned", args(run)...)
+		verified(time.Now().Add(-time.Minute))
+		s.refused(t, "were good until", args(run)...)
+		verified(time.Now().Add(time.Hour))
 		scan := func(ago time.Duration, worst finding.Severity) {
 			t.Helper()
 			if err := folder.Scan(id, &verdict.Scanned{At: time.Now().Add(-ago), Worst: worst}); err != nil {

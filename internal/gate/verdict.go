@@ -58,8 +58,13 @@ func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 	} else if err != nil {
 		return fmt.Errorf("reading what is known of the image: %w", err)
 	}
-	if v.Verified && have.Verified == nil {
-		d.object("the image "+s.Image.Ref+" was not verified", "run  plimsoll image verify "+s.Image.Ref)
+	verify := "run  plimsoll image verify " + s.Image.Ref
+	switch is := have.Verified; {
+	case !v.Verified:
+	case is == nil:
+		d.object("the image "+s.Image.Ref+" was not verified", verify)
+	case !is.Until.IsZero() && g.now().After(is.Until):
+		d.object("the signatures of the image "+s.Image.Ref+" were good until "+is.Until.UTC().Format(time.DateOnly), verify)
 	}
 	if v.within == 0 {
 		return nil

@@ -33,8 +33,9 @@
 //
 // # Registries
 //
-// A registry says where its tokens are to be had, and gets credentials only for itself and
-// from there, over TLS or where [Registries] allows plain HTTP. It may redirect to other
+// A registry says where its tokens are to be had. Credentials for it go to itself and to
+// there, where that is of the same domain or named ([Registries].Realms), over TLS or where
+// [Registries] allows plain HTTP. It may redirect to other
 // hosts, which get none, but not from https to http, and not from a public host to a private
 // address. No layer is kept: it is read as it comes, from where it broke off if it does, and
 // the URLs that a manifest may have for it are not asked. Neither are schema 1 manifests

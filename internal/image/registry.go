@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
@@ -45,6 +46,9 @@ type Registries struct {
 	// Insecure are the hosts, HOST or HOST:PORT, that may be spoken to in plain HTTP where
 	// they do not take TLS; loopback may always. Certificates are verified all the same.
 	Insecure []string
+	// Realms are the token servers, HOST or HOST:PORT, that may have the credentials of a
+	// registry of another domain.
+	Realms []string
 	// Proxy picks a proxy for a request, as http.ProxyFromEnvironment does; nil is none.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Silence is how long a server may send nothing while it is waited for. A document,
@@ -110,6 +114,7 @@ func begin(ctx context.Context, o Options, s server, scope string) (*session, er
 	if err != nil {
 		return nil, err
 	}
+	w.secret = auth != authn.Anonymous
 	t, err := transport.NewWithContext(ctx, registry, auth, w, []string{scope})
 	if err != nil {
 		w.close()

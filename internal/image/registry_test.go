@@ -10,7 +10,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"runtime"
 	"strings"
@@ -634,102 +633,5 @@ func TestRegistryHub(t *testing.T) {
 	}
 	if a, err := auth.Authorization(); err != nil || a.Username != "mei" || a.Password != "pass:word" {
 		t.Errorf("got %+v, %v", a, err)
-	}
-}
-
-// TestRegistryRedirects: an answer may send on to another host, which gets no credentials,
-// and not to where it must not.
-func TestRegistryRedirects(t *testing.T) {
-	h := newHub(t)
-	var asked []string
-	var mutex sync.Mutex
-	store := h.serve(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		mutex.Lock()
-		asked = append(asked, r.Header.Get("Authorization")+r.Header.Get("Cookie"))
-		mutex.Unlock()
-		next.ServeHTTP(w, r)
-	})
-	for _, test := range []struct{ name, to, want string }{
-		{"to a store", "http://" + store + "/v2/team/app/blobs/" + digest.FromBytes(h.lower).String() + "?signature=secret", ""},
-		{"to itself, for ever", "SELF?again", "more than 5 redirects"},
-		{"to a host in plain HTTP", "http://store.example/layer", "store.example would be asked in plain HTTP"},
-		{"to a file", "file:///etc/passwd", `a redirect to "file", which is not followed`},
-		{"to a store that has nothing", "http://" + store + "/v2/none?signature=secret", "says 404"},
-	} {
-		for name, guard := range map[string]middle{"basic": basic, "token": (&tokenServer{user: "mei", password: "pass:word"}).guard} {
-			asked = nil
-			host := h.serve(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-				guard(w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if h.isLower(r) {
-						http.Redirect(w, r, strings.Replace(test.to, "SELF", r.URL.Path, 1), http.StatusTemporaryRedirect)
-					} else {
-						next.ServeHTTP(w, r)
-					}
-				}))
-			})
-			s := quick()
-			s.Config = loggedIn(t, host, "mei", "pass:word")
-			got, err := pulled(t, host+"/team/app:1", s)
-			if test.want != "" {
-				refused(t, err, test.want)
-				if err != nil && strings.Contains(err.Error(), "secret") {
-					t.Errorf("%s: the signature is in %q", test.name, err)
-				}
-				continue
-			}
-			if err != nil || got.paths() != "/etc/ /etc/b" || len(asked) != 1 || asked[0] != "" {
-				t.Errorf("%s, %s: the store was asked with %q: %v", test.name, name, asked, err)
-			}
-		}
-	}
-}
-
-// TestRegistryRules: which requests are made at all.
-func TestRegistryRules(t *testing.T) {
-	from := func(text string) *http.Response {
-		u, err := url.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &http.Response{Request: &http.Request{URL: u}}
-	}
-	w := newWeb(Options{Registries: Registries{Insecure: []string{"plain.example", "other.example:5000", "10.0.0.9"}}}, server{host: "mirror.example", plain: true})
-	for _, test := range []struct{ from, to, want string }{
-		{"", "https://reg.example/v2/", ""},
-		{"", "https://10.0.0.1/v2/", ""},
-		{"", "http://127.0.0.1:5000/v2/", ""},
-		{"", "http://[::1]:5000/v2/", ""},
-		{"", "http://localhost/v2/", ""},
-		{"", "http://plain.example:80/v2/", ""},
-		{"", "http://other.example:5000/v2/", ""},
-		{"", "http://mirror.example/v2/", ""},
-		{"", "http://other.example/v2/", "plain HTTP"},
-		{"", "http://reg.example/v2/", "plain HTTP"},
-		{"", "http://10.0.0.1:5000/v2/", "plain HTTP"},
-		{"", "http://a.localhost/v2/", "plain HTTP"},
-		{"", "http://127.0.0.1.example/v2/", "plain HTTP"},
-		{"https://reg.example/", "https://store.example/", ""},
-		{"https://plain.example/", "http://plain.example/", "from https to http"},
-		{"https://reg.example/", "http://127.0.0.1/", "from https to http"},
-		{"https://reg.example/", "https://169.254.169.254/latest", "private address"},
-		{"https://reg.example/", "https://[fd00:ec2::254]/latest", "private address"},
-		{"https://reg.example/", "https://[::ffff:10.0.0.1]/", "private address"},
-		{"https://reg.example/", "https://localhost/", "private address"},
-		{"https://10.0.0.9/", "https://10.0.0.1/", ""},
-		{"http://plain.example/", "https://store.example/", ""},
-	} {
-		u, err := url.Parse(test.to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req := &http.Request{URL: u}
-		if test.from != "" {
-			req.Response = from(test.from)
-		}
-		if err := w.may(req); test.want != "" {
-			refused(t, err, test.want)
-		} else if err != nil {
-			t.Errorf("%s, from %q: %v", test.to, test.from, err)
-		}
 	}
 }

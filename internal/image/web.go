@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/net/publicsuffix"
 )
 
 // The bounds of what a server may have this do.
@@ -40,6 +41,9 @@ type web struct {
 	// open are the hosts that may be spoken to in plain HTTP.
 	open []string
 	most int64
+	// home is the host that is spoken to, and secret is true where it gets credentials.
+	home   string
+	secret bool
 
 	mutex sync.Mutex
 	hosts map[string]*http.Transport
@@ -51,7 +55,7 @@ type web struct {
 }
 
 func newWeb(o Options, s server) *web {
-	w := &web{o: &o.Registries, open: slices.Clone(o.Registries.Insecure), most: o.Limits.Document, hosts: map[string]*http.Transport{}, distrusted: map[string]error{}, secured: map[string]chan struct{}{}}
+	w := &web{o: &o.Registries, open: slices.Clone(o.Registries.Insecure), most: o.Limits.Document, home: s.host, hosts: map[string]*http.Transport{}, distrusted: map[string]error{}, secured: map[string]chan struct{}{}}
 	if s.plain {
 		w.open = append(w.open, s.host)
 	}
@@ -69,11 +73,7 @@ func (w *web) close() {
 // plain is true for a host, with its port or without, that may be spoken to in plain HTTP.
 func (w *web) plain(host string) bool {
 	name := (&url.URL{Host: host}).Hostname()
-	if name == "localhost" || slices.Contains(w.open, host) || slices.Contains(w.open, name) {
-		return true
-	}
-	at, err := netip.ParseAddr(name)
-	return err == nil && at.IsLoopback()
+	return isLoopback(name) || slices.Contains(w.open, host) || slices.Contains(w.open, name)
 }
 
 // unreachable are addresses that mean something else for each who asks.
@@ -120,7 +120,7 @@ func (w *web) may(req *http.Request) error {
 	}
 	// A client leaves here the answer that redirected it.
 	if req.Response == nil || req.Response.Request == nil {
-		return nil
+		return w.mayBegin(req.URL)
 	}
 	from := req.Response.Request
 	hops := 1
@@ -130,12 +130,47 @@ func (w *web) may(req *http.Request) error {
 	switch {
 	case hops > maxRedirects:
 		return ruleError{fmt.Errorf("more than %d redirects", maxRedirects)}
+	case req.Method != "" && req.Method != http.MethodGet && req.Method != http.MethodHead && req.URL.Host != from.URL.Host:
+		// Its body may hold a token, which the client would send along.
+		return ruleError{fmt.Errorf("a redirect from %s to %s of what is sent there, which is not followed", shown(from.URL.Host), shown(req.URL.Host))}
 	case from.URL.Scheme == "https" && req.URL.Scheme == "http":
 		return ruleError{fmt.Errorf("a redirect from https to http, to %s, which is not followed", shown(req.URL.Host))}
 	case unreachable(req.URL.Hostname()) && !unreachable(from.URL.Hostname()):
 		return ruleError{fmt.Errorf("a redirect from %s to the private address %s, which is not followed", shown(from.URL.Host), shown(req.URL.Host))}
 	}
 	return nil
+}
+
+// mayBegin is the error of a request that nothing redirected. It goes to the registry, or to the
+// token server that the registry names (the realm; docs.docker.com, token authentication
+// specification), which gets the registry's credentials: a registry that is not what it was
+// could have them sent to anybody.
+func (w *web) mayBegin(to *url.URL) error {
+	home, realm := (&url.URL{Host: w.home}).Hostname(), to.Hostname()
+	switch {
+	case home == realm || slices.Contains(w.o.Realms, to.Host) || slices.Contains(w.o.Realms, realm):
+		return nil
+	case unreachable(realm) && !unreachable(home):
+		return ruleError{fmt.Errorf("%s names the token server %s, at a private address, which is not asked", shown(w.home), shown(to.Host))}
+	case !w.secret || isLoopback(home) && isLoopback(realm):
+		return nil
+	}
+	// Docker Hub's is auth.docker.io, for example.
+	own, wrong := publicsuffix.EffectiveTLDPlusOne(home)
+	if its, err := publicsuffix.EffectiveTLDPlusOne(realm); wrong == nil && err == nil && own == its && !isAddress(home) {
+		return nil
+	}
+	return ruleError{fmt.Errorf("%s wants its credentials sent to the token server %s, of another domain: name that as one that may have them, or take the credentials away", shown(w.home), shown(to.Host))}
+}
+
+func isLoopback(name string) bool {
+	at, err := netip.ParseAddr(name)
+	return name == "localhost" || err == nil && at.IsLoopback()
+}
+
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
 }
 
 // RoundTrip makes a request, again where the server is busy or the connection broke.

@@ -314,6 +314,7 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 	for n := range d.Entry.Attested {
 		a := &d.Entry.Attested[n]
 		var there []string
+		var until time.Time
 		met := false
 		for i := range found {
 			v := &found[i]
@@ -322,21 +323,31 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 			}
 			why := p.unfit(d.Entry, n, v, now)
 			if why == "" {
+				if end := d.Entry.lasts(a, v, now); !met || later(end, until) {
+					until = end
+				}
+				if met {
+					continue
+				}
+				met = true
 				d.step(StepAttested, true, "%s says %s%s: %s", v.attester(), a.what(), a.because(), v.Where)
 				if by := v.Kind + " " + v.attester() + " attests " + a.PredicateType(); !slices.Contains(d.By, by) {
 					d.By = append(d.By, by)
 				}
-				met = true
-				break
+				continue
 			}
 			there = append(there, fmt.Sprintf("%s by %s: %s", v.Says.Type, v.attester(), why))
-			if v.Says.Type == a.PredicateType() {
+			if v.Says.Type == a.PredicateType() && !met {
 				d.step(StepAttested, false, "for %s, that by %s does not count: %s (%s)", a.what(), v.attester(), why, v.Where)
 			}
 		}
 		if met {
+			if later(d.Until, until) {
+				d.Until = until
+			}
 			continue
 		}
+		d.Until = time.Time{}
 		d.By = nil
 		var names []string
 		for _, s := range a.By {
@@ -354,6 +365,23 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 		return d.refuse(StepAttested, "%s", text)
 	}
 	return d
+}
+
+// rejudged is for how long an expression that reads the time is taken to stay as it is.
+const rejudged = 24 * time.Hour
+
+// lasts is when an attestation that fits does so no more.
+func (e *Entry) lasts(a *Attested, v *Vouch, now time.Time) time.Time {
+	end := e.ends(v)
+	if a.reads("now") && later(end, now.Add(rejudged)) {
+		return now.Add(rejudged)
+	}
+	return end
+}
+
+// reads is true where the expression reads a variable.
+func (a *Attested) reads(variable string) bool {
+	return a.program != nil && slices.ContainsFunc(a.program.Paths(), func(path []string) bool { return path[0] == variable })
 }
 
 // maxTold is how many attestations a refusal names.

@@ -302,15 +302,15 @@ func TestAttested(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.attach(r, amd, good(amd))
-	if refused, res := s.verify(p, "index/api:1", "linux/amd64"); refused != "" {
+	if refused, res := s.verify(p, "index/api:1", "linux/amd64"); refused != "" || res.Trusts()[index.Digest] {
 		t.Errorf("of the image: %q %+v %v", refused, res.Decision, res.Rejected)
 	}
 	if refused, _ := s.verify(p, "index/api:1", "linux/arm64"); refused != StepAttested {
 		t.Errorf("of the other image: %q", refused)
 	}
 	s.attach(r, index, good(index))
-	if refused, _ := s.verify(p, "index/api:1", "linux/arm64"); refused != "" {
-		t.Errorf("of the index: %q", refused)
+	if refused, res := s.verify(p, "index/api:1", "linux/arm64"); refused != "" || !res.Trusts()[index.Digest] {
+		t.Errorf("of the index: %q %v", refused, res.Trusts())
 	}
 
 	// Without signed, attestations alone vouch, and a signature does not.
@@ -603,5 +603,65 @@ func TestManyAttestations(t *testing.T) {
 	s.attach(s.remote, d, append(all, other.says(spdx, "{}", d), builder.says("https://cosign.sigstore.dev/attestation/vuln/v1", "{}", d))...)
 	if refused, r := s.verify(p, "shop/api:1", ""); refused != "" || len(r.By) != 2 {
 		t.Errorf("with those that are needed: %q %+v", refused, r.Decision)
+	}
+}
+
+// TestAttestedUntil: what rests on attestations ends with the last that does for each, by its own
+// word, by its age, and after a day where the expression reads the time.
+func TestAttestedUntil(t *testing.T) {
+	who := "{identity: \"https://ci.example/*\", issuer: \"https://i.example\", root: r.json}"
+	p, err := ReadPolicy("trust.yaml", []byte("schema: plimsoll/trust/1\nkeys:\n  one:\n    pem: |\n      "+newKey(t)+`
+images:
+  - {name: r.example/plain, attested: [{type: vuln, by: [{key: one}]}]}
+  - {name: r.example/two, signed: {any: [{key: one}]}, attested: [{type: vuln, by: [{key: one}]}, {type: spdx, by: [{key: one}]}]}
+  - {name: r.example/new, max_age: 30d, attested: [{type: vuln, by: [`+who+`]}]}
+  - {name: r.example/now, attested: [{type: vuln, by: [{key: one}], where: "predicate.at < now"}]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const day = 24 * time.Hour
+	says := func(kind string, in time.Duration) Vouch {
+		v := Vouch{Signer: Signer{Key: "one"}, Kind: "cosign", Says: &Statement{Type: predicateTypes[kind], wrong: map[int]error{0: nil, 1: nil}}}
+		if in != 0 {
+			v.Until = noon.Add(in)
+		}
+		return v
+	}
+	signs := func(in time.Duration) Vouch {
+		v := says("", in)
+		v.Says = nil
+		return v
+	}
+	ci := says("vuln", 0)
+	ci.Signer, ci.Says.Subject, ci.Says.Issuer, ci.Says.Root, ci.At = Signer{}, "https://ci.example/x", "https://i.example", "r.json", noon.Add(-10*day)
+	for what, c := range map[string]struct {
+		name  string
+		found []Vouch
+		in    time.Duration // 0 is never
+	}{
+		"for ever":                 {"plain", []Vouch{says("vuln", 0)}, 0},
+		"for a day":                {"plain", []Vouch{says("vuln", day)}, day},
+		"the longer of two":        {"plain", []Vouch{says("vuln", day), says("vuln", 3*day), says("vuln", 2*day)}, 3 * day},
+		"the first that is needed": {"two", []Vouch{signs(5 * day), says("vuln", 4*day), says("spdx", 3*day)}, 3 * day},
+		"the signature before":     {"two", []Vouch{signs(2 * day), says("vuln", 4*day), says("spdx", 0)}, 2 * day},
+		"nothing ends":             {"two", []Vouch{signs(0), says("vuln", 0), says("spdx", 0)}, 0},
+		"it becomes too old":       {"new", []Vouch{ci}, 20 * day},
+		"it reads the time":        {"now", []Vouch{says("vuln", 0)}, day},
+		"and ends before":          {"now", []Vouch{says("vuln", time.Hour)}, time.Hour},
+	} {
+		want := time.Time{}
+		if c.in != 0 {
+			want = noon.Add(c.in)
+		}
+		if d := p.Decide("r.example/"+c.name, "", c.found, noon); !d.Trusted() || !d.Until.Equal(want) {
+			t.Errorf("%s: until %v, want %v: %+v", what, d.Until, want, d)
+		}
+	}
+	if d := p.Decide("r.example/two", "", []Vouch{signs(day), says("vuln", day)}, noon); d.Refused != StepAttested || !d.Until.IsZero() || d.By != nil {
+		t.Errorf("one of two: %+v", d)
+	}
+	if d := p.Decide("r.example/two", "", []Vouch{says("vuln", day), says("spdx", day)}, noon); d.Refused != StepSigners {
+		t.Errorf("attestations by who signs are no signature: %+v", d)
 	}
 }

@@ -2,20 +2,25 @@ package sign
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 )
 
-// Vouch is a signature over an image's manifest, or an attestation about it, that holds: whoever found it has checked that
-// it is by the signer and covers exactly that digest.
+// Vouch is a signature over an image's manifest, or an attestation about it, that holds: whoever
+// found it has checked that it is by the signer and covers exactly that digest.
 type Vouch struct {
 	Signer Signer
 	// Kind is what kind of signature it is, and Where the place that it was found in.
 	Kind, Where string
+	// Of is the digest that was signed: the image's manifest, or the index that it is of.
+	Of digest.Digest
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
-	// proves it.
-	At time.Time
+	// proves it. Until is when it stops to hold by its own word, zero for never.
+	At, Until time.Time
 	// Says is what an attestation says, nil for a signature.
 	Says *Statement
 }
@@ -49,6 +54,8 @@ type Decision struct {
 	// By are those who vouch for it, as they are written down; of an unsigned image that is
 	// the registry alone.
 	By []string
+	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
+	Until time.Time
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -89,7 +96,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		return p.attested(d, found, now)
 	}
 	need, list := e.Signed.Needs()
-	counted := map[string]bool{} // the signers, each once
+	counted := map[string]time.Time{} // the signers, each once, and until when
 	for _, v := range found {
 		if v.Says != nil || !slices.Contains(list, v.Signer) {
 			continue
@@ -107,10 +114,15 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 			d.step(StepAge, false, "%s signed on %s, and %s is the most", v.Signer, v.At.UTC().Format(time.DateOnly), e.MaxAge)
 			continue
 		}
-		if at := p.identify(v.Signer); !counted[at] {
-			counted[at] = true
+		until := e.ends(&v)
+		at := p.identify(v.Signer)
+		before, again := counted[at]
+		if !again {
 			d.By = append(d.By, v.Kind+" "+v.Signer.String())
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+		}
+		if !again || later(until, before) {
+			counted[at] = until
 		}
 	}
 	if len(counted) < need {
@@ -121,7 +133,29 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", len(counted), need, strings.Join(names, ", "))
 	}
+	d.Until = slices.SortedFunc(maps.Values(counted), func(a, b time.Time) int {
+		switch {
+		case later(a, b):
+			return -1
+		case later(b, a):
+			return 1
+		}
+		return 0
+	})[need-1]
 	return p.attested(d, found, now)
+}
+
+// ends is when a vouch counts no more: by its own word, or by its age.
+func (e *Entry) ends(v *Vouch) time.Time {
+	if end := v.At.Add(e.maxAge); e.maxAge > 0 && later(v.Until, end) {
+		return end
+	}
+	return v.Until
+}
+
+// later tells whether one end is after another; zero is never.
+func later(one, other time.Time) bool {
+	return !other.IsZero() && (one.IsZero() || one.After(other))
 }
 
 func orUnknown(platform string) string {

@@ -82,6 +82,39 @@ images:
 			t.Errorf("%s: the last step is %+v", name, last)
 		}
 	}
+	// As long as enough of them last: the longest of each, and of those the last that is needed.
+	ending := func(name string, in time.Duration) Vouch {
+		v := by(name)[0]
+		if in != 0 {
+			v.Until = now.Add(in)
+		}
+		return v
+	}
+	for what, c := range map[string]struct {
+		image string
+		found []Vouch
+		in    time.Duration // 0 is never
+	}{
+		"one that ends":                     {"any/a", []Vouch{ending("one", day)}, day},
+		"one that never ends":               {"any/a", by("one"), 0},
+		"one ends later":                    {"any/a", []Vouch{ending("one", day), ending("two", 3*day)}, 3 * day},
+		"one never":                         {"any/a", []Vouch{ending("one", day), ending("two", 0)}, 0},
+		"by one again":                      {"any/a", []Vouch{ending("one", day), ending("one", 2*day)}, 2 * day},
+		"by one again, never":               {"any/a", []Vouch{ending("one", 0), ending("one", 2*day)}, 0},
+		"both are needed":                   {"all/a", []Vouch{ending("one", day), ending("two", 3*day)}, day},
+		"both, of which one never ends":     {"all/a", []Vouch{ending("one", 0), ending("two", 3*day)}, 3 * day},
+		"it becomes too old":                {"new/a", at(by("one"), 10*day), 20 * day},
+		"it ends before it is too old":      {"new/a", at([]Vouch{ending("one", 5*day)}, 10*day), 5 * day},
+		"it becomes too old before it ends": {"new/a", at([]Vouch{ending("one", 25*day)}, 10*day), 20 * day},
+	} {
+		want := time.Time{}
+		if c.in != 0 {
+			want = now.Add(c.in)
+		}
+		if d := p.Decide("r.example/"+c.image, "", c.found, now); !d.Trusted() || !d.Until.Equal(want) {
+			t.Errorf("%s: until %v, want %v: %+v", what, d.Until, want, d)
+		}
+	}
 	if d := p.Decide("docker.io/library/nginx", "linux/amd64", nil, now); !d.Trusted() || len(d.By) != 1 || !strings.Contains(fmt.Sprint(d.Steps), "read by us") {
 		t.Errorf("unsigned: %+v", d)
 	}

@@ -233,7 +233,7 @@ func (l *linter) attestation(i, n int, e *Entry) {
 		l.add(LintWarning, "anything-attested", "the image is trusted whatever is attested of it, so long as it is of that type", "say in where what must be true of it, or in signed who must have signed", at...)
 	case a.program == nil:
 		l.add(LintNote, "anything-attested", "anything may be said, so long as it is of that type", "say in where what must be true of it", at...)
-	case !slices.ContainsFunc(a.program.Paths(), func(path []string) bool { return path[0] == "predicate" }):
+	case !a.reads("predicate"):
 		l.add(LintWarning, "where-says-nothing", "the expression looks at nothing of what is attested", "compare a part of predicate", append(at, "where")...)
 	}
 }

@@ -51,21 +51,22 @@ type Result struct {
 	Index, Manifest, Config digest.Digest
 	Platform                string
 	*Decision
-	// signed are index and manifest, of which a signature may be.
+	// signed are index and manifest, of which a signature may be, and whole is true where the
+	// index is trusted, and with it all that it lists.
 	signed []oci.Descriptor
+	whole  bool
 	// Rejected is what vouches for nothing.
 	Rejected []Rejection
 }
 
-// Digests are those that the image is known by: what is signed, what runs, and its id.
-func (r *Result) Digests() []string {
-	var list []string
-	for _, d := range []digest.Digest{r.Config, r.Manifest, r.Index} {
-		if d != "" {
-			list = append(list, string(d))
-		}
+// Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
+// the index that it is of, by which the engine may know the others of that index too.
+func (r *Result) Trusts() map[digest.Digest]bool {
+	all := map[digest.Digest]bool{r.Config: r.Trusted(), r.Manifest: r.Trusted()}
+	if r.Index != "" {
+		all[r.Index] = r.whole
 	}
-	return list
+	return all
 }
 
 // layouts are looked at in this order: where every version of cosign signs, and all registries
@@ -122,7 +123,9 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 	if _, err := strict.Decode("the manifest", named.Data, &manifest); err != nil {
 		return nil, err
 	}
-	r.Config = manifest.Config.Digest
+	if r.Config = manifest.Config.Digest; r.Config.Validate() != nil {
+		return nil, fmt.Errorf("the manifest %s names no configuration: %.100q is no digest", r.Manifest, r.Config)
+	}
 	name := in.Repository()
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
@@ -138,6 +141,10 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	r.Decision = v.Policy.Decide(name, r.Platform, found, v.Now)
+	if r.Trusted() && r.Index != "" && len(entry.Platforms) == 0 {
+		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
+		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
+	}
 	return r, nil
 }
 
@@ -222,7 +229,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 		for _, g := range groups {
 			ear := &listener{policy: v.Policy, entry: entry, name: name, digest: string(subject.Digest), root: g.root, now: v.Now}
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, ear.heard)...), v.Now).Trusted()
+				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, ear.heard, subject.Digest)...), v.Now).Trusted()
 			}
 			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: entry.layouts(), Heard: ear.hear})
 			for _, x := range wrong {
@@ -231,7 +238,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, g.vouches(signatures, ear.heard)...)
+			found = append(found, g.vouches(signatures, ear.heard, subject.Digest)...)
 			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
 				return found, rejected, nil
 			}
@@ -262,7 +269,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
-				return &Vouch{Signer: s, Kind: "dct", Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
+				return &Vouch{Signer: s, Kind: "dct", Of: one.Digest, Until: target.Expires(), Where: fmt.Sprintf("%s signed the tag %s, until %s", target.Role, tag, target.Expires().UTC().Format(time.DateOnly))}, nil, nil
 			}
 		}
 	}
@@ -342,13 +349,13 @@ func readBounded(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// vouches are signatures and attestations as a policy takes them; heard is what these say, in
-// their order.
-func (g *group) vouches(signatures []cosign.Signature, heard []*Statement) []Vouch {
+// vouches are signatures over a digest, and attestations about it, as a policy takes them; heard
+// is what these say, in their order.
+func (g *group) vouches(signatures []cosign.Signature, heard []*Statement, of digest.Digest) []Vouch {
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
-		one := Vouch{Kind: "cosign", Where: s.Where, At: s.At}
+		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/opencontainers/go-digest"
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/plimsoll/plimsoll/internal/cosign"
@@ -162,7 +163,7 @@ func TestVerify(t *testing.T) {
 	is("signed by somebody else", "shop/api:1", "", StepSigners)
 	byTag(release, s.remote, one)
 	r = is("signed", "shop/api:1", "", "")
-	if diff := cmp.Diff([]string{string(r.Config), string(one.Digest)}, r.Digests()); diff != "" || r.Config == "" || r.Entry.Place() != "images[0]" || !cmp.Equal(r.By, []string{"cosign key release"}) {
+	if diff := cmp.Diff(map[digest.Digest]bool{r.Config: true, one.Digest: true}, r.Trusts()); diff != "" || r.Config == "" || r.Entry.Place() != "images[0]" || !cmp.Equal(r.By, []string{"cosign key release"}) {
 		t.Errorf("%s %+v", diff, r)
 	}
 	before := s.asked.Load()
@@ -194,15 +195,18 @@ func TestVerify(t *testing.T) {
 	index := s.index(s.remote, "many", amd, arm)
 	is("an index, unsigned", "shop/api:many", "linux/amd64", StepSigners)
 	byTag(release, s.remote, amd)
-	is("an image of an index", "shop/api:many", "linux/amd64", "")
+	// Not the index: the engine could know another image by it.
+	if r := is("an image of an index", "shop/api:many", "linux/amd64", ""); !cmp.Equal(r.Trusts(), map[digest.Digest]bool{r.Config: true, amd.Digest: true, index.Digest: false}) {
+		t.Errorf("%v", r.Trusts())
+	}
 	is("the other image", "shop/api:many", "linux/arm64", StepSigners)
 	swapped := amd
 	swapped.Platform = arm.Platform
 	s.index(s.remote, "swapped", swapped)
 	is("called another platform", "shop/api:swapped", "linux/arm64", "") // it is that image, and signed
 	byTag(release, s.remote, index)
-	if r := is("an index", "shop/api:many", "linux/arm64", ""); r.Index != index.Digest || r.Manifest != arm.Digest || len(r.Digests()) != 3 {
-		t.Errorf("%+v", r)
+	if r := is("an index", "shop/api:many", "linux/arm64", ""); r.Index != index.Digest || r.Manifest != arm.Digest || !cmp.Equal(r.Trusts(), map[digest.Digest]bool{r.Config: true, arm.Digest: true, index.Digest: true}) {
+		t.Errorf("%+v %v", r, r.Trusts())
 	}
 	s.index(s.remote, "more", amd, arm, s.image(s.remote, "", "riscv64", "evil"))
 	is("an index with more", "shop/api:more", "linux/riscv64", StepSigners)
@@ -224,6 +228,11 @@ func TestVerify(t *testing.T) {
 	five := s.image(platforms, "2", "amd64", "five")
 	byTag(release, platforms, five)
 	is("the platform", "amd/api:2", "", "")
+	// The others of a signed index may not run.
+	byTag(release, platforms, s.index(platforms, "3", five, s.image(platforms, "", "arm64", "six")))
+	if r := is("the platform of an index", "amd/api:3", "linux/amd64", ""); r.Trusts()[r.Index] || !r.Trusts()[r.Config] {
+		t.Errorf("%v", r.Trusts())
+	}
 
 	s.image(s.open("open/api"), "1", "amd64", "six")
 	if r := is("unsigned as is said", "open/api:1", "", ""); !strings.Contains(r.By[0], "the registry alone") {

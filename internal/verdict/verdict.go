@@ -6,7 +6,7 @@
 // A file is one JSON object, at SHA256[0:2]/SHA256.json below the folder:
 //
 //	{"schema": "plimsoll/verdict/1", "digest": "sha256:…",
-//	 "verified": {"at": "…", "policy": "images[2]", "by": ["cosign key release"]},
+//	 "verified": {"at": "…", "until": "…", "policy": "images[2]", "by": ["cosign key release"]},
 //	 "scanned": {"at": "…", "data": "…", "worst": "high", "counts": {"high": 2}}}
 //
 // The digest is the image's id as the engine has it (of its configuration), or that of its
@@ -47,6 +47,8 @@ type Verdict struct {
 // Verified says that the image was found to be signed as a policy wants it.
 type Verified struct {
 	At time.Time `json:"at"`
+	// Until is when that ends, zero for never.
+	Until time.Time `json:"until,omitzero"`
 	// Policy is the line of the policy that decided it, and By who vouches for the image.
 	Policy string   `json:"policy"`
 	By     []string `json:"by"`
