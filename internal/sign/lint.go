@@ -138,6 +138,8 @@ func neverFits(pattern string) (why, do string) {
 		return "a part of it is empty", "take out the slash, or put a star behind it"
 	case strings.Contains(pattern, "*"):
 		return "", ""
+	case !strings.Contains(pattern, "/"):
+		return "it is that of a registry alone", "write " + pattern + "/*"
 	}
 	named, err := reference.ParseNormalizedNamed(pattern)
 	if err != nil {
@@ -277,6 +279,13 @@ func (l *linter) each(visit func(s Signer, at ...any)) {
 // shared are services where everybody may have an organisation of any name.
 var shared = []string{"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"}
 
+// githubIssuer vouches for workflows of GitHub, and githubWorkflow is how they are called below
+// https://github.com/ (the claim job_workflow_ref): a commit as the ref has no slash.
+const (
+	githubIssuer   = "https://token.actions.githubusercontent.com"
+	githubWorkflow = "OWNER/REPOSITORY/.github/workflows/FILE@REF"
+)
+
 // identity looks at whom an identity is.
 func (l *linter) identity(s Signer, at []any) {
 	switch {
@@ -295,6 +304,9 @@ func (l *linter) identity(s Signer, at []any) {
 	}
 	host, path, _ := strings.Cut(rest, "/")
 	owner, _, _ := strings.Cut(path, "/")
+	if host == "github.com" && s.Issuer == githubIssuer && strings.Count(path, "/") < strings.Count(githubWorkflow, "/") {
+		l.add(LintError, "identity-fits-nothing", "a workflow is called https://github.com/"+githubWorkflow+", and a star stands for no slash", "write as many parts, such as https://github.com/acme/*/.github/workflows/*@refs/tags/*", at...)
+	}
 	switch {
 	case strings.Contains(scheme+host, "*"):
 		l.add(LintError, "identity-of-anybody", "a star stands for any host, of which anybody has one", "write the host out", at...)
