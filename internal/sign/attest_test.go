@@ -494,7 +494,7 @@ func TestAttestedPolicy(t *testing.T) {
 // are far below it.
 func TestPredicateBounds(t *testing.T) {
 	env := statements.Metered()
-	judge := func(where, predicate string) (error, uint64) {
+	judge := func(where, predicate string) (uint64, error) {
 		t.Helper()
 		program, err := env.Compile(where)
 		if err != nil {
@@ -505,7 +505,7 @@ func TestPredicateBounds(t *testing.T) {
 		runtime.ReadMemStats(&before)
 		err = in.judge(&Attested{Where: where, program: program})
 		runtime.ReadMemStats(&after)
-		return err, after.TotalAlloc - before.TotalAlloc
+		return after.TotalAlloc - before.TotalAlloc, err
 	}
 	// A bill of materials of nearly 8 MiB, as syft writes them.
 	one := `{"SPDXID":"SPDXRef-Package-%d","name":"package-%d","versionInfo":"1.2.3","licenseConcluded":"MIT","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:deb/debian/p@1"}],"filesAnalyzed":false},`
@@ -523,7 +523,7 @@ func TestPredicateBounds(t *testing.T) {
 		"predicate.packages.map(p, predicate.packages).size() > 0":                                                 "costs too much",
 		"predicate.packages.map(p, p.name).join(',').matches('(package-[0-9]+,?)+') && predicate.packages[0].none": "no such key: none",
 	} {
-		err, bytes := judge(where, bom)
+		bytes, err := judge(where, bom)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", where, err)
 		}
@@ -534,7 +534,7 @@ func TestPredicateBounds(t *testing.T) {
 	// What is made to take most memory.
 	for what, part := range map[string]string{"objects": `{"":0},`, "lists": `[],`, "lists of lists": `[[[[]]]],`, "numbers": `0,`, "texts": `"",`, "escaped": `"\u0000",`} {
 		most := `{"a":[` + strings.Repeat(part, (8<<20)/len(part)) + `0]}`
-		err, bytes := judge("predicate.a.size() > 0", most)
+		bytes, err := judge("predicate.a.size() > 0", most)
 		if err == nil || !strings.Contains(err.Error(), "are the most") {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -542,7 +542,7 @@ func TestPredicateBounds(t *testing.T) {
 			t.Errorf("%s: %d bytes", what, bytes)
 		}
 		few := `{"a":[` + strings.Repeat(part, (maxValues-3)/max(1, values([]byte(part))-1)) + `0]}`
-		err, bytes = judge("predicate.a.size() > 0", few)
+		bytes, err = judge("predicate.a.size() > 0", few)
 		if err != nil {
 			t.Errorf("as many %s as may be: %v", what, err)
 		}
