@@ -665,3 +665,42 @@ images:
 		t.Errorf("attestations by who signs are no signature: %+v", d)
 	}
 }
+
+// TestAttestedByCosign: what cosign 3.1.3 attested, in either of its layouts, is what an entry wants,
+// and not where the expression is about something else (internal/cosign/testdata/README.md).
+func TestAttestedByCosign(t *testing.T) {
+	type document struct{ Tag, MediaType, Data string }
+	var kept struct{ Manifests, Blobs []document }
+	data, err := os.ReadFile("../cosign/testdata/cosign-3.1.3.json")
+	if err == nil {
+		err = json.Unmarshal(data, &kept)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile("../cosign/testdata/cosign.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newShop(t)
+	where := map[string]string{"yes": `predicate.reviewed.by == "a person"`, "no": `predicate.reviewed.by == "a machine"`}
+	for _, layout := range []string{"attestations", "referrers"} {
+		for name, where := range where {
+			r := s.open(layout + "/" + name)
+			for _, b := range kept.Blobs {
+				s.must(r.PutBlob(t.Context(), b.MediaType, []byte(b.Data)))
+			}
+			for _, m := range kept.Manifests {
+				// The list of referrers is the registry's, which is told of each.
+				if isAtt := strings.HasSuffix(m.Tag, ".att"); isAtt == (layout == "attestations") || m.Tag == "1" {
+					s.must(r.PutManifest(t.Context(), m.Tag, m.MediaType, []byte(m.Data)))
+				}
+			}
+			p := s.policy("keys:\n  release:\n    pem: |\n      " + strings.ReplaceAll(string(key), "\n", "\n      ") + "\nimages:\n  - {name: HOST/*, attested: [{type: \"https://example.org/review/v1\", by: [{key: release}], where: '" + where + "'}]}\n")
+			want := map[string]string{"yes": "", "no": StepAttested}[name]
+			if refused, res := s.verify(p, layout+"/"+name+":1", ""); refused != want || want != "" && !strings.Contains(res.Steps[len(res.Steps)-1].Text, "is false") {
+				t.Errorf("%s, %s: refused by %q: %+v %v", layout, name, refused, res.Decision, res.Rejected)
+			}
+		}
+	}
+}
