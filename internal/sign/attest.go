@@ -165,7 +165,7 @@ type Statement struct {
 // by is true for a signer who made an attestation.
 func (p *Policy) by(s Signer, v *Vouch) bool {
 	if s.Key != "" {
-		return v.Signer.Key != "" && p.identify(s) == p.identify(v.Signer)
+		return v.Signer.Key == s.Key || v.Signer.Key != "" && p.identify(s) == p.identify(v.Signer)
 	}
 	id := cosign.Identity{Subject: s.Identity, Issuer: s.Issuer}
 	return v.Signer.Key == "" && s.Identity != "" && s.Root == v.Says.Root && id.Is(v.Says.Subject, v.Says.Issuer)

@@ -433,19 +433,18 @@ func (l *linter) modes(file, called string, at ...any) {
 	case mode&0o020 != 0:
 		l.add(LintWarning, "writable", fmt.Sprintf("%s may be written by its group (%04o)", called, mode), "chmod g-w "+file, at...)
 	}
-	real, err := filepath.EvalSymlinks(file)
-	if err == nil {
-		real, err = filepath.Abs(real)
-	}
-	if err != nil {
-		return
-	}
-	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-			l.add(LintError, "writable", fmt.Sprintf("%s may be replaced by everybody, who may write to %s (%04o)", called, dir, info.Mode().Perm()), "chmod o-w "+dir, at...)
+	// Where a link leads, and where it is.
+	seen := map[string]bool{}
+	for _, way := range []func(string) (string, error){filepath.EvalSymlinks, filepath.Abs} {
+		path, err := way(file)
+		if err == nil {
+			path, err = filepath.Abs(path)
 		}
-		if dir == filepath.Dir(dir) {
-			return
+		for dir := filepath.Dir(path); err == nil && !seen[dir]; dir = filepath.Dir(dir) {
+			seen[dir] = true
+			if info, err := os.Stat(dir); err == nil && info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+				l.add(LintError, "writable", fmt.Sprintf("%s may be replaced by everybody, who may write to %s (%04o)", called, dir, info.Mode().Perm()), "chmod o-w "+dir, at...)
+			}
 		}
 	}
 }

@@ -230,6 +230,20 @@ func TestLintFiles(t *testing.T) {
 	is("a folder above", now, "error writable 0: the policy may be replaced", "error writable 3: ")
 	chmod(dir, 0o755)
 	is("all is well again", now)
+	// A link to the policy, in a folder of everybody's.
+	open := filepath.Join(dir, "open")
+	if err := os.Mkdir(open, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	was := policy
+	policy = filepath.Join(open, "trust.yaml")
+	if err := os.Symlink(was, policy); err != nil {
+		t.Fatal(err)
+	}
+	is("a link", now)
+	chmod(open, 0o777)
+	is("a link that may be replaced", now, "error writable 0: the policy may be replaced by everybody, who may write to "+open)
+	policy = was
 	until := virtual.FulcioCertificateAuthorities()[0].(*root.FulcioCertificateAuthority).ValidityPeriodEnd
 	is("on its last day", until.Add(-time.Second))
 	is("ended", until.Add(time.Second), "warning root-expired 3: the last certificate authority of "+file+" ended on "+until.UTC().Format(time.DateOnly))

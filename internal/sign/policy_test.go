@@ -149,6 +149,15 @@ func FuzzReadPolicy(f *testing.F) {
 			}
 			return
 		}
+		found, err := Lint("t", []byte(text), noon)
+		if err != nil {
+			t.Errorf("it can be read, and not looked through: %v", err)
+		}
+		for _, f := range found {
+			if f.Line < 1 || f.Line > 1+strings.Count(text, "\n") || f.Field == "" || f.Text == "" || f.Do == "" {
+				t.Errorf("%+v", f)
+			}
+		}
 		for i, e := range p.Images {
 			if e.Place() != fmt.Sprintf("images[%d]", i) || e.Unsigned == (e.Signed != nil || len(e.Attested) > 0) {
 				t.Errorf("%+v", e)
