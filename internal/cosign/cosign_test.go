@@ -139,6 +139,8 @@ var makers = map[string]func() crypto.Signer{
 	"p384":    func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)) },
 	"p521":    func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader)) },
 	"rsa2048": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 2048)) },
+	"rsa3072": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 3072)) },
+	"rsa4096": func() crypto.Signer { return must(rsa.GenerateKey(rand.Reader, 4096)) },
 	"ed25519": func() crypto.Signer { _, k, err := ed25519.GenerateKey(rand.Reader); return must(k, err) },
 }
 
