@@ -15,36 +15,54 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/test/lab"
 )
 
-// TestSigned: through a gate whose policy requires it, an image runs once those who are trusted
-// have signed it and that was verified; one that nobody signed does not, nor what the tag leads
-// to later. What was verified still counts where the registry is gone, and the trail names the
-// signer.
-func TestSigned(t *testing.T) {
-	t.Parallel()
-	e := lab.Private(t, nil)
-	program, dir := build(t), t.TempDir()
-	state, socket := filepath.Join(dir, "state"), filepath.Join(dir, "gate.sock")
+// signed is an engine with a gate that requires images to be verified, and a registry that both
+// reach by one name.
+type signed struct {
+	*testing.T
+	*day
+	e    *lab.Engine
+	hub  *http.Server
+	off  atomic.Bool // the registry does not answer
+	name string      // of the repository
+	dir  string
+	sock string
+}
+
+func newSigned(t *testing.T) *signed {
+	t.Helper()
+	dir := t.TempDir()
+	s := &signed{T: t, day: &day{program: build(t), state: filepath.Join(dir, "state")}, e: lab.Private(t, nil), dir: dir, sock: filepath.Join(dir, "gate.sock")}
 	// One registry by one name, for the engine in its network and for plimsoll here.
-	hub := &http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))}
-	inner := e.Listen(t)
+	there := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	s.hub = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.off.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		there.ServeHTTP(w, r)
+	})}
+	inner := s.e.Listen(t)
 	outer, err := net.Listen("tcp4", inner.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range []net.Listener{inner, outer} {
-		go hub.Serve(l)
+		go s.hub.Serve(l)
 	}
-	t.Cleanup(func() { hub.Close() })
-	name := inner.Addr().String() + "/shop/api"
+	t.Cleanup(func() { s.hub.Close() })
+	s.name = inner.Addr().String() + "/shop/api"
 
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -61,7 +79,7 @@ func TestSigned(t *testing.T) {
 	block := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), "\n", "\n      ")
 	for file, text := range map[string]string{
 		"release.key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})),
-		"trust.yaml":  "schema: plimsoll/trust/1\nkeys:\n  release:\n    pem: |\n      " + block + "\nimages:\n  - {name: \"" + name + "\", signed: {any: [{key: release}]}}\n",
+		"trust.yaml":  "schema: plimsoll/trust/1\nkeys:\n  release:\n    pem: |\n      " + block + "\nimages:\n  - {name: \"" + s.name + "\", signed: {any: [{key: release}]}}\n",
 		"policy.yaml": "schema: plimsoll/policy/1\nenforce: {severity: critical}\nrequire: {verdict: {verified: true}}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
@@ -69,7 +87,7 @@ func TestSigned(t *testing.T) {
 		}
 	}
 	var said bytes.Buffer
-	gate := exec.Command(filepath.Join(program, "plimsoll"), "gate", "--mode", "enforce", "--policy", filepath.Join(dir, "policy.yaml"), "--upstream", e.Host(), "--listen", "unix://"+socket, "--state", state)
+	gate := exec.Command(filepath.Join(s.program, "plimsoll"), "gate", "--mode", "enforce", "--policy", filepath.Join(dir, "policy.yaml"), "--upstream", s.e.Host(), "--listen", "unix://"+s.sock, "--state", s.state)
 	gate.Stderr = &said
 	if err := gate.Start(); err != nil {
 		t.Fatal(err)
@@ -81,64 +99,111 @@ func TestSigned(t *testing.T) {
 		}
 	})
 	again(t, func() error {
-		_, err := os.Stat(socket)
+		_, err := os.Stat(s.sock)
 		return err
 	})
-	d := &day{program: program, state: state}
-	verify := func(want int, told string) {
-		t.Helper()
-		if out := d.plimsoll(t, want, "image", "verify", "--host", e.Host(), "--trust", filepath.Join(dir, "trust.yaml"), name+":1"); !strings.Contains(out, told) {
-			t.Errorf("%s, without %q", out, told)
-		}
+	return s
+}
+
+// verify has an image verified, with this exit code.
+func (s *signed) verify(want int, told string, args ...string) {
+	s.Helper()
+	args = append([]string{"image", "verify", "--host", s.e.Host(), "--trust", filepath.Join(s.dir, "trust.yaml")}, args...)
+	if out := s.plimsoll(s.T, want, args...); !strings.Contains(out, told) {
+		s.Errorf("%q: %s, without %q", args[6:], out, told)
 	}
-	create := func(image string) (string, error) {
-		cmd := exec.Command("docker", "-H", "unix://"+socket, "create", "--rm", image, "true")
-		cmd.Env = []string{"PATH=" + lab.Path, "HOME=" + dir, "DOCKER_CONFIG=" + dir}
-		out, err := cmd.CombinedOutput()
-		return string(out), err
+}
+
+// sign signs what a tag leads to, in a second in which nothing else was.
+func (s *signed) sign(image string) {
+	s.Helper()
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	s.plimsoll(s.T, 0, "image", "sign", "--key", filepath.Join(s.dir, "release.key"), image)
+}
+
+// gated runs docker through the gate.
+func (s *signed) gated(args ...string) (string, error) {
+	cmd := exec.Command("docker", append([]string{"-H", "unix://" + s.sock}, args...)...)
+	cmd.Env = []string{"PATH=" + lab.Path, "HOME=" + s.dir, "DOCKER_CONFIG=" + s.dir}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// must is gated, and it must be right.
+func (s *signed) must(args ...string) {
+	s.Helper()
+	if out, err := s.gated(args...); err != nil {
+		s.Errorf("docker %q: %v %s", args, err, out)
 	}
-	refused := func(what, image string) {
-		t.Helper()
-		if out, err := create(image); err == nil || !strings.Contains(out, "plimsoll image verify "+image) {
-			t.Errorf("%s: %v %s", what, err, out)
-		}
+}
+
+// runs fails where a container can't be made of an image.
+func (s *signed) runs(what, image string) {
+	s.Helper()
+	if out, err := s.gated("create", "--rm", image, "true"); err != nil {
+		s.Errorf("%s does not run: %v %s", what, err, out)
 	}
-	push := func(label string) {
-		t.Helper()
-		if err := e.Busybox(t.Context(), name+":1", "LABEL is="+label); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := e.Docker("push", name+":1"); err != nil {
-			t.Fatal(err)
-		}
+}
+
+// refused fails where one can, or what is told lacks something.
+func (s *signed) refused(what, image, told string) {
+	s.Helper()
+	if out, err := s.gated("create", "--rm", image, "true"); err == nil || !strings.Contains(out, told) {
+		s.Errorf("%s: %v %s, without %q", what, err, out, told)
 	}
-	push("one")
-	refused("unsigned", name+":1")
-	verify(1, "is not trusted")
-	refused("unsigned, and seen to be", name+":1")
-	d.plimsoll(t, 0, "image", "sign", "--key", filepath.Join(dir, "release.key"), name+":1")
-	refused("signed, and not seen to be", name+":1")
-	verify(0, "is trusted: cosign key release")
-	if out, err := create(name + ":1"); err != nil {
-		t.Errorf("signed and verified: %v %s", err, out)
+}
+
+// push makes an image and sends it to the registry, by the tag 1. It gives the digest there.
+func (s *signed) push(label string) string {
+	s.Helper()
+	if err := s.e.Busybox(s.Context(), s.name+":1", "LABEL is="+label); err != nil {
+		s.Fatal(err)
 	}
-	first, err := e.Docker("image", "inspect", "-f", "{{.Id}}", name+":1")
+	s.docker("push", s.name+":1")
+	named := s.docker("image", "inspect", "-f", "{{index .RepoDigests 0}}", s.name+":1")
+	_, digest, _ := strings.Cut(named, "@")
+	return digest
+}
+
+// docker runs docker beside the gate.
+func (s *signed) docker(args ...string) string {
+	s.Helper()
+	out, err := s.e.Docker(args...)
 	if err != nil {
+		s.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// TestSigned: through a gate whose policy requires it, an image runs once those who are trusted
+// have signed it and that was verified; one that nobody signed does not, nor what the tag leads
+// to later. What was verified still counts where the registry is gone, and the trail names the
+// signer.
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	s := newSigned(t)
+	image := s.name + ":1"
+	verify := "plimsoll image verify " + image
+	s.push("one")
+	s.refused("unsigned", image, verify)
+	s.verify(1, "is not trusted", image)
+	s.refused("unsigned, and seen to be", image, verify)
+	s.sign(image)
+	s.refused("signed, and not seen to be", image, verify)
+	s.verify(0, "is trusted: cosign key release", image)
+	s.runs("signed and verified", image)
+	first := s.docker("image", "inspect", "-f", "{{.Id}}", image)
+	s.push("two")
+	s.refused("another image by the tag", image, verify)
+	s.verify(1, "is not trusted", image)
+	if err := s.hub.Close(); err != nil {
 		t.Fatal(err)
 	}
-	push("two")
-	refused("another image by the tag", name+":1")
-	verify(1, "is not trusted")
-	if err := hub.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := create(strings.TrimSpace(first)); err != nil {
-		t.Errorf("verified, and the registry gone: %v %s", err, out)
-	}
-	refused("unsigned, and the registry gone", name+":1")
-	d.plimsoll(t, 3, "image", "verify", "--host", e.Host(), "--trust", filepath.Join(dir, "trust.yaml"), name+":1")
+	s.runs("verified, and the registry gone", first)
+	s.refused("unsigned, and the registry gone", image, verify)
+	s.verify(3, "", image)
 	var by []string
-	for line := range strings.Lines(d.plimsoll(t, 0, "trail", "list", "--format", "json")) {
+	for line := range strings.Lines(s.plimsoll(t, 0, "trail", "list", "--format", "json")) {
 		one, err := trail.Decode([]byte(line))
 		if err != nil {
 			t.Fatal(err)
@@ -149,5 +214,78 @@ func TestSigned(t *testing.T) {
 	}
 	if len(by) != 3 || by[1] != "[cosign key release]" {
 		t.Errorf("the trail says %q", by)
+	}
+}
+
+// TestReplay: where the registry leads a tag back to an older image, rightly signed once, that
+// image is refused by the tag, with the registry and without; what is newer runs, and so do a
+// container that is there, and who names the image by its digest. Signed anew, it runs.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	s := newSigned(t)
+	image := s.name + ":1"
+	older := s.push("one")
+	s.sign(image)
+	s.verify(0, "is trusted: cosign key release", image)
+	s.must("run", "-d", "--name", "first", image)
+	newer := s.push("two")
+	s.must("pull", "-q", image)
+	s.sign(image)
+	s.verify(0, "is trusted: cosign key release", image)
+	s.runs("the newer", image)
+
+	ref, err := name.NewTag(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := remote.Get(ref.Digest(older))
+	if err == nil {
+		err = remote.Tag(ref, old)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.must("pull", "-q", image)
+	holds := func() {
+		t.Helper()
+		s.refused("led back", image, "has stood for "+newer)
+		s.runs("the newer by its digest", s.name+"@"+newer)
+		s.runs("the older by tag and digest", image+"@"+older)
+		s.must("restart", "-t", "0", "first") // of the older, and there
+	}
+	holds()
+	t.Run("compose", func(t *testing.T) {
+		program, environ := lab.Compose(t)
+		file := filepath.Join(s.dir, "docker-compose.yml")
+		if err := os.WriteFile(file, []byte("version: '3.8'\nservices: {api: {image: '"+image+"'}}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(program[0], program[1], "-H", "unix://"+s.sock, "-f", file, "up", "-d")
+		cmd.Env = append(environ, "PATH="+lab.Path, "HOME="+s.dir, "DOCKER_CONFIG="+s.dir)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "docker pull "+image) {
+			t.Errorf("%v %s", err, out)
+		}
+	})
+	for _, ref := range []string{image, "registry:" + image} {
+		s.verify(1, `"refused": "replay"`, "--format", "json", ref)
+	}
+	s.verify(0, "is trusted", image+"@"+older)
+	s.off.Store(true)
+	holds()
+	s.must("tag", s.name+"@"+newer, image)
+	s.runs("the newer, and the registry gone", image)
+	s.must("tag", s.name+"@"+older, image)
+	s.off.Store(false)
+
+	s.sign(image)
+	s.verify(0, "is trusted: cosign key release", image)
+	s.runs("signed anew", image)
+	s.must("tag", s.name+"@"+newer, image)
+	s.refused("what it was gone back from", image, "docker pull "+image)
+	s.verify(1, `"refused": "replay"`, "--format", "json", image)
+	s.verify(0, "gone back to: orders are lost", "--explain", "--rollback", "orders are lost", image)
+	s.runs("gone back to", image)
+	if log := s.plimsoll(t, 0, "trail", "list", "--format", "json"); !strings.Contains(log, "orders are lost") {
+		t.Errorf("the trail does not say why: %s", log)
 	}
 }

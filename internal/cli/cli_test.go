@@ -26,7 +26,9 @@ func run(t *testing.T, ctx context.Context, w World, args ...string) (code int, 
 	w.Args = args
 	w.Getenv = func(name string) string { return map[string]string{"LANG": "C.UTF-8"}[name] }
 	w.LookupEnv = func(string) (string, bool) { return "", false }
-	w.Now = func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }
+	if w.Now == nil {
+		w.Now = func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }
+	}
 	w.Stderr = &errs
 	if w.Stdin == nil {
 		w.Stdin = strings.NewReader("")

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/baseline"
 	"github.com/plimsoll/plimsoll/internal/finding"
-	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/report"
 	"github.com/plimsoll/plimsoll/internal/scan"
@@ -356,7 +354,7 @@ func (a *app) writeVerdict(r *finding.Report) *verdict.Scanned {
 			what.Worst = f.Severity
 		}
 	}
-	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
+	folder := a.verdicts()
 	for _, digest := range []string{r.Image.ID, r.Image.Manifest} {
 		if digest == "" {
 			continue

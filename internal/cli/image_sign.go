@@ -35,6 +35,9 @@ verify --key takes it, and so does image verify. REF is a name in a registry; wh
 it leads to now is what is signed, by its digest: of an image for several platforms
 the index, and with it all of them.
 
+When it is signed is signed too: by a tag, image verify trusts nothing that is older
+than what it has trusted. To go back to an older image, sign it again.
+
 The key is a file as cosign generate-key-pair writes it, whose password comes from
 COSIGN_PASSWORD or a file, or PKCS#8 in the clear. Nothing is written to a public
 log.
@@ -124,7 +127,7 @@ func (a *app) imageSign(ctx context.Context, s *signing, text string) error {
 		return unable(err)
 	}
 	if s.layout != "referrer" {
-		if err := signer.SignTag(ctx, remote, subject.Digest); err != nil {
+		if err := signer.SignTag(ctx, remote, subject.Digest, a.world.Now()); err != nil {
 			return unable(err)
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plimsoll/plimsoll/internal/engine"
-	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sign"
 	"github.com/plimsoll/plimsoll/internal/strict"
@@ -32,6 +31,7 @@ type verifying struct {
 	explain  bool
 	format   string
 	noRecord bool
+	rollback string
 }
 
 // imageVerifyCommand is plimsoll image verify.
@@ -64,16 +64,27 @@ The policy says what images need by their names:
       unsigned: true
       why: bases, which are scanned
 
+What a tag was trusted for is remembered. An image that was signed earlier than that,
+or says nothing of when, is refused by the tag, as who holds the registry may have led
+it back; --rollback "WHY" goes back to it all the same.
+
 What was found is written down for plimsoll gate, whose policy may require it, where
 the state can be written. The exit code is 1 for an image that is not trusted, and 3
 where that can't be told.`,
 		Example: `  plimsoll image verify registry.example/shop/api:4.18
   plimsoll image verify --explain registry:registry.example/shop/api:4.18
-  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…`,
+  plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…
+  plimsoll image verify --rollback "4.18 loses orders" registry.example/shop/api:4`,
 		Args: oneReference,
 		RunE: func(c *cobra.Command, args []string) error {
 			if v.format != "table" && v.format != "json" {
 				return &failure{code: exitUsage, message: "--format " + v.format + " is not a format", hint: "Use  --format table  or  --format json"}
+			}
+			if c.Flags().Changed("rollback") && strings.TrimSpace(v.rollback) == "" {
+				return &failure{code: exitUsage, message: "--rollback does not say why", hint: "For example  --rollback \"4.18 loses orders\""}
+			}
+			if v.rollback != "" && v.noRecord {
+				return &failure{code: exitUsage, message: "--rollback is recorded, and --no-record records nothing", hint: "Leave one of them out."}
 			}
 			return a.imageVerify(c.Context(), &v, args[0])
 		},
@@ -84,6 +95,7 @@ where that can't be told.`,
 	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
 	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
 	f.BoolVar(&v.noRecord, "no-record", false, "write nothing down for the gate and the inventory")
+	f.StringVar(&v.rollback, "rollback", "", "trust it though it is older than what its tag was trusted for, and say `WHY` in the trail")
 	v.registryFlags(f)
 	return c
 }
@@ -121,13 +133,17 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now(),
+		Tags: a.verdicts(), ByTag: !strings.Contains(text, "@"), Rollback: v.rollback, LookOnly: v.noRecord}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
 	r, err := by.Verify(ctx, ref)
 	if err != nil {
 		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+	}
+	if r.Unremembered != nil {
+		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
 	}
 	if !v.noRecord {
 		a.recordVerified(ctx, r, by.Now)
@@ -195,20 +211,19 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
 }
 
-// recordVerified writes down what was found: that the image is trusted, or that it is not any
-// more. Who may not write there has verified all the same.
+// recordVerified writes down what was found: that the image is trusted by its name, or that it is
+// not any more. One that is only older than what its tag is trusted for stays what it is by
+// others. Who may not write there has verified all the same.
 func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
-	var how *verdict.Verified
-	if r.Trusted() {
-		how = &verdict.Verified{At: now, Until: r.Until, Policy: r.Entry.Place(), By: r.By}
-	}
-	folder := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
 	for digest, trusted := range r.Trusts() {
-		of := how
-		if !trusted {
-			of = nil
+		var err error
+		switch {
+		case trusted:
+			err = a.verdicts().Verify(string(digest), &verdict.Verified{Name: r.Repository, At: now, Until: r.Until, Policy: r.Entry.Place(), By: r.By})
+		case r.Refused != sign.StepReplay:
+			err = a.verdicts().Withdraw(string(digest), r.Repository)
 		}
-		if err := folder.Verify(string(digest), of); err != nil {
+		if err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
 			return
 		}
@@ -219,6 +234,9 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 	}
 	if !r.Until.IsZero() {
 		detail["until"] = r.Until.UTC().Format(time.RFC3339)
+	}
+	if r.Rollback != "" {
+		detail["rollback"] = r.Rollback
 	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
 }
@@ -278,9 +296,10 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		By       []string    `json:"by"`
 		Until    time.Time   `json:"until,omitzero"`
 		Refused  string      `json:"refused,omitempty"`
+		Rollback string      `json:"rollback,omitempty"`
 		Steps    []step      `json:"steps"`
 		Rejected []rejection `json:"rejected"`
-	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, []step{}, []rejection{}}
+	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, r.Rollback, []step{}, []rejection{}}
 	if r.Entry != nil {
 		body.Policy = r.Entry.Place()
 	}

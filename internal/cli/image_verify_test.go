@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -43,12 +44,8 @@ func TestImageSignAndVerify(t *testing.T) {
 		}
 		return p
 	}
-	push := func(as string) v1.Image {
+	write := func(as string, i v1.Image) {
 		t.Helper()
-		i, err := random.Image(100, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
 		ref, err := name.ParseReference(host + "/" + as)
 		if err == nil {
 			err = remote.Write(ref, i)
@@ -56,6 +53,14 @@ func TestImageSignAndVerify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	push := func(as string) v1.Image {
+		t.Helper()
+		i, err := random.Image(100, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(as, i)
 		return i
 	}
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -77,9 +82,10 @@ func TestImageSignAndVerify(t *testing.T) {
 	revoked := file("revoked.yaml", "schema: plimsoll/trust/1\nkeys:\n"+strings.Replace(block, "  release:\n", "  release:\n    revoked: 2026-11-01\n    why: the laptop was stolen\n", 1)+images)
 	bad := file("bad.yaml", "schema: plimsoll/trust/1\nimages: []\n")
 	state := filepath.Join(dir, "state")
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	is := func(want int, told string, args ...string) string {
 		t.Helper()
-		code, out, errs := run(t, t.Context(), World{}, args...)
+		code, out, errs := run(t, t.Context(), World{Now: func() time.Time { return now }}, args...)
 		if code != want || !strings.Contains(out+errs, told) {
 			t.Errorf("%q: exit %d, want %d, without %q: %s%s", args[:2], code, want, told, out, errs)
 		}
@@ -124,7 +130,7 @@ func TestImageSignAndVerify(t *testing.T) {
 			OK   bool
 		}
 	}
-	if err := json.Unmarshal([]byte(is(0, "", verify(trusted, "shop/api:1", "--format", "json")...)), &body); err != nil || body.Schema != "plimsoll/verified/1" || !body.Trusted || body.ID != id.String() || len(body.Steps) != 2 || len(body.By) != 1 {
+	if err := json.Unmarshal([]byte(is(0, "", verify(trusted, "shop/api:1", "--format", "json")...)), &body); err != nil || body.Schema != "plimsoll/verified/1" || !body.Trusted || body.ID != id.String() || len(body.Steps) != 3 || len(body.By) != 1 {
 		t.Errorf("%+v, %v", body, err)
 	}
 	is(exitFindings, "was revoked on 2026-11-01", verify(revoked, "shop/api:1", "--explain")...)
@@ -132,11 +138,40 @@ func TestImageSignAndVerify(t *testing.T) {
 		t.Errorf("revoked: %+v", v)
 	}
 	is(0, "is trusted", verify(trusted, "shop/api:1")...)
+	// By another name, which no entry is about, it is not trusted; by this one it stays so.
+	write("other/api:same", i)
+	is(exitFindings, "no entry of", verify(trusted, "other/api:same")...)
+	if v := vouched(); v == nil || v.Name != host+"/shop/api" {
+		t.Errorf("another name takes the verdict away: %+v", v)
+	}
+	push("shop/api:2")
 	push("shop/api:1")
 	is(exitFindings, "0 of the 1 signers", verify(trusted, "shop/api:1")...)
 	if v := vouched(); v == nil {
 		t.Error("another image by the tag takes the first one's verdict away")
 	}
+	// What was signed later counts by the tag, until that which was before is signed anew.
+	sign := func() { is(0, "is signed", "image", "sign", "--state", state, "--key", key, host+"/shop/api:1") }
+	now = now.Add(time.Hour)
+	sign()
+	is(0, "is trusted", verify(trusted, "shop/api:1")...)
+	write("shop/api:1", i)
+	is(exitFindings, "it was signed at 2026-11-24T10:00:00Z", verify(trusted, "shop/api:1")...)
+	is(exitFindings, `"refused": "replay"`, verify(trusted, "shop/api:1", "--format", "json")...)
+	if v := vouched(); v == nil {
+		t.Error("what is older is not verified any more, by its digest too")
+	}
+	is(exitUsage, "is recorded", verify(trusted, "shop/api:1", "--rollback", "4.18 loses orders", "--no-record")...)
+	is(exitUsage, "does not say why", verify(trusted, "shop/api:1", "--rollback", " ")...)
+	is(exitFindings, "0 of the 1 signers", verify(trusted, "shop/api:2", "--rollback", "4.18 loses orders")...)
+	is(0, "gone back to: 4.18 loses orders", verify(trusted, "shop/api:1", "--rollback", "4.18 loses orders", "--explain")...)
+	is(0, "is trusted", verify(trusted, "shop/api:1")...)
+	if log := is(0, "", "trail", "list", "--state", state, "--format", "json"); strings.Count(log, `"rollback":"4.18 loses orders"`) != 1 {
+		t.Errorf("the trail does not say once why it was gone back: %s", log)
+	}
+	now = now.Add(time.Hour)
+	sign()
+	is(0, "is not older than", verify(trusted, "shop/api:1", "--explain")...)
 	push("other/api:1")
 	is(exitFindings, "no entry of", verify(trusted, "other/api:1")...)
 	is(exitUnable, "it can't be told who signed", verify(trusted, "shop/api:none")...)

@@ -15,13 +15,18 @@ import (
 // defaultTrust is where the policy of trust is.
 const defaultTrust = "/etc/plimsoll/trust.yaml"
 
+// verdicts is where what is known of images is.
+func (a *app) verdicts() verdict.Folder {
+	return verdict.Folder(filepath.Join(a.state, gate.VerdictFolder))
+}
+
 // imageTrust tells what was found of images' signatures, by the verdicts that image verify
 // wrote (collect.Config.Trust); nil where there is no policy of trust.
 func (a *app) imageTrust(policy string) func(id string, digests []string) (trust, unseen string) {
 	if _, err := os.Stat(policy); err != nil {
 		return nil
 	}
-	folder, now := verdict.Folder(filepath.Join(a.state, gate.VerdictFolder)), a.world.Now()
+	folder, now := a.verdicts(), a.world.Now()
 	return func(id string, names []string) (string, string) {
 		digests := []string{id}
 		for _, name := range names {
@@ -35,7 +40,7 @@ func (a *app) imageTrust(policy string) func(id string, digests []string) (trust
 			return facts.Untrusted, ""
 		case err != nil:
 			return "", "what is known of it can't be read"
-		case have.Verified == nil || !have.Verified.Until.IsZero() && now.After(have.Verified.Until):
+		case have.Verified == nil || !have.Verified.Ends().IsZero() && now.After(have.Verified.Ends()):
 			return facts.Untrusted, ""
 		}
 		return facts.Trusted, ""

@@ -115,7 +115,7 @@ func TestCopied(t *testing.T) {
 }
 
 func testCopied(t *testing.T, s *scene) {
-	if err := s.release.SignTag(t.Context(), s.r, s.other.Digest); err != nil {
+	if err := s.release.SignTag(t.Context(), s.r, s.other.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.release.SignReferrer(t.Context(), s.r, s.other, noon); err != nil {
@@ -273,11 +273,12 @@ func testMany(t *testing.T, s *scene) {
 	if err == nil || !strings.Contains(err.Error(), "more than 64") || len(found) != 0 || rejected[64].Step != TooMany {
 		t.Errorf("the right one is the 65th: %d found, %v", len(found), err)
 	}
-	if err := s.release.SignTag(t.Context(), s.r, s.subject.Digest); err != nil {
-		t.Errorf("it has signed already: %v", err)
+	before = s.hub.asked.Load()
+	if err := s.release.SignTag(t.Context(), s.r, s.subject.Digest, noon); err == nil || !strings.Contains(err.Error(), "10000 signatures") {
+		t.Errorf("signed beside 10,000, where nobody would look: %v", err)
 	}
-	if err := newSigner(t, "third", "p256").SignTag(t.Context(), s.r, s.subject.Digest); err == nil || !strings.Contains(err.Error(), "10000 signatures") {
-		t.Errorf("signed beside 10,000: %v", err)
+	if asked := s.hub.asked.Load() - before; asked > 66 {
+		t.Errorf("%d requests to sign", asked)
 	}
 }
 
@@ -347,7 +348,7 @@ func TestReferrers(t *testing.T) {
 // TestCannotLook: where the registry does not answer, it is not said that nothing is there.
 func TestCannotLook(t *testing.T) {
 	s := newScene(t, newHub(t, true))
-	if err := s.release.SignTag(t.Context(), s.r, s.subject.Digest); err != nil {
+	if err := s.release.SignTag(t.Context(), s.r, s.subject.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	serving := s.hub.handler

@@ -96,6 +96,9 @@ func (j *judge) simple(payload []byte, annotations map[string]string) (*Signatur
 	if wrong := said.about(j.subject); wrong != nil {
 		return nil, wrong
 	}
+	if wrong := j.claims(found, said.Optional); wrong != nil {
+		return nil, wrong
+	}
 	found.Reference = said.Critical.Identity.Reference
 	if j.repository != "" {
 		if wrong := sameName(found.Reference, j.repository); wrong != nil {
@@ -151,6 +154,11 @@ func (j *judge) says(found *Signature, all *envelope) *refusal {
 	}
 	if j.repository != "" {
 		return sameName("", j.repository)
+	}
+	for _, is := range said.Subject {
+		if wrong := j.claims(found, is.Annotations); wrong != nil {
+			return wrong
+		}
 	}
 	found.PredicateType = said.PredicateType
 	if found.Attests() {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -62,15 +63,18 @@ func TestCosign(t *testing.T) {
 				if form == "true" {
 					err = s.SignReferrer(t.Context(), ours, ourImage, noon)
 				} else {
-					err = s.SignTag(t.Context(), ours, ourImage.Digest)
+					err = s.SignTag(t.Context(), ours, ourImage.Digest, noon)
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
 				run("verify", "--key", "plain.pub", "--insecure-ignore-tlog=true", "--allow-insecure-registry", "--new-bundle-format="+form, ours.Repository()+"@"+string(ourImage.Digest))
-				run("sign", "--key", "cosign.key", "--tlog-upload=false", "--use-signing-config=false", "--allow-insecure-registry", "--new-bundle-format="+form, theirs.Repository()+"@"+string(theirImage.Digest))
+				run("sign", "--key", "cosign.key", "--tlog-upload=false", "--use-signing-config=false", "--allow-insecure-registry", "--new-bundle-format="+form, "-a", "timestamp="+strconv.FormatInt(noon.Unix(), 10), theirs.Repository()+"@"+string(theirImage.Digest))
 				found, rejected := find(t, theirs, theirImage.Digest, trusting(s), Options{})
 				holds(t, name, found, rejected, "key release")
+				if len(found) == 1 && !found[0].Claimed.Equal(noon) {
+					t.Errorf("%s: cosign's -a timestamp is read as %v", name, found[0].Claimed)
+				}
 				if out, err := cli(t, program, dir, "verify", "--key", "plain.pub", "--insecure-ignore-tlog=true", "--allow-insecure-registry", "--new-bundle-format="+form, theirs.Repository()+"@"+string(ourImage.Digest)); err == nil || bytes.Contains(out, []byte("verified")) {
 					t.Errorf("%s: cosign verifies what is not signed: %s", name, out)
 				}

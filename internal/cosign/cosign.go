@@ -22,8 +22,8 @@
 //
 // The package asks the registry, and nothing else: the roots of a sigstore come from a
 // file, and what shows that a certificate was used in time comes with the signature. It does
-// not decide how many signatures are needed, or how old they may be; and it cannot tell
-// whether a tag led to another manifest before.
+// not decide how many signatures are needed, or how old they may be; and it remembers nothing
+// of what a tag led to before: for that a signature says when it was made.
 //
 // Standards: cosign's SIGNATURE_SPEC and ATTESTATION_SPEC, sigstore's bundle format 0.1 to
 // 0.3, DSSE 1.0, in-toto Statement v0.1 and v1, containers-signature(5), OCI image and
@@ -79,6 +79,10 @@ type Signature struct {
 	// At is when it was signed at the latest, by a log or a timestamp authority that the
 	// root trusts. Zero where none says: only signatures by keys may be so.
 	At time.Time
+	// Claimed is when it was signed by the signer's own word, which is signed too; zero where
+	// that says nothing of it. It is good against who holds the registry, and not against who
+	// has the key.
+	Claimed time.Time
 	// Where is the place that it was found at.
 	Where string
 
@@ -147,6 +151,9 @@ type Options struct {
 	Layouts []Layout
 	// Enough ends the search when it is true for what was found so far. nil finds all.
 	Enough func([]Signature) bool
+	// Whole looks at a layout that was begun to its end, whatever Enough says: of several
+	// signatures by one signer the newest may be the last.
+	Whole bool
 	// Heard is given each attestation that holds, before Enough is asked, and may keep what it
 	// needs of the predicate, of which nothing stays afterwards: it may have as many bytes as
 	// Attestation says, and many may be there. nil keeps all of them.

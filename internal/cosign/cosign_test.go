@@ -228,7 +228,7 @@ func statementOf(t testing.TB, predicateType, predicate string, of ...digest.Dig
 	t.Helper()
 	s := statement{Type: statementTypes[0], PredicateType: predicateType, Predicate: json.RawMessage(predicate)}
 	for _, d := range of {
-		s.Subject = append(s.Subject, resource{map[string]string{d.Algorithm().String(): d.Encoded()}})
+		s.Subject = append(s.Subject, resource{Digest: map[string]string{d.Algorithm().String(): d.Encoded()}})
 	}
 	return jsonOf(t, s)
 }

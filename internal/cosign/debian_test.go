@@ -70,7 +70,7 @@ func TestDebian(t *testing.T) {
 	found, rejected := find(t, r, subject.Digest, trusting(one, two), Options{})
 	refused(t, "before", found, rejected, NoSignature)
 	for _, s := range []*Signer{one, two} {
-		if err := s.SignTag(t.Context(), r, subject.Digest); err != nil {
+		if err := s.SignTag(t.Context(), r, subject.Digest, noon); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.SignReferrer(t.Context(), r, subject, noon); err != nil {

@@ -113,7 +113,7 @@ func (f *finder) done() bool {
 
 // next is true where one more may be looked at.
 func (f *finder) next(where string) bool {
-	if f.done() {
+	if f.over || !f.o.Whole && f.done() {
 		return false
 	}
 	if f.looked == f.o.Signatures {

@@ -137,7 +137,8 @@ type statement struct {
 
 // resource is a subject. Its name is whatever the signer calls it.
 type resource struct {
-	Digest map[string]string `json:"digest"`
+	Digest      map[string]string `json:"digest"`
+	Annotations json.RawMessage   `json:"annotations,omitempty"`
 }
 
 // parseStatement reads a statement whose signature holds.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
 // maxSigned is how many signatures a manifest of the tag layout may have for another to be
@@ -25,23 +27,27 @@ import (
 const maxSigned = 63
 
 // SignTag signs a manifest in the tag layout: a payload of simple signing, with the name of
-// the repository, is added to the manifest that the tag sha256-HEX.sig leads to. Where the key
-// has signed that payload already, nothing changes. Of two who sign at a time one may lose:
-// registries cannot change a tag only if it is as it was.
+// the repository and the time, is added to the manifest that the tag sha256-HEX.sig leads to. It
+// takes the place of an earlier one that was made here with the key. Of two who sign at a time
+// one may lose: registries cannot change a tag only if it is as it was.
 //
 // The repository must have been opened to write to.
-func (s *Signer) SignTag(ctx context.Context, r *image.Remote, subject digest.Digest) error {
-	if err := s.signTag(ctx, r, subject); err != nil {
+func (s *Signer) SignTag(ctx context.Context, r *image.Remote, subject digest.Digest, now time.Time) error {
+	if err := s.signTag(ctx, r, subject, now); err != nil {
 		return fmt.Errorf("signing %s@%s: %w", r.Repository(), subject, err)
 	}
 	return nil
 }
 
-func (s *Signer) signTag(ctx context.Context, r *image.Remote, subject digest.Digest) error {
+func (s *Signer) signTag(ctx context.Context, r *image.Remote, subject digest.Digest, now time.Time) error {
 	if err := subject.Validate(); err != nil {
 		return err
 	}
-	said := simple{Optional: json.RawMessage("null")}
+	optional, err := json.Marshal(annotations{Creator: creator, Timestamp: now.Unix()})
+	if err != nil {
+		return err
+	}
+	said := simple{Optional: optional}
 	said.Critical.Identity.Reference = r.Repository()
 	said.Critical.Image.Digest = subject
 	said.Critical.Type = simpleSigning
@@ -62,12 +68,22 @@ func (s *Signer) signTag(ctx context.Context, r *image.Remote, subject digest.Di
 	if err != nil {
 		return fmt.Errorf("reading what the tag %s leads to: %w", tag, err)
 	}
-	for _, layer := range m.Layers {
-		sig, err := base64.StdEncoding.DecodeString(layer.Annotations[signatureKey])
-		if err == nil && layer.Digest == digest.FromBytes(payload) && s.Key.holds(payload, sig) != nil {
-			return nil
+	kept := m.Layers[:0]
+	for i, layer := range m.Layers {
+		own := false
+		if i <= maxSigned { // behind that nobody looks
+			if own, err = s.own(ctx, r, layer, &said); err != nil {
+				return err
+			}
+		}
+		switch {
+		case !own:
+			kept = append(kept, layer)
+		case layer.Digest == digest.FromBytes(payload):
+			return nil // in one second
 		}
 	}
+	m.Layers = kept
 	if len(m.Layers) > maxSigned {
 		return fmt.Errorf("the tag %s leads to %d signatures, and no more than %d would be looked at", tag, len(m.Layers), maxSigned+1)
 	}
@@ -100,8 +116,33 @@ func (s *Signer) signTag(ctx context.Context, r *image.Remote, subject digest.Di
 	return err
 }
 
+// own is true for a signature that was made here with the key, and says the same but for the
+// time. One that a log has seen, or that has annotations of somebody's, says more.
+func (s *Signer) own(ctx context.Context, r *image.Remote, layer oci.Descriptor, as *simple) (bool, error) {
+	sig, err := base64.StdEncoding.DecodeString(layer.Annotations[signatureKey])
+	if err != nil || len(layer.Annotations) != 1 || layer.MediaType != simpleType {
+		return false, nil
+	}
+	payload, err := r.Blob(ctx, layer, Options{}.withDefaults().Payload)
+	if errors.Is(err, image.ErrNotFound) || errors.Is(err, image.ErrOther) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	said, wrong := parseSimple(payload)
+	if wrong != nil || s.Key.holds(payload, sig) == nil {
+		return false, nil
+	}
+	var by annotations
+	if _, err := strict.Decode("the annotations", said.Optional, &by); err != nil {
+		return false, nil
+	}
+	return said.Critical == as.Critical && (by.Creator == creator || string(said.Optional) == "null"), nil
+}
+
 // SignReferrer signs a manifest by a bundle that refers to it: what cosign does since its
-// third release. The time is put beside it, and is not signed.
+// third release.
 //
 // The repository must have been opened to write to.
 func (s *Signer) SignReferrer(ctx context.Context, r *image.Remote, subject oci.Descriptor, now time.Time) error {
@@ -115,7 +156,7 @@ func (s *Signer) signReferrer(ctx context.Context, r *image.Remote, subject oci.
 	if err := subject.Digest.Validate(); err != nil {
 		return err
 	}
-	data, err := s.bundle(subject.Digest)
+	data, err := s.bundle(subject.Digest, now)
 	if err != nil {
 		return err
 	}
@@ -140,10 +181,15 @@ func (s *Signer) signReferrer(ctx context.Context, r *image.Remote, subject oci.
 	return err
 }
 
-// bundle is a statement that a manifest is signed, signed.
-func (s *Signer) bundle(subject digest.Digest) ([]byte, error) {
+// bundle is a statement that a manifest is signed, signed. The time is where cosign has what its
+// -a gives, and as it has that.
+func (s *Signer) bundle(subject digest.Digest, now time.Time) ([]byte, error) {
 	said := statement{Type: statementTypes[0], PredicateType: SignType, Predicate: json.RawMessage("{}")}
-	said.Subject = append(said.Subject, resource{map[string]string{subject.Algorithm().String(): subject.Encoded()}})
+	noted, err := json.Marshal(annotations{Creator: creator, Timestamp: strconv.FormatInt(now.Unix(), 10)})
+	if err != nil {
+		return nil, err
+	}
+	said.Subject = append(said.Subject, resource{map[string]string{subject.Algorithm().String(): subject.Encoded()}, noted})
 	payload, err := json.Marshal(said)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ func TestSigned(t *testing.T) {
 			found, rejected := find(t, r, subject.Digest, trusting(s), Options{})
 			refused(t, "before", found, rejected, NoSignature)
 			for range 2 { // the second time nothing changes
-				if err := s.SignTag(t.Context(), r, subject.Digest); err != nil {
+				if err := s.SignTag(t.Context(), r, subject.Digest, noon); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -33,7 +33,7 @@ func TestSigned(t *testing.T) {
 			if err := other.SignReferrer(t.Context(), r, subject, noon); err != nil {
 				t.Fatal(err)
 			}
-			if err := other.SignTag(t.Context(), r, subject.Digest); err != nil {
+			if err := other.SignTag(t.Context(), r, subject.Digest, noon); err != nil {
 				t.Fatal(err)
 			}
 			found, rejected = find(t, r, subject.Digest, trusting(s), Options{})
@@ -64,7 +64,7 @@ func TestRequests(t *testing.T) {
 		r := h.open(t, "team/app")
 		subject := push(t, r, "x")
 		s := newSigner(t, "release", "p256")
-		if err := s.SignTag(t.Context(), r, subject.Digest); err != nil {
+		if err := s.SignTag(t.Context(), r, subject.Digest, noon); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.SignReferrer(t.Context(), r, subject, noon); err != nil {
@@ -82,7 +82,7 @@ func TestRequests(t *testing.T) {
 	r := h.open(t, "team/app")
 	subject := push(t, r, "x")
 	s := newSigner(t, "release", "p256")
-	if err := s.SignTag(t.Context(), r, subject.Digest); err != nil {
+	if err := s.SignTag(t.Context(), r, subject.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	before := h.asked.Load()

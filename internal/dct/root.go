@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/plimsoll/plimsoll/internal/durable"
 	"github.com/plimsoll/plimsoll/internal/image"
 )
 
@@ -90,7 +91,7 @@ func (c *client) trust(ctx context.Context) *Error {
 	if len(data) == 0 && c.o.Docker != "" {
 		var err error
 		name := filepath.Join(c.o.Docker, "tuf", filepath.FromSlash(c.gun), "metadata", "root.json")
-		data, err = readBounded(name, maxRoot)
+		data, err = durable.Read(name, maxRoot)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return &Error{Step: StepState, Msg: "reading docker's folder of trust", Err: err}
 		}

@@ -6,15 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/plimsoll/plimsoll/internal/durable"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
@@ -63,7 +61,7 @@ func (f folder) recall(server, gun string) (*memory, *Error) {
 		return &Error{Step: StepState, GUN: gun, Msg: "reading what was seen of it", Err: err,
 			Hint: "restore " + name + " from a backup; to take it away is to trust " + server + " anew, and an old signature could then pass for the newest"}
 	}
-	data, err := readBounded(name, maxMemory)
+	data, err := durable.Read(name, maxMemory)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &memory{Schema: memorySchema, Server: server, GUN: gun, Seen: map[string]seen{}}, nil
 	}
@@ -90,20 +88,6 @@ func (f folder) recall(server, gun string) (*memory, *Error) {
 	return m, nil
 }
 
-// readBounded reads a file of no more than so many bytes.
-func readBounded(name string, most int64) ([]byte, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("%s has more than %d bytes", name, most)
-	}
-	return data, err
-}
-
 // keep remembers, and forgets nothing newer that another verification has seen meanwhile.
 func (f folder) keep(m *memory) *Error {
 	wrong := func(err error) *Error {
@@ -112,14 +96,11 @@ func (f folder) keep(m *memory) *Error {
 	if err := os.MkdirAll(string(f), 0o700); err != nil {
 		return wrong(err)
 	}
-	lock, err := os.OpenFile(filepath.Join(string(f), ".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	unlock, err := durable.Lock(string(f))
 	if err != nil {
 		return wrong(err)
 	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		return wrong(err)
-	}
+	defer unlock()
 	now, bad := f.recall(m.Server, m.GUN)
 	if bad != nil {
 		return bad
@@ -151,33 +132,8 @@ func (f folder) keep(m *memory) *Error {
 	if err != nil {
 		return wrong(err)
 	}
-	if err := replace(f.path(m.Server, m.GUN), append(data, '\n')); err != nil {
+	if err := durable.Replace(f.path(m.Server, m.GUN), append(data, '\n'), 0o600); err != nil {
 		return wrong(err)
 	}
 	return nil
-}
-
-// replace puts a whole file in the place of another, durably.
-func replace(path string, data []byte) error {
-	next, err := os.CreateTemp(filepath.Dir(path), ".next-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(next.Name())
-	_, err = next.Write(data)
-	if err == nil {
-		err = next.Sync()
-	}
-	if err = errors.Join(err, next.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(next.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }

@@ -266,10 +266,17 @@ func judgeStart(ctx context.Context, x *exchange) error {
 	if q := &x.match.Query; (q.Get("checkpoint") != "" || q.Get("checkpoint-dir") != "") && !x.p.allows(string(api.Checkpoints), x.who) {
 		x.decision.object("what a checkpoint goes on with cannot be judged", guarded[api.Checkpoints])
 	}
-	if strings.HasSuffix(x.match.Endpoint.Pattern, "/restart") {
+	restarts := strings.HasSuffix(x.match.Endpoint.Pattern, "/restart")
+	if restarts {
 		x.first = stopFirst
 	}
-	return judgeNamed(ctx, x, x.match.Var("id"), nil, nil)
+	if err := judgeNamed(ctx, x, x.match.Var("id"), nil, nil); err != nil || x.absent != nil {
+		return err
+	}
+	if restarts || strings.HasSuffix(x.match.Endpoint.Pattern, "/start") {
+		return x.p.Require.Verdict.stands(x.g, &x.decision, x.spec)
+	}
+	return nil
 }
 
 // stopFirst stops a container that is to be restarted, and judges it once more: stopping

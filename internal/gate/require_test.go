@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +73,69 @@ func TestRequire(t *testing.T) {
 		s.refused(t, "found something critical", args(run)...)
 		scan(time.Hour, finding.High)
 		s.must(t, args(run)...)
+	})
+	t.Run("what the tag stands for", func(t *testing.T) {
+		s := stand(t, e, Enforce, "schema: plimsoll/policy/1\nrequire: {verdict: {verified: true}}\n")
+		folder, newer := s.c.Verdicts, "sha256:"+strings.Repeat("2b", 32)
+		stands := func(name string, digests ...string) {
+			t.Helper()
+			if err := folder.Remember(name, func(tag *verdict.Tag) error { tag.Now(time.Now(), time.Time{}, digests...); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		verify := func() {
+			t.Helper()
+			if err := folder.Verify(id, &verdict.Verified{Name: "docker.io/library/web", At: time.Now(), Policy: "images[0]", By: []string{"a key"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.must(t, "tag", "web:1", "web:latest")
+		stands("docker.io/library/web:1", id)
+		s.refused(t, "was not verified", args("run --rm web:1 true")...)
+		verify()
+		s.must(t, args("run --rm web:1 true")...)
+		s.must(t, args("run -d --name old web:1 sleep 300")...)
+		stands("docker.io/library/web:1", newer)
+		for _, name := range []string{"web:1", "docker.io/web:1", "library/web:1", "docker.io/library/web:1"} {
+			s.refused(t, "has stood for "+newer, "run", "--rm", name, "true")
+			s.refused(t, "docker pull "+name, "create", "--rm", name)
+		}
+		// Who names the image itself has it, and by a tag of which nothing is known; what was
+		// made before is not made anew.
+		s.must(t, "run", "--rm", id, "true")
+		s.must(t, "run", "--rm", strings.TrimPrefix(id, "sha256:"), "true")
+		s.must(t, "run", "--rm", id[7:19], "true")
+		s.must(t, args("run --rm web true")...)
+		s.must(t, args("restart -t 0 old")...)
+		s.must(t, args("exec old true")...)
+		// One whose verdict was taken back goes on until it ends, and is not started again.
+		if err := folder.Withdraw(id, "docker.io/library/web"); err != nil {
+			t.Fatal(err)
+		}
+		s.must(t, args("exec old true")...)
+		s.refused(t, "not any more", args("restart -t 0 old")...)
+		s.must(t, args("exec old true")...)
+		s.must(t, args("stop -t 0 old")...)
+		s.refused(t, "not any more", args("start old")...)
+		verify()
+		s.must(t, args("start old")...)
+		s.must(t, args("rm -f old")...)
+		stands("docker.io/library/web:latest", newer)
+		s.refused(t, "verified by another name", args("run --rm web true")...)
+		stands("docker.io/library/web:latest", id)
+		s.must(t, args("run --rm web true")...)
+		stands("docker.io/library/web:1", id)
+		s.must(t, args("run --rm web:1 true")...)
+		files, err := filepath.Glob(filepath.Join(string(folder), "tags", "*.json"))
+		if err != nil || len(files) != 2 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			if err := os.WriteFile(file, []byte("{"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.refused(t, "web:1", args("run --rm web:1 true")...)
 	})
 	t.Run("a grant", func(t *testing.T) {
 		policy := func(image string) string {

@@ -314,7 +314,7 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 	for n := range d.Entry.Attested {
 		a := &d.Entry.Attested[n]
 		var there []string
-		var until time.Time
+		var until, last time.Time
 		met := false
 		for i := range found {
 			v := &found[i]
@@ -325,6 +325,9 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 			if why == "" {
 				if end := d.Entry.lasts(a, v, now); !met || later(end, until) {
 					until = end
+				}
+				if at := v.signed(); at.After(last) {
+					last = at
 				}
 				if met {
 					continue
@@ -344,6 +347,10 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 		if met {
 			if later(d.Until, until) {
 				d.Until = until
+			}
+			// Where nobody signs, the image is as new as what was attested first of all that is needed.
+			if d.Entry.Signed == nil && (n == 0 || last.Before(d.last)) {
+				d.last = last
 			}
 			continue
 		}

@@ -250,7 +250,7 @@ func TestAttested(t *testing.T) {
 			name := fmt.Sprintf("case-%d/%s", n, form)
 			r := s.open(name)
 			d := s.image(r, "1", "amd64", c.what)
-			if err := release.SignTag(t.Context(), r, d.Digest); err != nil {
+			if err := release.SignTag(t.Context(), r, d.Digest, noon); err != nil {
 				t.Fatal(err)
 			}
 			if c.what == "too large" && form == "referrer" {
@@ -298,7 +298,7 @@ func TestAttested(t *testing.T) {
 	r = s.open("index/api")
 	amd, arm := s.image(r, "", "amd64", "index"), s.image(r, "", "arm64", "index")
 	index := s.index(r, "1", amd, arm)
-	if err := release.SignTag(t.Context(), r, index.Digest); err != nil {
+	if err := release.SignTag(t.Context(), r, index.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	s.attach(r, amd, good(amd))
@@ -319,7 +319,7 @@ func TestAttested(t *testing.T) {
 	bom := func(name string) []byte {
 		return builder.says(spdx, `{"packages":[{"name":"zlib"},{"name":"`+name+`"}]}`, d)
 	}
-	if err := release.SignTag(t.Context(), r, d.Digest); err != nil {
+	if err := release.SignTag(t.Context(), r, d.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	s.refer(r, d, bundled(builder.says(cosign.SignType, "{}", d)))
@@ -352,7 +352,7 @@ func TestAttestedRequests(t *testing.T) {
 	signed := s.policy("keys:\n" + releaseKey + builder.key + images)
 	attested := s.policy("keys:\n" + releaseKey + builder.key + images + "    attested: [{type: spdx, by: [{key: builder}]}]\n")
 	d := s.image(s.remote, "1", "amd64", "one")
-	if err := release.SignTag(t.Context(), s.remote, d.Digest); err != nil {
+	if err := release.SignTag(t.Context(), s.remote, d.Digest, noon); err != nil {
 		t.Fatal(err)
 	}
 	s.attach(s.remote, d, builder.says(spdx, "{}", d))
@@ -706,4 +706,31 @@ func TestAttestedByCosign(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAttestedReplay: by a tag that is led back, an image that is only attested is as old as the
+// first attestation that it needs, the newest of each; what is named by its digest passes.
+func TestAttestedReplay(t *testing.T) {
+	s, _, _ := newReplays(t)
+	builder := s.attester("builder")
+	s.policy = s.shop.policy("keys:\n" + builder.key + "images:\n  - {name: HOST/*, attested: [{type: spdx, by: [{key: builder}]}, {type: vuln, by: [{key: builder}]}]}\n")
+	r := s.open("any/api")
+	says := func(kind string, d oci.Descriptor, ago time.Duration) []byte {
+		text := strings.Replace(string(statement(predicateTypes[kind], "{}", d)), `"digest"`, fmt.Sprintf(`"annotations":{"timestamp":"%d"},"digest"`, noon.Add(-ago).Unix()), 1)
+		return builder.envelope(inToto, inToto, []byte(text))
+	}
+	old, new := s.image(r, "", "amd64", "old"), s.image(r, "", "amd64", "new")
+	s.attach(r, old, says("spdx", old, 5*time.Hour), says("vuln", old, 4*time.Hour))
+	s.attach(r, new, says("spdx", new, 3*time.Hour), says("vuln", new, 2*time.Hour))
+	s.lead(r, "1", old)
+	s.is("the first", "any/api:1", "", "nothing is known")
+	s.lead(r, "1", new)
+	s.is("a newer one", "any/api:1", "", "is not older")
+	s.lead(r, "1", old)
+	s.is("led back", "any/api:1", StepReplay, "it was signed at "+moment(noon.Add(-5*time.Hour)))
+	s.is("by its digest", "any/api@"+string(old.Digest), "", "")
+	s.attach(r, old, says("spdx", old, 5*time.Hour), says("vuln", old, 4*time.Hour), says("vuln", old, time.Minute))
+	s.is("scanned anew", "any/api:1", StepReplay, "it was signed at "+moment(noon.Add(-5*time.Hour)))
+	s.attach(r, old, says("spdx", old, 5*time.Hour), says("vuln", old, -time.Minute), says("spdx", old, -2*time.Minute))
+	s.is("all attested anew", "any/api:1", "", "is not older")
 }

@@ -21,6 +21,8 @@ type Vouch struct {
 	// At is when it was made, by a log or a timestamp that is trusted; zero where nothing
 	// proves it. Until is when it stops to hold by its own word, zero for never.
 	At, Until time.Time
+	// Claimed is when it was made by the signer's own word; zero where that says nothing of it.
+	Claimed time.Time
 	// Says is what an attestation says, nil for a signature.
 	Says *Statement
 }
@@ -42,6 +44,7 @@ const (
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
 	StepAttested = "attested" // what must be attested, and attestations that do not count for it
+	StepReplay   = "replay"   // the tag does not lead back to an older image
 )
 
 // Decision is what a policy says of an image.
@@ -56,6 +59,12 @@ type Decision struct {
 	By []string
 	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
 	Until time.Time
+
+	// last is when so many signers as are needed had signed anew: one alone, whose key was
+	// stolen, makes an old image no newer where two are needed. Zero where that can't be told.
+	last time.Time
+	// ordered is true where one of them says what the tag leads to now.
+	ordered bool
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -97,6 +106,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 	}
 	need, list := e.Signed.Needs()
 	counted := map[string]time.Time{} // the signers, each once, and until when
+	signed := map[string]time.Time{}  // and when each did so last
 	for _, v := range found {
 		if v.Says != nil || !slices.Contains(list, v.Signer) {
 			continue
@@ -120,9 +130,13 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		if !again {
 			d.By = append(d.By, v.Kind+" "+v.Signer.String())
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
+			d.ordered = d.ordered || v.Signer.ContentTrust != ""
 		}
 		if !again || later(until, before) {
 			counted[at] = until
+		}
+		if last := v.signed(); last.After(signed[at]) {
+			signed[at] = last
 		}
 	}
 	if len(counted) < need {
@@ -142,6 +156,9 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 		return 0
 	})[need-1]
+	if len(signed) >= need {
+		d.last = slices.SortedFunc(maps.Values(signed), func(a, b time.Time) int { return b.Compare(a) })[need-1]
+	}
 	return p.attested(d, found, now)
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // Verifier asks registries for signatures, and a policy what they are worth.
@@ -30,6 +31,15 @@ type Verifier struct {
 	// State is the folder in which is remembered what content trust showed, and Docker that in
 	// which docker does, "" for none.
 	State, Docker string
+	// Tags has what tags stand for, "" for nothing: then an older image by a tag is not told.
+	// ByTag is that a name with a digest was asked for by its tag, and the digest is what an
+	// engine has of it: else who names a digest has what it is of.
+	Tags  verdict.Folder
+	ByTag bool
+	// Rollback says why an older image may be trusted this once, "" where it may not; LookOnly
+	// is that what tags stand for stays as it is.
+	Rollback string
+	LookOnly bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
 }
@@ -57,6 +67,15 @@ type Result struct {
 	whole  bool
 	// Rejected is what vouches for nothing.
 	Rejected []Rejection
+	// Repository is the name without tag and digest.
+	Repository string
+	// Rollback says why it is trusted though it is older than what was, "" where it is not.
+	Rollback string
+	// Unremembered is why it is not remembered that the tag stands for it: that may not be
+	// written, or not even be read, by who asks. Then an older one may not have been told.
+	Unremembered error
+
+	tag *remembered
 }
 
 // Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
@@ -127,6 +146,10 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		return nil, fmt.Errorf("the manifest %s names no configuration: %.100q is no digest", r.Manifest, r.Config)
 	}
 	name := in.Repository()
+	r.Repository = name
+	if r.tag, err = v.remembered(in, asked, r); err != nil {
+		return nil, err
+	}
 	entry := v.Policy.For(name)
 	if entry != nil && len(entry.Platforms) > 0 {
 		// By the image's own word: what an index says of it may not be signed.
@@ -145,7 +168,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
 		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
 	}
-	return r, nil
+	return r, v.order(r)
 }
 
 // child is the manifest of an index that is for a platform.
@@ -218,7 +241,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			found = append(found, *one)
 		}
 	}
-	if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+	if v.suffice(name, r, found) {
 		return found, rejected, nil
 	}
 	groups, err := v.groups(list)
@@ -229,9 +252,9 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 		for _, g := range groups {
 			ear := &listener{policy: v.Policy, entry: entry, name: name, digest: string(subject.Digest), root: g.root, now: v.Now}
 			enough := func(sofar []cosign.Signature) bool {
-				return v.Policy.Decide(name, r.Platform, append(slices.Clip(found), g.vouches(sofar, ear.heard, subject.Digest)...), v.Now).Trusted()
+				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, ear.heard, subject.Digest)...))
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Layouts: entry.layouts(), Heard: ear.hear})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: entry.layouts(), Heard: ear.hear})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
@@ -239,7 +262,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 				return nil, nil, err
 			}
 			found = append(found, g.vouches(signatures, ear.heard, subject.Digest)...)
-			if v.Policy.Decide(name, r.Platform, found, v.Now).Trusted() {
+			if v.suffice(name, r, found) {
 				return found, rejected, nil
 			}
 		}
@@ -355,7 +378,7 @@ func (g *group) vouches(signatures []cosign.Signature, heard []*Statement, of di
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
-		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At}
+		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At, Claimed: s.Claimed}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {

@@ -25,6 +25,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/cosign"
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 	"github.com/plimsoll/plimsoll/test/notary"
 )
 
@@ -150,7 +151,7 @@ func TestVerify(t *testing.T) {
 	}
 	byTag := func(by *cosign.Signer, r *image.Remote, d oci.Descriptor) {
 		t.Helper()
-		if err := by.SignTag(t.Context(), r, d.Digest); err != nil {
+		if err := by.SignTag(t.Context(), r, d.Digest, noon); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -267,11 +268,11 @@ func TestContentTrust(t *testing.T) {
 	}
 	n.Begin(gun)
 	sign("1", one)
-	state := t.TempDir()
+	state, tags := t.TempDir(), verdict.Folder(t.TempDir())
 	verify := func(policy, name, want, step string) {
 		t.Helper()
 		p := s.policy("content_trust:\n  acme: " + policy + "\nimages:\n  - {name: \"HOST/*\", signed: {any: [{content_trust: acme}]}}\n")
-		v := Verifier{Policy: p, State: state, Image: image.Options{Registries: image.Registries{Certs: n.Certs(n.URL)}}, Now: time.Now()}
+		v := Verifier{Policy: p, State: state, Tags: tags, Image: image.Options{Registries: image.Registries{Certs: n.Certs(n.URL)}}, Now: time.Now()}
 		r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/" + name})
 		switch {
 		case want == "error":
@@ -298,6 +299,9 @@ func TestContentTrust(t *testing.T) {
 	sign("1", other)
 	verify(pinned, "shop/api:1", "", "")
 	verify(pinned, "shop/api:1@"+string(one.Digest), StepSigners, dct.StepDigest) // it was, and is no more
+	s.image(s.remote, "1", "amd64", "one")
+	sign("1", one)
+	verify(pinned, "shop/api:1", "", "") // what was signed as the tag last is no older one
 	sign("2", s.index(s.remote, "2", two))
 	verify(pinned, "shop/api:2", "", "")
 	s.image(s.open("else/api"), "1", "amd64", "three")

@@ -6,13 +6,19 @@
 // A file is one JSON object, at SHA256[0:2]/SHA256.json below the folder:
 //
 //	{"schema": "plimsoll/verdict/1", "digest": "sha256:…",
-//	 "verified": {"at": "…", "until": "…", "policy": "images[2]", "by": ["cosign key release"]},
+//	 "verified": {"name": "registry.example/shop/api", "at": "…", "until": "…",
+//	  "policy": "images[2]", "by": ["cosign key release"]},
 //	 "scanned": {"at": "…", "data": "…", "worst": "high", "counts": {"high": 2}}}
 //
 // The digest is the image's id as the engine has it (of its configuration), or that of its
 // manifest: whoever has both asks for both ([Folder.Of]). A part that was not done is
 // absent. Writing replaces a part and keeps the other; a reader sees the old file or the
 // new one, whole.
+//
+// An older image stays verified when its tag leads to a newer one. So what a tag stands for is
+// a file beside, at tags/SHA256.json by the SHA-256 of its whole name ([Tag]): the digests of
+// the image that was trusted by it last, and of those before. Verifying writes it
+// ([Folder.Remember]), and refuses by it what is older; the gate reads it ([Folder.Tag]).
 //
 // The package judges nothing: how old a scan may be is for whoever asks. A file is believed
 // as far as its folder is: only its owner may write there.
@@ -25,9 +31,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/durable"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
@@ -46,12 +54,17 @@ type Verdict struct {
 
 // Verified says that the image was found to be signed as a policy wants it.
 type Verified struct {
-	At time.Time `json:"at"`
+	// Name is the repository by which it was, whole and without tag and digest; "" in files
+	// that were written before names were.
+	Name string    `json:"name,omitempty"`
+	At   time.Time `json:"at"`
 	// Until is when that ends, zero for never.
 	Until time.Time `json:"until,omitzero"`
 	// Policy is the line of the policy that decided it, and By who vouches for the image.
 	Policy string   `json:"policy"`
 	By     []string `json:"by"`
+	// Others are the same by other names, the newest first: each counts for itself.
+	Others []Verified `json:"others,omitempty"`
 }
 
 // Scanned says what a scan found.
@@ -71,6 +84,9 @@ type Folder string
 // maxFile bounds a file that is read.
 const maxFile = 1 << 20
 
+// maxOthers is by how many other names it is known that an image was verified.
+const maxOthers = 31
+
 // path is the file of a digest.
 func (f Folder) path(digest string) (string, error) {
 	hex, ok := strings.CutPrefix(digest, "sha256:")
@@ -87,25 +103,27 @@ func (f Folder) Read(digest string) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, &strict.Error{File: path, Msg: fmt.Sprintf("it has %d bytes, and %d is the most", info.Size(), maxFile)}
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
 	v := &Verdict{}
-	if _, err := strict.Decode(path, data, v); err != nil {
+	if err := read(path, v); err != nil {
 		return nil, err
 	}
 	if why := v.wrong(digest); why != "" {
 		return nil, &strict.Error{File: path, Msg: why, Hint: "take the file away, and scan or verify the image again"}
 	}
 	return v, nil
+}
+
+// read decodes a file. What is wrong in it is a *strict.Error.
+func read(path string, to any) error {
+	data, err := durable.Read(path, maxFile)
+	if errors.Is(err, durable.ErrTooLarge) {
+		return &strict.Error{File: path, Msg: fmt.Sprintf("it has more than %d bytes", maxFile)}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = strict.Decode(path, data, to)
+	return err
 }
 
 // wrong says what of a file cannot be.
@@ -115,7 +133,7 @@ func (v *Verdict) wrong(digest string) string {
 		return fmt.Sprintf("its schema is %.80q, not %s", v.Schema, Schema)
 	case v.Digest != digest:
 		return fmt.Sprintf("it is about %.80q, and its name is of %s", v.Digest, digest)
-	case v.Verified != nil && (v.Verified.At.IsZero() || len(v.Verified.By) == 0):
+	case v.Verified != nil && v.Verified.wrong():
 		return "it does not say when the image was verified, or by whom"
 	case v.Scanned != nil && v.Scanned.At.IsZero():
 		return "it does not say when the image was scanned"
@@ -126,6 +144,11 @@ func (v *Verdict) wrong(digest string) string {
 		}
 	}
 	return ""
+}
+
+// wrong is true for what does not say when or by whom.
+func (v *Verified) wrong() bool {
+	return v.At.IsZero() || len(v.By) == 0 || slices.ContainsFunc(v.Others, func(o Verified) bool { return len(o.Others) > 0 || o.wrong() })
 }
 
 // Of reads what is known of an image under any of its digests: of each part, what is
@@ -157,9 +180,59 @@ func (f Folder) Of(digests ...string) (*Verdict, error) {
 	return all, nil
 }
 
-// Verify writes down that an image was verified, nil that it is not any more.
+// Verify writes down that an image was verified by a name, beside others by which it was, or
+// with nil that it is not any more by any.
 func (f Folder) Verify(digest string, how *Verified) error {
-	return f.change(digest, func(v *Verdict) { v.Verified = how })
+	return f.change(digest, func(v *Verdict) {
+		if how == nil {
+			v.Verified = nil
+			return
+		}
+		now := *how
+		now.Others = v.Verified.without(how.Name)
+		now.Others = now.Others[:min(len(now.Others), maxOthers)]
+		v.Verified = &now
+	})
+}
+
+// Withdraw writes down that an image is not verified any more by a name: whether it is by
+// others stays as it was.
+func (f Folder) Withdraw(digest, name string) error {
+	return f.change(digest, func(v *Verdict) {
+		others := v.Verified.without(name)
+		if v.Verified = nil; len(others) > 0 {
+			v.Verified = &others[0]
+			v.Verified.Others = others[1:]
+		}
+	})
+}
+
+// Ends is when the last of all the ways in which an image was verified ends, zero for never.
+func (v *Verified) Ends() time.Time {
+	end := v.Until
+	for _, o := range v.Others {
+		if end.IsZero() || o.Until.IsZero() {
+			return time.Time{}
+		}
+		if o.Until.After(end) {
+			end = o.Until
+		}
+	}
+	return end
+}
+
+// without are the ways in which an image was verified by other names, the newest first. One
+// without a name may have been by this.
+func (v *Verified) without(name string) (list []Verified) {
+	if v == nil {
+		return nil
+	}
+	for _, one := range append([]Verified{*v}, v.Others...) {
+		if one.Others = nil; one.Name != name && one.Name != "" {
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 // Scan writes down what a scan found.
@@ -167,12 +240,21 @@ func (f Folder) Scan(digest string, what *Scanned) error {
 	return f.change(digest, func(v *Verdict) { v.Scanned = what })
 }
 
-// change changes a part of a file, or makes one. One that cannot be read is made anew.
+// change changes a part of a file, or makes one, after whoever else does. One that cannot be
+// read is made anew.
 func (f Folder) change(digest string, set func(*Verdict)) error {
 	path, err := f.path(digest)
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	unlock, err := durable.Lock(string(f))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	v, err := f.Read(digest)
 	if wrong := new(strict.Error); errors.Is(err, fs.ErrNotExist) || errors.As(err, &wrong) {
 		v = &Verdict{Schema: Schema, Digest: digest}
@@ -183,40 +265,15 @@ func (f Folder) change(digest string, set func(*Verdict)) error {
 	if why := v.wrong(digest); why != "" {
 		return errors.New("writing a verdict: " + why)
 	}
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return replace(path, append(data, '\n'))
+	return write(path, v)
 }
 
-// replace puts a whole file in the place of another, durably.
-func replace(path string, data []byte) error {
-	next, err := os.CreateTemp(filepath.Dir(path), ".next-")
+// write puts a file in the place of another, for the gate to read, which runs as a user of its
+// own.
+func write(path string, what any) error {
+	data, err := json.MarshalIndent(what, "", "  ")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(next.Name())
-	_, err = next.Write(data)
-	if err == nil {
-		err = next.Chmod(0o644) // the gate runs as a user of its own
-	}
-	if err == nil {
-		err = next.Sync()
-	}
-	if err = errors.Join(err, next.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(next.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return durable.Replace(path, append(data, '\n'), 0o644)
 }
