@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 	"internal/dct":                 {"internal/durable", "internal/image", "internal/strict"},
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
-	"internal/sign":                {"internal/cel", "internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/verdict", "internal/workload"},
+	"internal/sign":                {"internal/cel", "internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/trail", "internal/verdict", "internal/workload"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},
 	"internal/scan":                {"internal/advice", "internal/collect", "internal/contents", "internal/extract", "internal/facts", "internal/finding", "internal/image", "internal/linking", "internal/redact", "internal/report", "internal/sbom", "internal/secret", "internal/term", "internal/vex", "internal/vuln", "internal/workload"},

@@ -37,6 +37,9 @@ func (a *app) report(err error) int {
 		if hint == "" {
 			hint = s.Hint
 		}
+		if errors.As(err, &f) { // as of an engine's answer, which no user wrote
+			code = f.code
+		}
 	case errors.As(err, &f):
 		code, message, hint = f.code, f.message, f.hint
 		if f.err != nil {

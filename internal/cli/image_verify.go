@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,9 @@ REF is the name of an image. Where the engine has one of that name, it is the on
 that is verified; else, and with registry:NAME, it is what the name leads to in its
 registry. Of an image for several platforms it is the one for --platform.
 
+Of an image that no registry has, the gate's trail tells who built it, where the policy
+says who may.
+
 The policy says what images need by their names:
 
   schema: plimsoll/trust/1
@@ -63,6 +67,8 @@ The policy says what images need by their names:
     - name: docker.io/library/*
       unsigned: true
       why: bases, which are scanned
+    - name: docker.io/shop/*
+      built: {by: [alice]}
 
 What a tag was trusted for is remembered. An image that was signed earlier than that,
 or says nothing of when, is refused by the tag, as who holds the registry may have led
@@ -129,18 +135,23 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	ref, err := a.verified(ctx, text)
-	if err != nil {
-		return err
-	}
 	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now(),
 		Tags: a.verdicts(), ByTag: !strings.Contains(text, "@"), Rollback: v.rollback, LookOnly: v.noRecord}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
-	r, err := by.Verify(ctx, ref)
+	r, err := a.verifiedHere(ctx, &by, text)
 	if err != nil {
-		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+		return err
+	}
+	if r == nil {
+		ref, err := a.verified(ctx, text)
+		if err != nil {
+			return err
+		}
+		if r, err = by.Verify(ctx, ref); err != nil {
+			return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+		}
 	}
 	if r.Unremembered != nil {
 		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
@@ -198,17 +209,26 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
 		return ref, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
 	}
-	for _, one := range body.RepoDigests {
-		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == named.Name() {
-			// With its tag, which content trust signs.
-			at := have.String()
-			if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
-				at = have.Name() + ":" + t.Tag() + strings.TrimPrefix(at, have.Name())
-			}
-			return image.Reference{Source: image.Registry, At: at}, nil
+	if digest := digestOf(body.RepoDigests, named.Name()); digest != "" {
+		// With its tag, which content trust signs.
+		at := named.Name() + "@" + digest
+		if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
+			at = named.Name() + ":" + t.Tag() + "@" + digest
+		}
+		return image.Reference{Source: image.Registry, At: at}, nil
+	}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+}
+
+// digestOf is the digest that the registry of a name gave an image, of those that an engine
+// tells of it as NAME@DIGEST, "" where it gave none.
+func digestOf(digests []string, name string) string {
+	for _, one := range digests {
+		if have, err := reference.ParseNormalizedNamed(one); err == nil && have.Name() == name {
+			return strings.TrimPrefix(have.String(), name+"@")
 		}
 	}
-	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "What is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+	return ""
 }
 
 // recordVerified writes down what was found: that the image is trusted by its name, or that it is
@@ -238,7 +258,7 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 	if r.Rollback != "" {
 		detail["rollback"] = r.Rollback
 	}
-	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(r.Manifest), Name: r.Name}, Detail: detail})
+	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
 }
 
 // verifiedTable tells it to people.
@@ -252,7 +272,7 @@ func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, expl
 		glyph, says = term.Deny, "is not trusted: "+r.Steps[len(r.Steps)-1].Text
 	}
 	fmt.Fprintf(&b, "%s %s %s\n", out.Glyph(glyph), out.Paint(term.Bold, out.Escape(text)), out.Escape(says))
-	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(r.Manifest)))
+	fmt.Fprintf(&b, "    %s\n", out.Paint(term.Faint, string(cmp.Or(r.Manifest, r.Config))))
 	if explain {
 		for _, s := range r.Steps {
 			g := term.Pass
@@ -288,7 +308,7 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Schema   string      `json:"schema"`
 		Name     string      `json:"name"`
 		Index    string      `json:"index,omitempty"`
-		Manifest string      `json:"manifest"`
+		Manifest string      `json:"manifest,omitempty"`
 		ID       string      `json:"id"`
 		Platform string      `json:"platform"`
 		Trusted  bool        `json:"trusted"`

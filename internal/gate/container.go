@@ -33,6 +33,7 @@ var judges = map[api.Judge]func(context.Context, *exchange) error{
 	api.ImagePull:       judgePull,
 	api.ImagePush:       judgePush,
 	api.ImageBuild:      judgeBuild,
+	api.CommitImage:     judgeCommit,
 	api.VolumeCreate:    judgeVolume,
 	api.VolumeUpdate:    judgeVolumeUpdate,
 	api.NetworkCreate:   judgeNetwork,

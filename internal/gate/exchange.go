@@ -48,6 +48,9 @@ type exchange struct {
 	// begun waits for that number, once it began to be recorded.
 	begun func(context.Context) (int64, error)
 
+	// making is which images the request made, for the event that it is done.
+	making map[string]any
+
 	decision decision
 	spec     *workload.Spec // of a container that is there, once it was judged
 	// first is done once the request is recorded, and before it is passed on.

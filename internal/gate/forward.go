@@ -14,6 +14,10 @@ import (
 // forward passes the request on and brings back the answer.
 func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 	x.passing = true
+	over := x.overhear()
+	if over != nil {
+		defer func() { x.s.Client = over.Conn }()
+	}
 	answer, client, err := x.s.Send(ctx, relay.Request{Request: *x.req, Body: x.body, Once: x.mutates(), Await: x.seq >= 0})
 	if x.mutates() && x.subject.Kind == "image" {
 		x.g.around.images.forget()
@@ -55,6 +59,8 @@ func (x *exchange) forward(ctx context.Context) (again bool, err error) {
 		err = x.passNamed(answer)
 	case x.negotiates() && api.TooNew(answer.Fields.Get(versionField)):
 		err = x.passVersion(answer)
+	case over != nil && answer.Status == http.StatusOK:
+		err = over.pass(x, answer)
 	default:
 		err = x.s.Pass(answer)
 	}

@@ -56,3 +56,11 @@ func TestNewestStore(t *testing.T) {
 	s.refused(t, "came from", "run", "--rm", "registry.example.org/good:1", "true")
 	stand(t, e, Enforce, "").must(t, "run", "--rm", "registry.example.org/good:1", "true")
 }
+
+// TestNewestMade: the newest engine tells which images it made as others do, wherever it keeps
+// them.
+func TestNewestMade(t *testing.T) {
+	for _, containerd := range []bool{false, true} {
+		madeBehind(t, lab.Newest(t, map[string]any{"features": map[string]any{"containerd-snapshotter": containerd}}))
+	}
+}

@@ -55,6 +55,9 @@ func (x *exchange) phase(phase string, more map[string]any) trail.Event {
 	if x.decision.Unknown != nil {
 		detail["unknown"] = x.decision.Unknown
 	}
+	if x.making != nil && phase == phaseDone {
+		detail["made"] = x.making
+	}
 	maps.Copy(detail, more)
 	return trail.Event{Type: x.event, Actor: x.who.actor(), Subject: x.subject, Declared: x.declared, Detail: detail}
 }

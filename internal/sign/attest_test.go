@@ -452,7 +452,7 @@ func TestAttestedPolicy(t *testing.T) {
 		"has":                 {entry("{type: vuln, by: [{key: one}], where: \"has(predicate.a) && predicate.a.size() > 0\"}"), "", 0, 0},
 		"signed too":          {head + "    signed: {any: [{key: one}]}\n    attested: [{type: vuln, by: [{key: one}]}]\n", "", 0, 0},
 		"unsigned":            {head + "    unsigned: true\n    why: x\n    attested: [{type: vuln, by: [{key: one}]}]\n", "says unsigned and attested", from, 5},
-		"none":                {head + "    attested: []\n", "says neither who must have signed or attest something", from, 5},
+		"none":                {head + "    attested: []\n", "says neither who must have signed, attested or built", from, 5},
 		"a type that is none": {entry("{type: slsaprovenence, by: [{key: one}]}"), "attested[0].type is no type of a predicate", from + 2, 16},
 		"no type":             {entry("{by: [{key: one}]}"), "attested[0].type is no type", from + 2, 9},
 		"a signature":         {entry("{type: \"" + cosign.SignType + "\", by: [{key: one}]}"), "says only that the image is signed", from + 2, 16},
@@ -618,6 +618,7 @@ images:
   - {name: r.example/plain, attested: [{type: vuln, by: [{key: one}]}]}
   - {name: r.example/two, signed: {any: [{key: one}]}, attested: [{type: vuln, by: [{key: one}]}, {type: spdx, by: [{key: one}]}]}
   - {name: r.example/new, max_age: 30d, attested: [{type: vuln, by: [`+who+`]}]}
+  - {name: r.example/here, built: {by: [ana]}, attested: [{type: vuln, by: [{key: one}]}]}
   - {name: r.example/now, attested: [{type: vuln, by: [{key: one}], where: "predicate.at < now"}]}
 `))
 	if err != nil {
@@ -663,6 +664,13 @@ images:
 	}
 	if d := p.Decide("r.example/two", "", []Vouch{signs(day), says("vuln", day)}, noon); d.Refused != StepAttested || !d.Until.IsZero() || d.By != nil {
 		t.Errorf("one of two: %+v", d)
+	}
+	// What may be built here must be attested where it is of a registry.
+	if d := p.Decide("r.example/here", "", nil, noon); d.Refused != StepAttested {
+		t.Errorf("of a registry, and not attested: %+v", d)
+	}
+	if d := p.Decide("r.example/here", "", []Vouch{says("vuln", day)}, noon); !d.Trusted() {
+		t.Errorf("of a registry, and attested: %+v", d)
 	}
 	if d := p.Decide("r.example/two", "", []Vouch{says("vuln", day), says("spdx", day)}, noon); d.Refused != StepSigners {
 		t.Errorf("attestations by who signs are no signature: %+v", d)

@@ -45,6 +45,10 @@ const (
 	StepSigners  = "signers"  // enough different signers have signed
 	StepAttested = "attested" // what must be attested, and attestations that do not count for it
 	StepReplay   = "replay"   // the tag does not lead back to an older image
+	StepLocal    = "local"    // the engine has the image, which was made here
+	StepTrail    = "trail"    // the trail of the gate vouches for the event
+	StepBuilt    = "built"    // somebody who may has built it
+	StepBase     = "base"     // it was built from an image that is trusted
 )
 
 // Decision is what a policy says of an image.
@@ -81,27 +85,23 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 }
 
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
-// platform of what would run, as linux/amd64, and the signatures and attestations about it that hold.
+// platform of what would run, as linux/amd64, and the signatures and attestations about it that
+// hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
-	d := &Decision{Entry: p.For(name)}
+	d := p.admit(name, platform)
 	e := d.Entry
-	if e == nil {
-		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
-	}
-	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
-	if len(e.Platforms) > 0 {
-		// linux/arm64 is for each of its variants.
-		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
-			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
-		}
-		d.step(StepPlatform, true, "it is for %s", platform)
+	if !d.Trusted() {
+		return d
 	}
 	if e.Unsigned {
 		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
 		d.By = []string{"the registry alone: " + e.Name}
 		return d
 	}
-	if e.Signed == nil { // then somebody must attest something
+	switch {
+	case e.Signed == nil && len(e.Attested) == 0:
+		return d.refuse(StepSigners, "images of that name must be built here, and this one is of a registry")
+	case e.Signed == nil: // then somebody must attest something
 		return p.attested(d, found, now)
 	}
 	need, list := e.Signed.Needs()
@@ -168,6 +168,24 @@ func (e *Entry) ends(v *Vouch) time.Time {
 		return end
 	}
 	return v.Until
+}
+
+// admit finds the entry for a name, and says whether its images may run on a platform.
+func (p *Policy) admit(name, platform string) *Decision {
+	d := &Decision{Entry: p.For(name)}
+	e := d.Entry
+	if e == nil {
+		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+	}
+	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
+	if len(e.Platforms) > 0 {
+		// linux/arm64 is for each of its variants.
+		if !slices.ContainsFunc(e.Platforms, func(p string) bool { return p == platform || strings.HasPrefix(platform, p+"/") }) {
+			return d.refuse(StepPlatform, "it is for %s, and %s may run", orUnknown(platform), strings.Join(e.Platforms, ", "))
+		}
+		d.step(StepPlatform, true, "it is for %s", platform)
+	}
+	return d
 }
 
 // later tells whether one end is after another; zero is never.

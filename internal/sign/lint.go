@@ -352,7 +352,7 @@ func (l *linter) keys() {
 	}
 	entries := 0
 	for _, e := range l.Images {
-		if !e.Unsigned {
+		if e.Signed != nil || len(e.Attested) > 0 {
 			entries++
 		}
 	}

@@ -72,8 +72,10 @@ type Entry struct {
 	// Attested are the attestations that must be there, each of them. Without Signed they
 	// alone vouch for the image: each is signed, and about exactly its manifest.
 	Attested []Attested `yaml:"attested"`
-	// MaxAge is how long ago it may have been signed and attested, such as 90d, "" for any time. It needs
-	// a signature that proves its time.
+	// Built says who may build them here, and it may stand beside the others.
+	Built *Built `yaml:"built"`
+	// MaxAge is how long ago it may have been signed and attested, such as 90d, "" for any
+	// time. It needs a signature that proves its time.
 	MaxAge string `yaml:"max_age"`
 	// Platforms are those that may run, as linux/amd64; none is any.
 	Platforms []string `yaml:"platforms"`
@@ -288,10 +290,10 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 		return fail("says unsigned and attested", "leave one of them out: who attests signs what they say")
 	case e.Unsigned && e.Why == "":
 		return fail("is missing", "say why images of that name are taken without a signature", "why")
-	case e.Unsigned && e.MaxAge != "":
+	case e.Signed == nil && len(e.Attested) == 0 && e.MaxAge != "":
 		return fail("needs a signature", "leave it out, or say who must have signed", "max_age")
-	case !e.Unsigned && e.Signed == nil && len(e.Attested) == 0:
-		return fail("says neither who must have signed or attest something, nor that unsigned images are taken", "add  signed: {any: [{key: NAME}]}  or  unsigned: true  with the reason")
+	case !e.Unsigned && e.Signed == nil && len(e.Attested) == 0 && e.Built == nil:
+		return fail("says neither who must have signed, attested or built, nor that unsigned images are taken", "add  signed: {any: [{key: NAME}]}  or  built: {by: [USER]}  or  unsigned: true  with the reason")
 	}
 	if e.MaxAge != "" {
 		var wrong error
@@ -302,6 +304,11 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 	for n, p := range e.Platforms {
 		if !platform.MatchString(p) {
 			return fail(fmt.Sprintf("is no platform: %.100q", p), "such as linux/amd64", "platforms", n)
+		}
+	}
+	if e.Built != nil {
+		if wrong := c.built(i, e.Built); wrong != nil {
+			return wrong
 		}
 	}
 	if e.Signed != nil {

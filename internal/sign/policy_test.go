@@ -159,7 +159,7 @@ func FuzzReadPolicy(f *testing.F) {
 			}
 		}
 		for i, e := range p.Images {
-			if e.Place() != fmt.Sprintf("images[%d]", i) || e.Unsigned == (e.Signed != nil || len(e.Attested) > 0) {
+			if e.Place() != fmt.Sprintf("images[%d]", i) || e.Unsigned && (e.Signed != nil || len(e.Attested) > 0) || !e.Unsigned && e.Signed == nil && len(e.Attested) == 0 && e.Built == nil {
 				t.Errorf("%+v", e)
 			}
 			for _, a := range e.Attested {

@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
-	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
@@ -33,15 +32,16 @@ type remembered struct {
 	name    string
 	digests []string
 	tag     *verdict.Tag
+	done    string // what was done to the image: signed, or built
 }
 
 // remembered reads what is known of the tag. It is nil where the image was named by its digest,
 // or nothing is remembered.
-func (v *Verifier) remembered(in image.Repository, asked string, r *Result) (*remembered, error) {
-	if v.Tags == "" || in.Tag() == "" || strings.Contains(asked, "@") && !v.ByTag {
+func (v *Verifier) remembered(tag, asked string, r *Result) (*remembered, error) {
+	if v.Tags == "" || tag == "" || strings.Contains(asked, "@") && !v.ByTag {
 		return nil, nil
 	}
-	m := &remembered{name: in.Repository() + ":" + in.Tag()}
+	m := &remembered{name: r.Repository + ":" + tag, done: "signed"}
 	for _, d := range []digest.Digest{r.Index, r.Manifest, r.Config} { // as verdict.Tag has them
 		if d != "" {
 			m.digests = append(m.digests, string(d))
@@ -84,9 +84,9 @@ func (m *remembered) older(t *verdict.Tag, d *Decision) string {
 	now := fmt.Sprintf("since %s %s has stood for %s", moment(t.Since), m.name, t.Digests[0])
 	switch {
 	case !t.Newest.IsZero() && signed.IsZero():
-		return fmt.Sprintf("nothing says when it was signed, and %s; the newest by that tag was signed at %s", now, moment(t.Newest))
+		return fmt.Sprintf("nothing says when it was %s, and %s; the newest by that tag was %[1]s at %[3]s", m.done, now, moment(t.Newest))
 	case signed.Before(t.Newest):
-		return fmt.Sprintf("it was signed at %s, and %s; the newest by that tag was signed at %s", moment(signed), now, moment(t.Newest))
+		return fmt.Sprintf("it was %s at %s, and %s; the newest by that tag was %[1]s at %[4]s", m.done, moment(signed), now, moment(t.Newest))
 	}
 	was := t.Was(m.digests...)
 	if was == nil {
@@ -99,7 +99,7 @@ func (m *remembered) older(t *verdict.Tag, d *Decision) string {
 	if signed.After(end) {
 		return ""
 	}
-	return fmt.Sprintf("the tag stood for it until %s, and it was not signed anew, and %s", moment(was.Until), now)
+	return fmt.Sprintf("the tag stood for it until %s, and it was not %s anew, and %s", moment(was.Until), m.done, now)
 }
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -140,7 +140,7 @@ func (v *Verifier) order(r *Result) error {
 	switch {
 	case errors.Is(err, errOlder):
 		r.By, r.Until, r.whole = nil, time.Time{}, false
-		r.refuse(StepReplay, "%s. Pull what is newer, or, where it is to be gone back to, sign it again, or accept it once with --rollback", why)
+		r.refuse(StepReplay, "%s. %s, or accept it once with --rollback", why, map[string]string{"signed": "Pull what is newer, or, where it is to be gone back to, sign it again", "built": "Name what is newer, or, where it is to be gone back to, build it again"}[m.done])
 		return nil
 	case err != nil:
 		return fmt.Errorf("remembering what was trusted by the tag: %w", err)

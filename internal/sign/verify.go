@@ -57,7 +57,8 @@ type Result struct {
 	// Name is the repository, whole, with the tag or digest that was asked for.
 	Name string
 	// Index is the digest of the index that the name leads to, "" where it leads to a
-	// manifest; Manifest is that of the image which would run, and Config its id.
+	// manifest; Manifest is that of the image which would run, "" for one that was made here, and
+	// Config its id.
 	Index, Manifest, Config digest.Digest
 	Platform                string
 	*Decision
@@ -81,7 +82,10 @@ type Result struct {
 // Trusts tells by digest whether that is trusted: of the image's id, of its manifest, and of
 // the index that it is of, by which the engine may know the others of that index too.
 func (r *Result) Trusts() map[digest.Digest]bool {
-	all := map[digest.Digest]bool{r.Config: r.Trusted(), r.Manifest: r.Trusted()}
+	all := map[digest.Digest]bool{r.Config: r.Trusted()}
+	if r.Manifest != "" { // which an image that was made here has not
+		all[r.Manifest] = r.Trusted()
+	}
 	if r.Index != "" {
 		all[r.Index] = r.whole
 	}
@@ -147,7 +151,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 	}
 	name := in.Repository()
 	r.Repository = name
-	if r.tag, err = v.remembered(in, asked, r); err != nil {
+	if r.tag, err = v.remembered(in.Tag(), asked, r); err != nil {
 		return nil, err
 	}
 	entry := v.Policy.For(name)
@@ -158,7 +162,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	var found []Vouch
-	if entry != nil && !entry.Unsigned {
+	if entry != nil && (entry.Signed != nil || len(entry.Attested) > 0) {
 		if found, r.Rejected, err = v.find(ctx, in, entry, name, r); err != nil {
 			return nil, err
 		}
