@@ -66,7 +66,7 @@ var arrows = map[string][]string{
 	"internal/dct":                 {"internal/durable", "internal/image", "internal/strict"},
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
-	"internal/sign":                {"internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/trail", "internal/verdict", "internal/workload"},
+	"internal/sign":                {"internal/cel", "internal/cosign", "internal/dct", "internal/image", "internal/strict", "internal/trail", "internal/verdict", "internal/workload"},
 	"internal/registry":            {"internal/finding", "internal/image", "internal/sign", "internal/strict", "internal/term", "internal/verdict"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},

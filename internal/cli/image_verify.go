@@ -132,11 +132,7 @@ func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
 func readTrustFile(ctx context.Context, file string) ([]byte, error) {
 	data, err := readFile(ctx, file, maxConfigBytes)
 	if err != nil {
-		hint := "Name another with  --trust FILE"
-		if errors.Is(err, fs.ErrNotExist) {
-			hint = "Write one as  plimsoll image verify --help  shows, or name another with  --trust FILE"
-		}
-		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: hint, err: err}
+		return nil, unreadTrust(err, "Name another with  --trust FILE")
 	}
 	return data, nil
 }
@@ -149,6 +145,14 @@ func (a *app) verifier(policy *sign.Policy, o image.Options) sign.Verifier {
 		by.Docker = filepath.Join(dir, "trust")
 	}
 	return by
+}
+
+// unreadTrust is the error of a policy that can't be read; another is how to name one.
+func unreadTrust(err error, another string) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		another = "Write one as  plimsoll image verify --help  shows. " + another
+	}
+	return &failure{code: exitUsage, message: "the policy of trust can't be read", hint: another, err: err}
 }
 
 func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error {

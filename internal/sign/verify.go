@@ -103,8 +103,19 @@ func (r *Result) Trusts() map[digest.Digest]bool {
 
 // layouts are looked at in this order: each takes a request to find that there is nothing, and the
 // first two more to read a signature, so that this order has the longest way the shortest.
-// Attestations say nothing that a policy asks for.
+// That of attestations is asked for where an entry needs some.
 var layouts = []cosign.Layout{cosign.Referrers, cosign.Tags}
+
+// layouts are where what the entry needs may be.
+func (e *Entry) layouts() []cosign.Layout {
+	switch {
+	case len(e.Attested) == 0:
+		return layouts
+	case e.Signed == nil:
+		return []cosign.Layout{cosign.Referrers, cosign.Attestations}
+	}
+	return []cosign.Layout{cosign.Referrers, cosign.Tags, cosign.Attestations}
+}
 
 // maxRoot bounds a file with authorities and logs.
 const maxRoot = 8 << 20
@@ -165,7 +176,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	var found []Vouch
-	if entry != nil && entry.Signed != nil {
+	if entry != nil && (entry.Signed != nil || len(entry.Attested) > 0) {
 		if found, r.Rejected, err = v.find(ctx, in, entry, name, r); err != nil {
 			return nil, err
 		}
@@ -234,7 +245,7 @@ func platformOf(ctx context.Context, in image.Repository, config oci.Descriptor)
 // find gives the signatures that hold over what the name leads to, and over the image of it
 // that would run: a signature over an index is one over all that it lists.
 func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
-	_, list := entry.Signed.Needs()
+	list := entry.signers()
 	for _, s := range list {
 		if s.ContentTrust == "" {
 			continue
@@ -258,17 +269,18 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	}
 	for _, subject := range r.signed {
 		for _, g := range groups {
+			ear := &listener{policy: v.Policy, entry: entry, name: name, digest: string(subject.Digest), root: g.root, now: v.Now}
 			enough := func(sofar []cosign.Signature) bool {
-				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...))
+				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, ear.heard, subject.Digest)...))
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: entry.layouts(), Heard: ear.hear})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, g.vouches(signatures, subject.Digest)...)
+			found = append(found, g.vouches(signatures, ear.heard, subject.Digest)...)
 			if v.suffice(name, r, found) {
 				return found, rejected, nil
 			}
@@ -318,6 +330,8 @@ func (v *Verifier) asking(s Server) (dct.Options, error) {
 
 // group are signers that one set of authorities stands for.
 type group struct {
+	// root is the file of these authorities, "" for keys.
+	root    string
 	signers cosign.Signers
 	// by are the policy's signers, by the identity.
 	by map[cosign.Identity]Signer
@@ -330,7 +344,7 @@ func (v *Verifier) groups(list []Signer) ([]*group, error) {
 	of := func(root string) *group {
 		g := at[root]
 		if g == nil {
-			g = &group{by: map[cosign.Identity]Signer{}}
+			g = &group{root: root, by: map[cosign.Identity]Signer{}}
 			at[root] = g
 			all = append(all, g)
 		}
@@ -383,20 +397,20 @@ func readBounded(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// vouches are signatures over a digest as a policy takes them. Attestations say something else than that
-// an image is signed.
-func (g *group) vouches(signatures []cosign.Signature, of digest.Digest) []Vouch {
+// vouches are signatures over a digest, and attestations about it, as a policy takes them; heard
+// is what these say, in their order.
+func (g *group) vouches(signatures []cosign.Signature, heard []*Statement, of digest.Digest) []Vouch {
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
-		if s.Attests() {
-			continue
-		}
 		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At, Claimed: s.Claimed}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {
 			one.Signer = g.by[*s.Identity]
+		}
+		if s.Attests() {
+			one.Says, heard = heard[0], heard[1:]
 		}
 		list = append(list, one)
 	}
