@@ -67,7 +67,7 @@ var arrows = map[string][]string{
 	"internal/image/imagetest":     {},
 	"internal/cosign":              {"internal/image", "internal/strict"},
 	"internal/notation":            {"internal/image", "internal/strict"},
-	"internal/sign":                {"internal/cosign", "internal/dct", "internal/image", "internal/notation", "internal/strict", "internal/trail", "internal/verdict", "internal/workload"},
+	"internal/sign":                {"internal/cel", "internal/cosign", "internal/dct", "internal/image", "internal/notation", "internal/strict", "internal/trail", "internal/verdict", "internal/workload"},
 	"internal/registry":            {"internal/finding", "internal/image", "internal/sign", "internal/strict", "internal/term", "internal/verdict"},
 	"internal/sbom":                {"internal/strict"},
 	"internal/scan/scantest":       {"internal/image/imagetest", "internal/sbom", "internal/vuln"},

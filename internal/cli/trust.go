@@ -9,12 +9,14 @@ func (a *app) trustCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trust",
 		Short: trustShort,
-		Example: `  plimsoll trust keys list
+		Example: `  plimsoll trust lint
+  plimsoll trust keys list
   plimsoll trust keys revoke release-2025 --why "the laptop was stolen"
+  plimsoll trust bundle registry.example/shop/api:4.18 -o api.tar
   plimsoll trust migrate --from dct --key cosign.key registry.example/shop/api`,
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.trustKeysCommand(), a.trustMigrateCommand())
+	c.AddCommand(a.trustKeysCommand(), a.trustBundleCommand(), a.trustLintCommand(), a.trustMigrateCommand())
 	return c
 }

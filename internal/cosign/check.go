@@ -120,15 +120,16 @@ func (j *judge) attested(data []byte, annotations map[string]string) ([]Signatur
 	}
 	var found []Signature
 	var first *refusal
+	signed := dsse.PAE(all.kind, all.payload)
 	for _, sig := range all.signatures {
 		e, wrong := annotated(annotations, &protobundle.Bundle{Content: &protobundle.Bundle_DsseEnvelope{DsseEnvelope: &protodsse.Envelope{
 			Payload: all.payload, PayloadType: all.kind, Signatures: []*protodsse.Signature{{Sig: sig}}}}})
 		if wrong != nil && annotations[certificateKey] != "" {
 			return nil, wrong
 		}
-		one, wrong := j.signed(dsse.PAE(all.kind, all.payload), sig, e, verify.WithoutArtifactUnsafe())
+		one, wrong := j.signed(signed, sig, e, verify.WithoutArtifactUnsafe())
 		if wrong == nil {
-			wrong = j.says(one, all.payload)
+			wrong = j.says(one, all)
 		}
 		if wrong == nil {
 			found = append(found, *one)
@@ -143,8 +144,8 @@ func (j *judge) attested(data []byte, annotations map[string]string) ([]Signatur
 }
 
 // says checks the statement whose signature holds, and puts into it what it says.
-func (j *judge) says(found *Signature, payload []byte) *refusal {
-	said, wrong := parseStatement(payload)
+func (j *judge) says(found *Signature, all *envelope) *refusal {
+	said, wrong := all.statement()
 	if wrong != nil {
 		return wrong
 	}
@@ -161,7 +162,7 @@ func (j *judge) says(found *Signature, payload []byte) *refusal {
 	}
 	found.PredicateType = said.PredicateType
 	if found.Attests() {
-		found.Predicate = said.Predicate
+		found.Predicate, found.payload = said.Predicate, sha256.Sum256(all.payload)
 	}
 	return nil
 }
@@ -187,7 +188,7 @@ func (j *judge) bundled(data []byte) (*Signature, *refusal) {
 	if wrong != nil {
 		return nil, wrong
 	}
-	if wrong := j.says(found, all.payload); wrong != nil {
+	if wrong := j.says(found, all); wrong != nil {
 		return nil, wrong
 	}
 	return found, nil

@@ -32,6 +32,7 @@ package cosign
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -84,6 +85,9 @@ type Signature struct {
 	Claimed time.Time
 	// Where is the place that it was found at.
 	Where string
+
+	// payload is the digest of the statement.
+	payload [sha256.Size]byte
 }
 
 // Attests is true for what says something about the image, beyond that it is signed.
@@ -150,6 +154,10 @@ type Options struct {
 	// Whole looks at a layout that was begun to its end, whatever Enough says: of several
 	// signatures by one signer the newest may be the last.
 	Whole bool
+	// Heard is given each attestation that holds, before Enough is asked, and may keep what it
+	// needs of the predicate, of which nothing stays afterwards: it may have as many bytes as
+	// Attestation says, and many may be there. nil keeps all of them.
+	Heard func(*Signature)
 	// SameName wants the name in a signature to be that of the repository: else a signature
 	// also counts for a copy elsewhere. What names no image, as a bundle, is refused then.
 	SameName bool

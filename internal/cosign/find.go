@@ -21,6 +21,10 @@ var bundleTypes = []string{bundleType, "application/vnd.dev.sigstore.bundle+json
 // configuration, or nothing. One must look.
 var vagueTypes = []string{"", oci.MediaTypeEmptyJSON, oci.MediaTypeImageConfig}
 
+// Types are those that an artifact may be told to be of which vouches for an image: who can't
+// look at all takes these first.
+func Types() []string { return slices.Concat(bundleTypes, vagueTypes) }
+
 // Find looks in a repository for what vouches for a manifest, and checks it. It gives what
 // holds and what does not, also beside an error; where there is nothing at all, one
 // rejection says so.
@@ -84,6 +88,26 @@ type finder struct {
 
 func (f *finder) reject(where string, why *refusal) {
 	f.rejected = append(f.rejected, Rejection{why.step, where, why.why})
+}
+
+// take keeps what holds. One statement by one signer counts once, wherever else it is put: each
+// copy of a long one would cost as much again. Its time is that of the newest.
+func (f *finder) take(where string, one *Signature) {
+	one.Where = where
+	if one.Attests() {
+		same := func(s Signature) bool { return s.payload == one.payload && s.By() == one.By() }
+		if i := slices.IndexFunc(f.found, same); i >= 0 {
+			if f.found[i].At.Before(one.At) {
+				f.found[i].At = one.At
+			}
+			return
+		}
+		if f.o.Heard != nil {
+			f.o.Heard(one)
+			one.Predicate = nil
+		}
+	}
+	f.found = append(f.found, *one)
 }
 
 // done is true where nothing more need be looked at.
@@ -185,8 +209,7 @@ func (f *finder) simpleLayer(ctx context.Context, where string, d oci.Descriptor
 		f.reject(where, wrong)
 		return nil
 	}
-	found.Where = where
-	f.found = append(f.found, *found)
+	f.take(where, found)
 	return nil
 }
 
@@ -200,9 +223,8 @@ func (f *finder) attestedLayer(ctx context.Context, where string, d oci.Descript
 		f.reject(where, wrong)
 		return nil
 	}
-	for _, one := range found {
-		one.Where = where
-		f.found = append(f.found, one)
+	for i := range found {
+		f.take(where, &found[i])
 	}
 	return nil
 }
@@ -266,7 +288,6 @@ func (f *finder) referrer(ctx context.Context, where string, m *oci.Manifest) er
 		f.reject(where, wrong)
 		return nil
 	}
-	found.Where = where
-	f.found = append(f.found, *found)
+	f.take(where, found)
 	return nil
 }

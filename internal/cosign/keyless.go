@@ -39,6 +39,9 @@ func (i *Identity) check() error {
 	return nil
 }
 
+// Is is true for a subject that the identity names, by the issuer that it names.
+func (i *Identity) Is(subject, issuer string) bool { return i.Issuer == issuer && i.names(subject) }
+
 // names is true for a subject that the pattern is for.
 func (i *Identity) names(subject string) bool {
 	parts := strings.Split(i.Subject, "*")
@@ -93,6 +96,26 @@ func newRoot(material root.TrustedMaterial) (*Root, error) {
 		return nil, err
 	}
 	return &Root{material, v}, nil
+}
+
+// Until is when the last of the root's certificate authorities ends, by its own certificate or by
+// the file: nothing that is signed later counts. Zero where there is no authority.
+func (r *Root) Until() time.Time {
+	var last time.Time
+	for _, one := range r.material.FulcioCertificateAuthorities() {
+		ca, is := one.(*root.FulcioCertificateAuthority)
+		if !is || ca.Root == nil {
+			continue
+		}
+		end := ca.Root.NotAfter
+		if !ca.ValidityPeriodEnd.IsZero() && ca.ValidityPeriodEnd.Before(end) {
+			end = ca.ValidityPeriodEnd
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
 }
 
 // entity is a bundle as the library is to see it.

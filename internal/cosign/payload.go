@@ -69,6 +69,17 @@ type envelope struct {
 	kind       string
 	payload    []byte
 	signatures [][]byte
+
+	said  *statement
+	wrong *refusal
+}
+
+// statement is the payload, read once for all whose signatures hold.
+func (e *envelope) statement() (*statement, *refusal) {
+	if e.said == nil && e.wrong == nil {
+		e.said, e.wrong = parseStatement(e.payload)
+	}
+	return e.said, e.wrong
 }
 
 // maxSigners is how many signatures one envelope may have.

@@ -282,16 +282,16 @@ func TestReferrers(t *testing.T) {
 		step   Step
 	}{
 		"of another type of manifest": {"application/spdx+json", []oci.Descriptor{blob}, NoSignature},
-		"an envelope of DSSE":         {artifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.MediaType = "application/vnd.dsse.envelope.v1+json" })}, WrongType},
-		"two layers":                  {artifactType, []oci.Descriptor{blob, blob}, Malformed},
-		"no layer":                    {artifactType, nil, Malformed},
-		"too large":                   {artifactType, []oci.Descriptor{put(bytes.Repeat([]byte(" "), 256<<10+1))}, Malformed},
-		"of a wrong size":             {artifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.Size++ })}, Malformed},
-		"of no blob":                  {artifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.Digest = digest.FromString("none") })}, Malformed},
-		"a key twice":                 {artifactType, []oci.Descriptor{put(twice)}, Malformed},
-		"a key in another case":       {artifactType, []oci.Descriptor{put(cased)}, Malformed},
-		"a header in another case":    {artifactType, []oci.Descriptor{put(chained)}, Malformed},
-		"the right one":               {artifactType, []oci.Descriptor{blob}, ""},
+		"an envelope of DSSE":         {ArtifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.MediaType = "application/vnd.dsse.envelope.v1+json" })}, WrongType},
+		"two layers":                  {ArtifactType, []oci.Descriptor{blob, blob}, Malformed},
+		"no layer":                    {ArtifactType, nil, Malformed},
+		"too large":                   {ArtifactType, []oci.Descriptor{put(bytes.Repeat([]byte(" "), 256<<10+1))}, Malformed},
+		"of a wrong size":             {ArtifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.Size++ })}, Malformed},
+		"of no blob":                  {ArtifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.Digest = digest.FromString("none") })}, Malformed},
+		"a key twice":                 {ArtifactType, []oci.Descriptor{put(twice)}, Malformed},
+		"a key in another case":       {ArtifactType, []oci.Descriptor{put(cased)}, Malformed},
+		"a header in another case":    {ArtifactType, []oci.Descriptor{put(chained)}, Malformed},
+		"the right one":               {ArtifactType, []oci.Descriptor{blob}, ""},
 	} {
 		of := s.subject
 		if what != "the right one" {
@@ -313,7 +313,7 @@ func TestReferrers(t *testing.T) {
 	by = trusting(t, s.root.Root(), nil, wanted)
 	ofOther := notationtest.Attach(t, s.r, s.other, kind, notationtest.Seal(t, kind, request(s.release, notationtest.Payload(s.subject))))
 	right := notationtest.Attach(t, s.r, s.subject, kind, notationtest.Seal(t, kind, request(s.release, notationtest.Payload(s.subject))))
-	self := as(s.subject, func(d *oci.Descriptor) { d.ArtifactType = artifactType })
+	self := as(s.subject, func(d *oci.Descriptor) { d.ArtifactType = ArtifactType })
 	gone := as(right, func(d *oci.Descriptor) { d.Digest = digest.FromString("gone") })
 	vague := as(right, func(d *oci.Descriptor) { d.ArtifactType = oci.MediaTypeEmptyJSON })
 	serving := s.hub.handler
@@ -340,7 +340,7 @@ func TestReferrers(t *testing.T) {
 	// Ten thousand are bounded: by requests, and by the list itself.
 	many := func(n int) (all []oci.Descriptor) {
 		for i := range n {
-			all = append(all, oci.Descriptor{MediaType: oci.MediaTypeImageManifest, ArtifactType: artifactType, Digest: digest.FromString(fmt.Sprint(i)), Size: 3})
+			all = append(all, oci.Descriptor{MediaType: oci.MediaTypeImageManifest, ArtifactType: ArtifactType, Digest: digest.FromString(fmt.Sprint(i)), Size: 3})
 		}
 		return all
 	}
@@ -367,7 +367,7 @@ func TestReferrers(t *testing.T) {
 	list(append([]oci.Descriptor{right}, many(100)...)...)
 	before := s.hub.asked.Load()
 	found, _, err := Find(t.Context(), s.r, s.subject, []*Signer{by}, noon, Options{Enough: func(s []Signature) bool { return len(s) > 0 }})
-	if n := s.hub.asked.Load() - before; err != nil || len(found) != 1 || n != 4 {
+	if n := s.hub.asked.Load() - before; err != nil || len(found) != 1 || n > 4 {
 		t.Errorf("enough: %d found in %d requests, %v", len(found), n, err)
 	}
 	list(append([]oci.Descriptor{right}, many(10)...)...)

@@ -79,7 +79,7 @@ func (f *finder) referrers(ctx context.Context) error {
 		return f.passed("the list of referrers", err)
 	}
 	for _, d := range list {
-		named := d.ArtifactType == artifactType
+		named := d.ArtifactType == ArtifactType
 		if !named && !slices.Contains(vagueTypes, d.ArtifactType) {
 			continue
 		}
@@ -116,7 +116,7 @@ func (f *finder) referrer(ctx context.Context, where string, id digest.Digest, n
 		return f.passed(where, err)
 	}
 	// Before OCI 1.1, and in what notation writes, the type is that of the configuration.
-	is := m.ArtifactType == artifactType || m.ArtifactType == "" && m.Config.MediaType == artifactType
+	is := m.ArtifactType == ArtifactType || m.ArtifactType == "" && m.Config.MediaType == ArtifactType
 	switch {
 	case !is && !named:
 		return nil

@@ -33,11 +33,11 @@ import (
 	"github.com/notaryproject/notation-core-go/signature/jws"
 )
 
-// The types of what is signed, and of where signatures are.
-const (
-	artifactType = "application/vnd.cncf.notary.signature"
-	payloadType  = "application/vnd.cncf.notary.payload.v1+json"
-)
+// ArtifactType is the type of the manifest that has a signature.
+const ArtifactType = "application/vnd.cncf.notary.signature"
+
+// payloadType is the media type of what is signed.
+const payloadType = "application/vnd.cncf.notary.payload.v1+json"
 
 // envelopeTypes are the media types of envelopes.
 var envelopeTypes = []string{jws.MediaTypeEnvelope, cose.MediaTypeEnvelope}

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -58,6 +59,16 @@ func (a *Authority) TrustTimestamps(name string, data []byte) error {
 	}
 	a.stamps = roots
 	return nil
+}
+
+// Until is when the last of its certificates ends.
+func (a *Authority) Until() (last time.Time) {
+	for _, c := range a.certificates {
+		if c.NotAfter.After(last) {
+			last = c.NotAfter
+		}
+	}
+	return last
 }
 
 // selfSigned is true for a certificate under whose own key it holds.

@@ -281,7 +281,7 @@ func (r *Rule) failIn(src Expression, offset int, field, msg, hint string) error
 	if !ok || src.node == nil || !strings.HasPrefix(src.node.Value, src.Text) {
 		return failure
 	}
-	at.Line, at.Column = placeInScalar(at.Source, src.node, src.Text[:offset])
+	at.Line, at.Column = strict.PlaceIn(at.Source, src.node, src.Text[:offset])
 	return failure
 }
 

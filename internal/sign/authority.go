@@ -169,7 +169,7 @@ func (a Authority) read() (*notation.Authority, error) {
 		return nil, err
 	}
 	trusted, err := notation.ParseAuthority(name, data)
-	if err != nil || a.Timestamps == (Certificates{}) {
+	if err != nil || !a.timed() {
 		return trusted, err
 	}
 	if name, data, err = a.Timestamps.read(); err != nil {

@@ -346,3 +346,76 @@ func TestNotationRemembered(t *testing.T) {
 		}
 	}
 }
+
+// TestLintAuthorities: what is probably wrong with authorities is found, at its place, and its
+// twin that is right is not.
+func TestLintAuthorities(t *testing.T) {
+	dir := t.TempDir()
+	root, stamps := notationtest.Authority(nil, "root"), notationtest.NewStamper(noon)
+	ended := notationtest.Certify(nil, notationtest.Key(), x509.Certificate{NotBefore: notationtest.Old, NotAfter: noon.Add(-time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	for name, data := range map[string][]byte{"ca.pem": root.Root(), "ended.pem": ended.Root(), "both.pem": append(ended.Root(), root.Root()...), "tsa.pem": stamps.Root(), "none.pem": []byte("x")} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	policy := func(acme, entry string) string {
+		return strings.ReplaceAll("schema: plimsoll/trust/1\nauthorities:\n  acme: {"+acme+"}\nimages:\n  - {name: r.example/*, "+entry+"}\n", "DIR", dir)
+	}
+	const (
+		certificates = "certificates: {file: DIR/ca.pem}"
+		release      = `signed: {any: [{notation: acme, subject: "CN=release"}]}`
+	)
+	right := policy(certificates, release)
+	for name, c := range map[string]struct {
+		wrong, right string
+		level        Level
+		check, field string
+	}{
+		"anyone":                     {policy(certificates, "signed: {any: [{notation: acme, anyone: true}]}"), right, LintWarning, "anyone", "images[0].signed.any[0].anyone"},
+		"unused":                     {policy(certificates, "unsigned: true, why: x"), policy(certificates+", revoked: 2026-11-01, why: x", "unsigned: true, why: x"), LintNote, "unused-authority", "authorities.acme"},
+		"all revoked":                {policy(certificates+", revoked: 2026-11-01, why: x", release), right, LintError, "all-revoked", "images[0].signed"},
+		"a file that is not there":   {policy("certificates: {file: DIR/gone.pem}", release), right, LintError, "file-missing", "authorities.acme.certificates.file"},
+		"a file that is none":        {policy("certificates: {file: DIR/none.pem}", release), right, LintError, "file-unreadable", "authorities.acme"},
+		"timestamps that are none":   {policy(certificates+", timestamps: {file: DIR/none.pem}", release), policy(certificates+", timestamps: {file: DIR/tsa.pem}", release), LintError, "file-unreadable", "authorities.acme"},
+		"ended":                      {policy("certificates: {file: DIR/ended.pem}", release), policy("certificates: {file: DIR/both.pem}", release), LintWarning, "authority-expired", "authorities.acme"},
+		"max_age without timestamps": {policy(certificates, release+", max_age: 7d"), policy(certificates+", timestamps: {file: DIR/tsa.pem}", release+", max_age: 7d"), LintError, "no-time", "images[0].signed"},
+	} {
+		if found := linted(t, dir, c.wrong, noon); len(found) != 1 || found[0].Level != c.level || found[0].Check != c.check || found[0].Field != c.field || found[0].Do == "" || found[0].Line == 0 {
+			t.Errorf("%s: %+v", name, found)
+		}
+		if found := linted(t, dir, c.right, noon); len(found) != 0 {
+			t.Errorf("%s, its twin: %+v", name, found)
+		}
+	}
+}
+
+// TestNotationBundle: a signature of Notation is packed with its image, and the files that the
+// policy names for it, and holds there without a network; one by somebody else does not.
+func TestNotationBundle(t *testing.T) {
+	s := newShop(t)
+	dir := t.TempDir()
+	root, stamps := notationtest.Authority(nil, "root"), notationtest.NewStamper(noon)
+	for name, data := range map[string][]byte{"ca.pem": root.Root(), "tsa.pem": stamps.Root()} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := s.policy("authorities:\n  acme: {certificates: {file: " + dir + "/ca.pem}, timestamps: {file: " + dir + "/tsa.pem}}\nimages:\n  - {name: \"HOST/*\", signed: {any: [{notation: acme, subject: \"CN=release\"}]}}\n")
+	for cn, refused := range map[string]string{"release": "", "reIease": StepSigners} {
+		d := s.image(s.remote, "1", "amd64", cn)
+		notationtest.Attach(t, s.remote, d, notationtest.JWS, notationtest.Seal(t, notationtest.JWS, notationtest.Request(root.Issue(notationtest.Named(cn)), notationtest.Payload(d), noon)))
+		file, info := s.pack(Verifier{Policy: p}, "shop/api:1", image.Packing{})
+		v := Verifier{Policy: p, Platform: "linux/amd64", Now: noon, Image: image.Options{Registries: nowhere(t)}}
+		r, err := v.VerifyBundle(t.Context(), file, image.Reference{Source: image.Registry, At: s.host + "/shop/api:1"}, func(int, int) {})
+		if err != nil || r.Refused != refused {
+			t.Errorf("%s: %+v, %v", cn, r, err)
+		}
+		for _, name := range []string{"-ca.pem", "-tsa.pem"} {
+			if !slices.ContainsFunc(info.Files, func(f image.BundledFile) bool {
+				return strings.HasPrefix(f.Path, "trust/roots/") && strings.HasSuffix(f.Path, name)
+			}) {
+				t.Errorf("without %s: %+v", name, info.Files)
+			}
+		}
+	}
+}

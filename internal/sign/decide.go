@@ -9,8 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// Vouch is a signature over an image's manifest that holds: whoever found it has checked that
-// it is by the signer and covers exactly that digest.
+// Vouch is a signature over an image's manifest, or an attestation about it, that holds: whoever
+// found it has checked that it is by the signer and covers exactly that digest.
 type Vouch struct {
 	Signer Signer
 	// Who tells who signed, where the signer may be several: the public key of the certificate,
@@ -25,6 +25,8 @@ type Vouch struct {
 	At, Until time.Time
 	// Claimed is when it was made by the signer's own word; zero where that says nothing of it.
 	Claimed time.Time
+	// Says is what an attestation says, nil for a signature.
+	Says *Statement
 }
 
 // Step is one thing that was looked at on the way to a decision.
@@ -43,6 +45,7 @@ const (
 	StepRevoked  = "revoked"  // a signature by a revoked key, which does not count
 	StepAge      = "age"      // a signature that is too old, or of unknown age, which does not count
 	StepSigners  = "signers"  // enough different signers have signed
+	StepAttested = "attested" // what must be attested, and attestations that do not count for it
 	StepReplay   = "replay"   // the tag does not lead back to an older image
 	StepLocal    = "local"    // the engine has the image, which was made here
 	StepTrail    = "trail"    // the trail of the gate vouches for the event
@@ -61,6 +64,7 @@ type Decision struct {
 	// the registry alone. Counted are the signatures of theirs that counted, in that order.
 	By      []string
 	Counted []Vouch
+	attests []attests // and the attestations, with what each was needed for
 	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
 	Until time.Time
 
@@ -89,7 +93,8 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 }
 
 // Decide says whether an image is trusted: by its name, whole and without tag and digest, the
-// platform of what would run, as linux/amd64, and the signatures over it that hold.
+// platform of what would run, as linux/amd64, and the signatures and attestations about it that
+// hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
 	return p.count(p.admit(name, platform), found, now)
 }
@@ -105,13 +110,16 @@ func (p *Policy) count(d *Decision, found []Vouch, now time.Time) *Decision {
 		d.By = []string{e.unsignedBy()}
 		return d
 	}
-	if e.Signed == nil {
+	switch {
+	case e.Signed == nil && len(e.Attested) == 0:
 		return d.refuse(StepSigners, "images of that name must be built here, and this one is of a registry")
+	case e.Signed == nil: // then somebody must attest something
+		return p.attested(d, found, now)
 	}
 	need, list := e.Signed.Needs()
 	var counted []hold
 	for _, v := range found {
-		if !slices.Contains(list, v.Signer) {
+		if v.Says != nil || !slices.Contains(list, v.Signer) {
 			continue
 		}
 		if k := p.Keys[v.Signer.Key]; v.Signer.Key != "" && k.Revoked != "" {
@@ -131,11 +139,7 @@ func (p *Policy) count(d *Decision, found []Vouch, now time.Time) *Decision {
 			d.step(StepAge, false, "%s signed on %s, and %s is the most", v.Signer, v.At.UTC().Format(time.DateOnly), e.MaxAge)
 			continue
 		}
-		until := v.Until
-		if end := v.At.Add(e.maxAge); e.maxAge > 0 && (until.IsZero() || end.Before(until)) {
-			until = end
-		}
-		one := hold{p.identify(v.Signer), v.Who, until, v.signed()}
+		one := hold{p.identify(v.Signer), v.Who, e.ends(&v), v.signed()}
 		if one.who == "" {
 			one.who = one.entry
 		}
@@ -158,7 +162,15 @@ func (p *Policy) count(d *Decision, found []Vouch, now time.Time) *Decision {
 		return d.refuse(StepSigners, "%d of the %d signers that it needs have signed it, of %s", have, need, strings.Join(names, ", "))
 	}
 	d.Until, d.last = until, lately(counted, need)
-	return d
+	return p.attested(d, found, now)
+}
+
+// ends is when a vouch counts no more: by its own word, or by its age.
+func (e *Entry) ends(v *Vouch) time.Time {
+	if end := v.At.Add(e.maxAge); e.maxAge > 0 && later(v.Until, end) {
+		return end
+	}
+	return v.Until
 }
 
 // admit finds the entry for a name, and says whether its images may run on a platform.

@@ -40,10 +40,7 @@ func (k Key) Algorithm() (string, error) {
 func (p *Policy) UsesOf(key string) []*Entry {
 	var list []*Entry
 	for _, e := range p.Images {
-		if e.Signed == nil {
-			continue
-		}
-		if _, signers := e.Signed.Needs(); slices.Contains(signers, Signer{Key: key}) {
+		if slices.Contains(e.signers(), Signer{Key: key}) {
 			list = append(list, e)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/workload"
 )
@@ -70,10 +71,13 @@ type Entry struct {
 	Why      string `yaml:"why"`
 	// Signed says who must have signed.
 	Signed *Signed `yaml:"signed"`
+	// Attested are the attestations that must be there, each of them. Without Signed they
+	// alone vouch for the image: each is signed, and about exactly its manifest.
+	Attested []Attested `yaml:"attested"`
 	// Built says who may build them here, and it may stand beside the others.
 	Built *Built `yaml:"built"`
-	// MaxAge is how long ago it may have been signed, such as 90d, "" for any time. It needs
-	// a signature that proves its time.
+	// MaxAge is how long ago it may have been signed and attested, such as 90d, "" for any
+	// time. It needs a signature that proves its time.
 	MaxAge string `yaml:"max_age"`
 	// Platforms are those that may run, as linux/amd64; none is any.
 	Platforms []string `yaml:"platforms"`
@@ -192,7 +196,7 @@ func ReadPolicy(name string, data []byte) (*Policy, error) {
 	if err := docs[0].Decode(&d); err != nil {
 		return nil, err
 	}
-	c := checker{docs[0], &d}
+	c := checker{docs[0], &d, statements.Metered()}
 	if wrong := c.check(); wrong != nil {
 		return nil, wrong
 	}
@@ -203,6 +207,8 @@ func ReadPolicy(name string, data []byte) (*Policy, error) {
 type checker struct {
 	file *strict.Document
 	*document
+	// env is what expressions are compiled in.
+	env *cel.Env
 }
 
 func (c checker) check() *strict.Error {
@@ -303,12 +309,14 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 	switch {
 	case e.Unsigned && e.Signed != nil:
 		return fail("says unsigned and signed", "leave one of them out")
+	case e.Unsigned && len(e.Attested) > 0:
+		return fail("says unsigned and attested", "leave one of them out: who attests signs what they say")
 	case e.Unsigned && e.Why == "":
 		return fail("is missing", "say why images of that name are taken without a signature", "why")
-	case e.Signed == nil && e.MaxAge != "":
+	case e.Signed == nil && len(e.Attested) == 0 && e.MaxAge != "":
 		return fail("needs a signature", "leave it out, or say who must have signed", "max_age")
-	case !e.Unsigned && e.Signed == nil && e.Built == nil:
-		return fail("says neither who must have signed or built, nor that unsigned images are taken", "add  signed: {any: [{key: NAME}]}  or  built: {by: [USER]}  or  unsigned: true  with the reason")
+	case !e.Unsigned && e.Signed == nil && len(e.Attested) == 0 && e.Built == nil:
+		return fail("says neither who must have signed, attested or built, nor that unsigned images are taken", "add  signed: {any: [{key: NAME}]}  or  built: {by: [USER]}  or  unsigned: true  with the reason")
 	}
 	if e.MaxAge != "" {
 		var wrong error
@@ -326,10 +334,12 @@ func (c checker) entry(i int, e *Entry) *strict.Error {
 			return wrong
 		}
 	}
-	if e.Signed == nil {
-		return nil
+	if e.Signed != nil {
+		if wrong := c.signed(i, e.Signed); wrong != nil {
+			return wrong
+		}
 	}
-	return c.signed(i, e.Signed)
+	return c.attested(i, e)
 }
 
 func (c checker) signed(i int, s *Signed) *strict.Error {
@@ -349,6 +359,17 @@ func (c checker) signed(i int, s *Signed) *strict.Error {
 	if ways != 1 || (s.Threshold != 0) != (len(s.Of) > 0) {
 		return fail("must have one of any, all, and threshold with of", "such as  any: [{key: release}]")
 	}
+	if wrong := c.signers(fail, name, list); wrong != nil {
+		return wrong
+	}
+	if need, _ := s.Needs(); need < 1 || need > c.distinct(list) {
+		return fail(fmt.Sprintf("is %d, of %d different signers", need, c.distinct(list)), "such as 2", "threshold")
+	}
+	return nil
+}
+
+// signers checks a list of those who may vouch; fail is for steps below what has the list.
+func (c checker) signers(fail func(msg, hint string, steps ...any) *strict.Error, name string, list []Signer) *strict.Error {
 	for n, one := range list {
 		switch {
 		case one.kinds() > 1:
@@ -375,9 +396,6 @@ func (c checker) signed(i int, s *Signed) *strict.Error {
 		if slices.Index(list, one) < n {
 			return fail("is there twice", "a signer counts once", name, n)
 		}
-	}
-	if need, _ := s.Needs(); need < 1 || need > c.distinct(list) {
-		return fail(fmt.Sprintf("is %d, of %d different signers", need, c.distinct(list)), "such as 2", "threshold")
 	}
 	return nil
 }

@@ -139,6 +139,7 @@ func TestFor(t *testing.T) {
 func FuzzReadPolicy(f *testing.F) {
 	key := newKey(f)
 	f.Add("schema: plimsoll/trust/1\nkeys:\n  one:\n    pem: |\n      " + key + "\nimages:\n  - name: \"*\"\n    signed: {any: [{key: one}]}\n")
+	f.Add("schema: plimsoll/trust/1\nkeys:\n  one:\n    pem: |\n      " + key + "\nimages:\n  - name: \"*\"\n    attested: [{type: vuln, by: [{key: one}], where: \"predicate.a == 'x'\"}]\n")
 	f.Add("schema: plimsoll/trust/1\nauthorities: {a: {certificates: {file: a.pem}, timestamps: {file: b.pem}}}\nimages: [{name: a.b/*, signed: {any: [{notation: a, subject: \"O=a, CN=b\"}, {notation: a, anyone: true}]}}]\n")
 	f.Add("schema: plimsoll/trust/1\nimages: [{name: a.b/*, unsigned: true, why: x, platforms: [linux/amd64]}]\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -149,9 +150,23 @@ func FuzzReadPolicy(f *testing.F) {
 			}
 			return
 		}
+		found, err := Lint("t", []byte(text), noon)
+		if err != nil {
+			t.Errorf("it can be read, and not looked through: %v", err)
+		}
+		for _, f := range found {
+			if f.Line < 1 || f.Line > 1+strings.Count(text, "\n") || f.Field == "" || f.Text == "" || f.Do == "" {
+				t.Errorf("%+v", f)
+			}
+		}
 		for i, e := range p.Images {
-			if e.Place() != fmt.Sprintf("images[%d]", i) || e.Unsigned == (e.Signed != nil) {
+			if e.Place() != fmt.Sprintf("images[%d]", i) || e.Unsigned && (e.Signed != nil || len(e.Attested) > 0) || !e.Unsigned && e.Signed == nil && len(e.Attested) == 0 && e.Built == nil {
 				t.Errorf("%+v", e)
+			}
+			for _, a := range e.Attested {
+				if (a.program == nil) != (a.Where == "") || len(a.By) == 0 {
+					t.Errorf("%+v", a)
+				}
 			}
 			if e.Signed == nil {
 				continue

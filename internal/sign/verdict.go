@@ -26,6 +26,11 @@ func (v *Verifier) Verdict(r *Result, of digest.Digest) *verdict.Verified {
 		}
 		how.Signers = append(how.Signers, verdict.Signer{Kind: c.Kind, Name: c.Signer.String(), ID: v.Policy.ID(c.Signer), Who: c.Who, At: c.At})
 	}
+	for _, x := range r.attests {
+		if of != r.Index || x.Of == of {
+			how.Signers = append(how.Signers, verdict.Signer{Kind: x.Kind, Name: x.attester(), ID: x.who(v.Policy), At: x.At, Attests: x.Says.Type, Where: x.a.where()})
+		}
+	}
 	if m := r.making; m != nil {
 		how.Made = &verdict.Made{UID: *m.Actor.UID, User: m.Actor.User, How: m.How, At: m.Done, Base: r.base}
 	}
@@ -112,13 +117,14 @@ func (b *Built) still(d *Decision, v *verdict.Verified, now time.Time) *Decision
 	return d
 }
 
-// vouches are the signatures that led to a verdict, as far as they are by signers of an entry.
+// vouches are the signatures and attestations that led to a verdict, as far as they are by
+// signers of an entry.
 func (p *Policy) vouches(v *verdict.Verified, e *Entry) []Vouch {
-	if e.Signed == nil {
-		return nil
-	}
 	where := "verified on " + v.At.UTC().Format(time.DateOnly)
-	var found []Vouch
+	found := p.attestedBefore(v, e, where)
+	if e.Signed == nil {
+		return found
+	}
 	_, list := e.Signed.Needs()
 	for _, s := range list {
 		plain := Vouch{Signer: s, Kind: s.kind(), Where: where}
@@ -126,7 +132,7 @@ func (p *Policy) vouches(v *verdict.Verified, e *Entry) []Vouch {
 			found = append(found, plain)
 		}
 		for _, one := range v.Signers {
-			if one.Kind == s.kind() && one.ID == p.ID(s) {
+			if one.Attests == "" && one.Kind == s.kind() && one.ID == p.ID(s) {
 				found = append(found, Vouch{Signer: s, Who: one.Who, Kind: one.Kind, Where: where, At: one.At})
 			}
 		}

@@ -40,8 +40,15 @@ type Verifier struct {
 	// is that what tags stand for stays as it is.
 	Rollback string
 	LookOnly bool
+	// Cache keeps what registries and servers gave; the zero value keeps nothing. Offline has it
+	// answer in their place.
+	Cache   image.Cache
+	Offline bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
+
+	// from gives what servers of content trust gave, nil where they are asked.
+	from func(ctx context.Context, host, path string, most int64) ([]byte, error)
 }
 
 // Rejection is something that vouches for nothing: a signature that does not hold, or content
@@ -70,6 +77,8 @@ type Result struct {
 	Rejected []Rejection
 	// Repository is the name without tag and digest.
 	Repository string
+	// Place says where it was looked at, "" for its registry.
+	Place string
 	// Rollback says why it is trusted though it is older than what was, "" where it is not.
 	Rollback string
 	// Unremembered is why it is not remembered that the tag stands for it: that may not be
@@ -92,9 +101,21 @@ func (r *Result) Trusts() map[digest.Digest]bool {
 	return all
 }
 
-// layouts are looked at in this order: where every version of cosign signs, and all registries
-// can keep it, one request tells. Attestations say nothing that a policy asks for.
-var layouts = []cosign.Layout{cosign.Tags, cosign.Referrers}
+// layouts are looked at in this order: each takes a request to find that there is nothing, and the
+// first two more to read a signature, so that this order has the longest way the shortest.
+// That of attestations is asked for where an entry needs some.
+var layouts = []cosign.Layout{cosign.Referrers, cosign.Tags}
+
+// layouts are where what the entry needs may be.
+func (e *Entry) layouts() []cosign.Layout {
+	switch {
+	case len(e.Attested) == 0:
+		return layouts
+	case e.Signed == nil:
+		return []cosign.Layout{cosign.Referrers, cosign.Attestations}
+	}
+	return []cosign.Layout{cosign.Referrers, cosign.Tags, cosign.Attestations}
+}
 
 // maxRoot bounds a file with authorities and logs.
 const maxRoot = 8 << 20
@@ -102,12 +123,16 @@ const maxRoot = 8 << 20
 // Verify looks at an image of a registry. The error is that something could not be asked or
 // read: then nothing is said of the image.
 func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, error) {
-	remote, err := image.OpenRemote(ctx, ref, false, v.Image)
+	in, err := image.OpenCached(ctx, ref, v.Cache, v.Offline, v.Image)
 	if err != nil {
 		return nil, err
 	}
-	defer remote.Close()
-	return v.VerifyIn(ctx, remote, ref.At)
+	defer in.Close()
+	r, err := v.VerifyIn(ctx, in, ref.At)
+	if err == nil && v.Offline {
+		r.placed("by what was kept alone: its registry was asked last on %s", in.Seen().UTC().Format(time.RFC3339))
+	}
+	return r, err
 }
 
 // VerifyIn looks at the image that was asked for in a repository, which is called as it was
@@ -151,7 +176,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		}
 	}
 	var found []Vouch
-	if entry != nil && entry.Signed != nil {
+	if entry != nil && (entry.Signed != nil || len(entry.Attested) > 0) {
 		if found, r.Rejected, err = v.find(ctx, in, entry, name, r); err != nil {
 			return nil, err
 		}
@@ -161,6 +186,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
 		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
 	}
+	v.shown(r)
 	return r, v.order(r)
 }
 
@@ -219,7 +245,7 @@ func platformOf(ctx context.Context, in image.Repository, config oci.Descriptor)
 // find gives the signatures that hold over what the name leads to, and over the image of it
 // that would run: a signature over an index is one over all that it lists.
 func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
-	_, list := entry.Signed.Needs()
+	list := entry.signers()
 	for _, s := range list {
 		if s.ContentTrust == "" {
 			continue
@@ -251,17 +277,18 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	}
 	for _, subject := range r.signed {
 		for _, g := range groups {
+			ear := &listener{policy: v.Policy, entry: entry, name: name, digest: string(subject.Digest), root: g.root, now: v.Now}
 			enough := func(sofar []cosign.Signature) bool {
-				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, subject.Digest)...))
+				return v.suffice(name, r, append(slices.Clip(found), g.vouches(sofar, ear.heard, subject.Digest)...))
 			}
-			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: layouts})
+			signatures, wrong, err := cosign.Find(ctx, in, subject.Digest, g.signers, v.Now, cosign.Options{Enough: enough, Whole: r.tag != nil, Layouts: entry.layouts(), Heard: ear.hear})
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, g.vouches(signatures, subject.Digest)...)
+			found = append(found, g.vouches(signatures, ear.heard, subject.Digest)...)
 			if v.suffice(name, r, found) {
 				return found, rejected, nil
 			}
@@ -273,7 +300,6 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 // contentTrust asks a server of trust what was signed as the tag, which must be the index or the
 // image. The error is that it can't be told.
 func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Signer, name string, r *Result) (*Vouch, *Rejection, error) {
-	server := v.Policy.Servers[s.ContentTrust]
 	reject := func(step, reason string) (*Vouch, *Rejection, error) {
 		return nil, &Rejection{"dct", step, s.String(), reason}, nil
 	}
@@ -281,7 +307,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if tag == "" {
 		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
 	}
-	o, err := v.asking(server)
+	o, err := v.asking(v.Policy.Servers[s.ContentTrust])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -302,7 +328,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 
 // asking says how a server of content trust is asked.
 func (v *Verifier) asking(s Server) (dct.Options, error) {
-	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}
+	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from, Cache: v.Cache, Offline: v.Offline}
 	var err error
 	if s.CA != "" {
 		o.Trust.CA, err = readBounded(s.CA)
@@ -312,6 +338,8 @@ func (v *Verifier) asking(s Server) (dct.Options, error) {
 
 // group are signers that one set of authorities stands for.
 type group struct {
+	// root is the file of these authorities, "" for keys.
+	root    string
 	signers cosign.Signers
 	// by are the policy's signers, by the identity.
 	by map[cosign.Identity]Signer
@@ -324,7 +352,7 @@ func (v *Verifier) groups(list []Signer) ([]*group, error) {
 	of := func(root string) *group {
 		g := at[root]
 		if g == nil {
-			g = &group{by: map[cosign.Identity]Signer{}}
+			g = &group{root: root, by: map[cosign.Identity]Signer{}}
 			at[root] = g
 			all = append(all, g)
 		}
@@ -377,20 +405,20 @@ func readBounded(file string) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// vouches are signatures over a digest as a policy takes them. Attestations say something else than that
-// an image is signed.
-func (g *group) vouches(signatures []cosign.Signature, of digest.Digest) []Vouch {
+// vouches are signatures over a digest, and attestations about it, as a policy takes them; heard
+// is what these say, in their order.
+func (g *group) vouches(signatures []cosign.Signature, heard []*Statement, of digest.Digest) []Vouch {
 	var list []Vouch
 	for i := range signatures {
 		s := &signatures[i]
-		if s.Attests() {
-			continue
-		}
 		one := Vouch{Kind: "cosign", Where: s.Where, Of: of, At: s.At, Claimed: s.Claimed}
 		if s.Key != nil {
 			one.Signer = Signer{Key: s.Key.Name}
 		} else {
 			one.Signer = g.by[*s.Identity]
+		}
+		if s.Attests() {
+			one.Says, heard = heard[0], heard[1:]
 		}
 		list = append(list, one)
 	}

@@ -89,6 +89,10 @@ type Signer struct {
 	Who string `json:"who,omitempty"`
 	// At is when he signed, where that is proven.
 	At time.Time `json:"at,omitzero"`
+	// Attests is the type of what he said of the image, beyond that it is signed, and Where the
+	// expression that was true of it.
+	Attests string `json:"attests,omitempty"`
+	Where   string `json:"where,omitempty"`
 }
 
 // Made says who made an image here, and of what.

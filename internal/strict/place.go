@@ -1,4 +1,4 @@
-package rule
+package strict
 
 import (
 	"slices"
@@ -8,14 +8,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// placeInScalar is the line and column in a file where a text ends that a YAML
+// PlaceIn is the line and column in a file where a text ends that a YAML
 // scalar begins with; or the line where the scalar begins alone, column 0.
-func placeInScalar(file []byte, n *yaml.Node, before string) (line, column int) {
+func PlaceIn(file []byte, n *yaml.Node, before string) (line, column int) {
+	lines := strings.Split(string(file), "\n")
 	if n.Style&yaml.LiteralStyle != 0 {
 		// It begins on the line below the mark, and is moved to the left.
-		return n.Line + 1 + strings.Count(before, "\n"), 0
+		at := strings.Count(before, "\n")
+		line = n.Line + 1 + at
+		if all := strings.Split(n.Value, "\n"); at < len(all) && line <= len(lines) {
+			if indent, is := strings.CutSuffix(strings.TrimSuffix(lines[line-1], "\r"), all[at]); is {
+				column = 1 + utf8.RuneCountInString(indent+before[strings.LastIndexByte(before, '\n')+1:])
+			}
+		}
+		return line, column
 	}
-	lines := strings.Split(string(file), "\n")
 	if n.Line > len(lines) {
 		return n.Line, 0
 	}
