@@ -177,8 +177,8 @@ func (s *signed) docker(args ...string) string {
 
 // TestSigned: through a gate whose policy requires it, an image runs once those who are trusted
 // have signed it and that was verified; one that nobody signed does not, nor what the tag leads
-// to later. What was verified still counts where the registry is gone, and the trail names the
-// signer.
+// to later. What was verified still counts where the registry is gone, until the signer's key is
+// revoked, and the trail names the signer.
 func TestSigned(t *testing.T) {
 	t.Parallel()
 	s := newSigned(t)
@@ -215,6 +215,19 @@ func TestSigned(t *testing.T) {
 	if len(by) != 3 || by[1] != "[cosign key release]" {
 		t.Errorf("the trail says %q", by)
 	}
+	// What the key vouched for is taken back when it is revoked, with the registry still gone,
+	// and what runs of it is told until it is no more.
+	s.docker("run", "-d", "--name", "kept", first, "sleep", "1000")
+	revoke := func(want int, told string) {
+		t.Helper()
+		if out := s.plimsoll(t, want, "trust", "keys", "revoke", "release", "--why", "the laptop was stolen", "--host", s.e.Host(), "--trust", filepath.Join(s.dir, "trust.yaml")); !strings.Contains(out, told) {
+			t.Errorf("%s, without %q", out, told)
+		}
+	}
+	revoke(1, "kept runs "+first)
+	s.refused("by a revoked key", first, "plimsoll image verify "+first)
+	s.docker("rm", "-f", "kept")
+	revoke(0, "0 containers")
 }
 
 // TestReplay: where the registry leads a tag back to an older image, rightly signed once, that

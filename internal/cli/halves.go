@@ -17,10 +17,11 @@ const imagesProgram = "plimsoll-images"
 
 // What the commands of the whole program do, in a line.
 const (
-	imageShort = "What is in an image: its packages, their known flaws, secrets"
-	dbShort    = "The database of known flaws: import it, and see how old it is"
-	trustShort = "The policy of trust: find what is probably wrong in it"
-	serveShort = "Record in the trail what happens on this host, until it is stopped"
+	imageShort    = "What is in an image: its packages, their known flaws, secrets"
+	dbShort       = "The database of known flaws: import it, and see how old it is"
+	registryShort = "What is in a registry: its tags, who signed them, what moved"
+	trustShort    = "The policy of trust: its keys, its mistakes, and the way off Docker Content Trust"
+	serveShort    = "Record in the trail what happens on this host, until it is stopped"
 )
 
 // elsewhereNote marks commands that the whole program alone has.

@@ -382,14 +382,19 @@ func (a *app) recordScan(ctx context.Context, r *finding.Report) {
 	a.record(ctx, "the scan", trail.Event{Type: trail.Scan, Subject: trail.Subject{Kind: "image", ID: id, Digest: id, Name: r.Target.Name}, Detail: map[string]any{"findings": total, "worst": string(what.Worst), "at": r.Started.Format(time.RFC3339Nano)}})
 }
 
-// record puts what a person did into the trail, unless plimsoll serve holds that.
-func (a *app) record(ctx context.Context, what string, e trail.Event) {
+// record puts what a person did into the trail. It is false where plimsoll serve holds that.
+func (a *app) record(ctx context.Context, what string, events ...trail.Event) bool {
 	log, err := trail.Open(trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now})
 	if err == nil {
-		_, err = log.Append(ctx, e)
+		for _, e := range events {
+			if _, err = log.Append(ctx, e); err != nil {
+				break
+			}
+		}
 		err = errors.Join(err, log.Close())
 	}
 	if err != nil && !errors.Is(err, trail.ErrLocked) {
 		a.note(what + " is not in the trail: " + err.Error())
 	}
+	return !errors.Is(err, trail.ErrLocked)
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -108,11 +109,28 @@ where that can't be told.`,
 
 // readTrust reads the policy.
 func readTrust(ctx context.Context, file string) (*sign.Policy, error) {
+	data, err := readTrustFile(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return sign.ReadPolicy(file, data)
+}
+
+func readTrustFile(ctx context.Context, file string) ([]byte, error) {
 	data, err := readFile(ctx, file, maxConfigBytes)
 	if err != nil {
 		return nil, unreadTrust(err, "Name another with  --trust FILE")
 	}
-	return sign.ReadPolicy(file, data)
+	return data, nil
+}
+
+// verifier asks by a policy, and remembers what it was shown in the state.
+func (a *app) verifier(policy *sign.Policy, o image.Options) sign.Verifier {
+	by := sign.Verifier{Policy: policy, Image: o, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	if dir := o.Registries.Config; dir != "" {
+		by.Docker = filepath.Join(dir, "trust")
+	}
+	return by
 }
 
 // unreadTrust is the error of a policy that can't be read; another is how to name one.
@@ -135,11 +153,8 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	by := sign.Verifier{Policy: policy, Image: o, Platform: v.platform, State: filepath.Join(a.state, "trust"), Now: a.world.Now(),
-		Tags: a.verdicts(), ByTag: !strings.Contains(text, "@"), Rollback: v.rollback, LookOnly: v.noRecord}
-	if dir := o.Registries.Config; dir != "" {
-		by.Docker = filepath.Join(dir, "trust")
-	}
+	by := a.verifier(policy, o)
+	by.Platform, by.Tags, by.ByTag, by.Rollback, by.LookOnly = v.platform, a.verdicts(), !strings.Contains(text, "@"), v.rollback, v.noRecord
 	r, err := a.verifiedHere(ctx, &by, text)
 	if err != nil {
 		return err
@@ -156,8 +171,9 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if r.Unremembered != nil {
 		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
 	}
+	var changed error
 	if !v.noRecord {
-		a.recordVerified(ctx, r, by.Now)
+		changed = a.recordVerified(ctx, &by, r)
 	}
 	write := a.verifiedTable
 	if v.format == "json" {
@@ -169,7 +185,7 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if !r.Trusted() {
 		return errFindings
 	}
-	return nil
+	return changed
 }
 
 // verified is where the image is whose signatures are looked for: what the engine has of a
@@ -233,22 +249,24 @@ func digestOf(digests []string, name string) string {
 
 // recordVerified writes down what was found: that the image is trusted by its name, or that it is
 // not any more. One that is only older than what its tag is trusted for stays what it is by
-// others. Who may not write there has verified all the same.
-func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time) {
+// others. Who may not write there has verified all the same. The error is that the policy was
+// changed meanwhile, as where a key was revoked, and does not trust it any more.
+func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result) error {
 	for digest, trusted := range r.Trusts() {
 		var err error
 		switch {
 		case trusted:
-			err = a.verdicts().Verify(string(digest), &verdict.Verified{Name: r.Repository, At: now, Until: r.Until, Policy: r.Entry.Place(), By: r.By})
+			err = a.verdicts().Verify(string(digest), by.Verdict(r, digest))
 		case r.Refused != sign.StepReplay:
 			err = a.verdicts().Withdraw(string(digest), r.Repository)
 		}
 		if err != nil {
 			a.note("what was found is not written down for the gate: " + err.Error())
-			return
+			return nil
 		}
 	}
-	detail := map[string]any{"trusted": r.Trusted(), "by": r.By, "refused": r.Refused}
+	changed := a.changedMeanwhile(ctx, by, r)
+	detail := map[string]any{"trusted": r.Trusted() && changed == nil, "by": r.By, "refused": r.Refused}
 	if r.Entry != nil {
 		detail["policy"] = r.Entry.Place()
 	}
@@ -259,6 +277,23 @@ func (a *app) recordVerified(ctx context.Context, r *sign.Result, now time.Time)
 		detail["rollback"] = r.Rollback
 	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
+	return changed
+}
+
+// changedMeanwhile takes back what was just written down where the policy is another by now:
+// who revokes a key takes back what is written by then, and that may have been too early.
+func (a *app) changedMeanwhile(ctx context.Context, by *sign.Verifier, r *sign.Result) error {
+	info, err := os.Stat(by.Policy.File)
+	if !r.Trusted() || err != nil || !info.Mode().IsRegular() { // a pipe can be read once
+		return nil
+	}
+	now, err := readTrust(ctx, by.Policy.File)
+	how := by.Verdict(r, r.Config)
+	if err != nil || now.Reconsider(how, by.Now).Trusted() {
+		return nil
+	}
+	_, err = now.Withdraw(a.verdicts(), by.Now, func(v *verdict.Verified) bool { return v.Name == how.Name && v.At.Equal(how.At) })
+	return &failure{code: exitUnable, message: "the policy of trust was changed meanwhile, and what was found is not written down", hint: "Verify it again.", err: err}
 }
 
 // verifiedTable tells it to people.

@@ -30,6 +30,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/plimsoll/plimsoll/internal/image"
+	realregistry "github.com/plimsoll/plimsoll/test/registry"
 )
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
@@ -49,7 +50,7 @@ func newHub(t *testing.T, referrers bool) *hub {
 // debianHub is the registry that Debian has.
 func debianHub(t *testing.T) *hub {
 	t.Helper()
-	to := &url.URL{Scheme: "http", Host: debianRegistry(t)}
+	to := &url.URL{Scheme: "http", Host: realregistry.Start(t)}
 	// It tells where to upload to by the host that it was asked as.
 	return hubOf(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)

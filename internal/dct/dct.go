@@ -118,36 +118,55 @@ type list struct {
 // and digest, as docker.io/library/nginx. Every error is an *Error, but for a name or options
 // that cannot be.
 func Resolve(ctx context.Context, o Options, gun, tag string, now time.Time) (Target, error) {
-	named, err := reference.ParseNormalizedNamed(gun)
-	if err != nil || named.Name() != gun {
-		return Target{}, fmt.Errorf("%.200q is no whole name of a repository, as docker.io/library/nginx", gun)
-	}
-	if _, err := reference.WithTag(named, tag); err != nil {
-		return Target{}, fmt.Errorf("%.200q is no tag", tag)
-	}
-	if r := o.Trust.Role; r != "" && r != roleTargets && !isDelegation(r) {
-		return Target{}, fmt.Errorf("%.200q is no role that signs tags, such as targets/releases", r)
-	}
-	if o.State == "" {
-		return Target{}, errors.New("verifying content trust needs a folder to remember what was seen in")
-	}
-	c := &client{o: o, gun: gun, now: now, seen: map[string]seen{}}
-	if o.Trust.CA != nil {
-		c.authorities = x509.NewCertPool()
-		if !c.authorities.AppendCertsFromPEM(o.Trust.CA) {
-			return Target{}, errors.New("the authorities of content trust are no PEM of certificates")
-		}
-	}
-	host, err := c.server(reference.Domain(named))
+	c, host, err := begin(o, gun, now)
 	if err != nil {
 		return Target{}, err
 	}
-	t, wrong := c.resolve(ctx, host, tag)
+	if !isTag(gun, tag) {
+		return Target{}, fmt.Errorf("%.200q is no tag", tag)
+	}
+	var t *Target
+	v, wrong := c.verify(ctx, host)
+	if wrong == nil {
+		t, wrong = v.find(tag)
+	}
 	if wrong != nil {
 		wrong.GUN = gun
 		return Target{}, wrong
 	}
 	return *t, nil
+}
+
+// isTag is true for what may be a tag of a repository.
+func isTag(gun, tag string) bool {
+	named, err := reference.ParseNormalizedNamed(gun)
+	if err == nil {
+		_, err = reference.WithTag(named, tag)
+	}
+	return err == nil
+}
+
+// begin makes a client, and gives the host of its server.
+func begin(o Options, gun string, now time.Time) (*client, string, error) {
+	named, err := reference.ParseNormalizedNamed(gun)
+	if err != nil || named.Name() != gun {
+		return nil, "", fmt.Errorf("%.200q is no whole name of a repository, as docker.io/library/nginx", gun)
+	}
+	if r := o.Trust.Role; r != "" && r != roleTargets && !isDelegation(r) {
+		return nil, "", fmt.Errorf("%.200q is no role that signs tags, such as targets/releases", r)
+	}
+	if o.State == "" {
+		return nil, "", errors.New("verifying content trust needs a folder to remember what was seen in")
+	}
+	c := &client{o: o, gun: gun, now: now, seen: map[string]seen{}}
+	if o.Trust.CA != nil {
+		c.authorities = x509.NewCertPool()
+		if !c.authorities.AppendCertsFromPEM(o.Trust.CA) {
+			return nil, "", errors.New("the authorities of content trust are no PEM of certificates")
+		}
+	}
+	host, err := c.server(reference.Domain(named))
+	return c, host, err
 }
 
 // server sets the address of the server and gives its host.
@@ -171,7 +190,16 @@ func (c *client) server(registry string) (string, error) {
 	return u.Host, nil
 }
 
-func (c *client) resolve(ctx context.Context, host, tag string) (*Target, *Error) {
+// verified are the lists of tags that count, the first first, and the documents that led to
+// them.
+type verified struct {
+	gun       string
+	lists     []list
+	documents []Document
+	first     bool
+}
+
+func (c *client) verify(ctx context.Context, host string) (*verified, *Error) {
 	var wrong *Error
 	state := folder(c.o.State)
 	if c.memory, wrong = state.recall(c.base, c.gun); wrong != nil {
@@ -213,13 +241,7 @@ func (c *client) resolve(ctx context.Context, host, tag string) (*Target, *Error
 	if wrong != nil {
 		return nil, wrong
 	}
-	t, wrong := c.find(lists, tag)
-	if wrong != nil {
-		return nil, wrong
-	}
-	t.Documents = documents
-	t.First = first && c.fetched && len(c.o.Trust.Keys) == 0 && c.authorities == nil
-	return t, nil
+	return &verified{c.gun, lists, documents, first && c.fetched && len(c.o.Trust.Keys) == 0 && c.authorities == nil}, nil
 }
 
 // rest is how long the time alone is not written down anew.
@@ -434,12 +456,13 @@ func (c *client) below(ctx context.Context, above list, role string, snapshot *l
 }
 
 // find looks a tag up.
-func (c *client) find(lists []list, tag string) (*Target, *Error) {
+func (v *verified) find(tag string) (*Target, *Error) {
 	var roles []string
-	for _, l := range lists {
+	for _, l := range v.lists {
 		roles = append(roles, l.Role)
 		if f, is := l.body.Targets[tag]; is && covers(l.paths, tag) {
-			return &Target{GUN: c.gun, Tag: tag, Digest: fmt.Sprintf("sha256:%x", f.Hashes["sha256"]), Length: f.Length, Role: l.Role, Keys: l.Keys}, nil
+			return &Target{GUN: v.gun, Tag: tag, Digest: fmt.Sprintf("sha256:%x", f.Hashes["sha256"]), Length: f.Length,
+				Role: l.Role, Keys: l.Keys, Documents: v.documents, First: v.first}, nil
 		}
 	}
 	return nil, fail(StepNoTag, "", "%s has not signed the tag %.128q", strings.Join(roles, " and "), tag)

@@ -6,7 +6,8 @@
 //   - [Trust] says which server is asked and whose root is trusted, [Options] where what was
 //     seen is remembered.
 //   - [Resolve] gives the [Target]: digest and length of the manifest, who signed it, and
-//     until when that holds. [Target.Covers] compares it with what a registry has.
+//     until when that holds. [Target.Covers] compares it with what a registry has. [List]
+//     gives all that was signed.
 //   - [Error] is why there is none, with the step that refused.
 //
 // The form of the metadata is that of Notary 0.7 (its packages tuf/data and tuf/signed), which is

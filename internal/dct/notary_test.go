@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plimsoll/plimsoll/internal/image"
 	notarytest "github.com/plimsoll/plimsoll/test/notary"
 )
@@ -144,6 +146,11 @@ func TestNotary(t *testing.T) {
 	n.Sign(name, "1", "one anew")
 	signs(t, o, "2", roleTargets, []byte("two"))
 	signs(t, o, "1", roleTargets, []byte("one anew"))
+	listed(t, o, "1 by targets", "2 by targets")
+	_, err = List(t.Context(), o, name, time.Now().AddDate(0, 0, 15))
+	refused(t, err, StepExpired, "content trust of "+name+": timestamp: it expired on")
+	n.Sign(name, "no tag/of an image", "x")
+	listed(t, o, "1 by targets", "2 by targets")
 	_, err = Resolve(t.Context(), o, "reg.example/team/other", "1", time.Now())
 	refused(t, err, StepNoData, "reg.example/team/other")
 	_, err = Resolve(t.Context(), o, name, "1", time.Now().AddDate(0, 0, 15))
@@ -197,6 +204,27 @@ func TestNotary(t *testing.T) {
 	refused(t, err, StepRotation, "is not signed by the keys of version 1")
 }
 
+// listed demands what List finds, each of which Resolve finds as it is there.
+func listed(t *testing.T, o Options, want ...string) {
+	t.Helper()
+	all, err := List(t.Context(), o, name, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, one := range all {
+		got = append(got, one.Tag+" by "+one.Role)
+		alone, err := Resolve(t.Context(), o, name, one.Tag, time.Now())
+		one.First = false // the first look has made it known
+		if diff := cmp.Diff(one, alone); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", one.Tag, err, diff)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestNotaryRotates: keys may change, one after the other, while somebody does not look; what
 // the old ones sign does not count any more.
 func TestNotaryRotates(t *testing.T) {
@@ -246,6 +274,10 @@ func TestNotaryDelegates(t *testing.T) {
 	o := n.options(n.URL)
 	signs(t, o, "1", roleTargets, []byte("one"))
 	got := signs(t, o, "2", roleReleases, []byte("two"))
+	listed(t, o, "1 by targets", "2 by targets/releases")
+	only := o
+	only.Trust.Role, only.State = roleReleases, t.TempDir()
+	listed(t, only, "2 by targets/releases")
 	if id, err := KeyID(ci.Leaf.PublicKey); err != nil || len(got.Documents) != 5 || got.Keys[0] != id || !strings.Contains(n.Run("key", "list"), id) {
 		t.Errorf("signed by %v of %v", got.Keys, got.Documents)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/term"
@@ -34,31 +33,18 @@ func (l *Listing) WriteCSV(w io.Writer) error {
 			healthy = strconv.FormatFloat(*d.HealthyAfterSeconds, 'f', -1, 64)
 		}
 		number := func(n int64) string { return strconv.FormatInt(n, 10) }
-		_ = c.Write([]string{inert(d.Name), inert(string(d.Worst)), number(d.Failing), number(d.Waived), inert(d.Image), inert(d.Digest), inert(d.Who), stamp(d.Deployed),
-			inert(d.Why), inert(d.Owner), inert(d.Intent), inert(d.RetireAfter), stamp(d.Scanned),
-			inert(string(d.ScanWorst)), number(d.ScanFindings), inert(d.State), stamp(d.Since), exit, strconv.FormatBool(d.OOM), inert(d.Health), healthy, number(d.Restarts),
-			stamp(d.Removed), stamp(d.Judged), inert(d.Project), inert(d.Service),
-			inert(d.Source), inert(d.Revision), inert(d.Version), inert(d.Commit), inert(d.Repository), inert(d.Run), inert(d.Replaces), strconv.FormatBool(d.Privileged), strconv.FormatBool(d.FoundLater),
-			inert(d.Via), inert(d.Declared), inert(d.Container)})
+		_ = c.Write([]string{term.Inert(d.Name), term.Inert(string(d.Worst)), number(d.Failing), number(d.Waived), term.Inert(d.Image), term.Inert(d.Digest), term.Inert(d.Who), stamp(d.Deployed),
+			term.Inert(d.Why), term.Inert(d.Owner), term.Inert(d.Intent), term.Inert(d.RetireAfter), stamp(d.Scanned),
+			term.Inert(string(d.ScanWorst)), number(d.ScanFindings), term.Inert(d.State), stamp(d.Since), exit, strconv.FormatBool(d.OOM), term.Inert(d.Health), healthy, number(d.Restarts),
+			stamp(d.Removed), stamp(d.Judged), term.Inert(d.Project), term.Inert(d.Service),
+			term.Inert(d.Source), term.Inert(d.Revision), term.Inert(d.Version), term.Inert(d.Commit), term.Inert(d.Repository), term.Inert(d.Run), term.Inert(d.Replaces), strconv.FormatBool(d.Privileged), strconv.FormatBool(d.FoundLater),
+			term.Inert(d.Via), term.Inert(d.Declared), term.Inert(d.Container)})
 	}
 	c.Flush()
 	if err := c.Error(); err != nil {
 		return fmt.Errorf("writing the inventory: %w", err)
 	}
 	return nil
-}
-
-// inert keeps a spreadsheet from acting on a text. Those for East Asian languages take
-// the wide signs for the plain ones.
-func inert(s string) string {
-	first := strings.TrimLeft(s, " \u3000\u00a0")
-	s = term.Escape(s)
-	for _, sign := range []string{"=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"} {
-		if strings.HasPrefix(first, sign) {
-			return "'" + s
-		}
-	}
-	return s
 }
 
 func stamp(t time.Time) string {

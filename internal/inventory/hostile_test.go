@@ -146,7 +146,7 @@ func TestInert(t *testing.T) {
 		"=1": "'=1", "+1": "'+1", "-x": "'-x", "@a": "'@a", "\tx": `'\x09x`, "\rx": `'\x0dx`, "\nx": `'\x0ax`, " =1": "' =1", "＝1": "'＝1",
 		"": "", "web": "web", "a=b": "a=b", "team-core": "team-core", "'quoted'": "'quoted'", "a\nb": `a\x0ab`, "registry.example/a@sha256:1": "registry.example/a@sha256:1",
 	} {
-		if got := inert(text); got != want {
+		if got := term.Inert(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}

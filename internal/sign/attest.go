@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/cel"
 	"github.com/plimsoll/plimsoll/internal/cosign"
 	"github.com/plimsoll/plimsoll/internal/strict"
+	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
 // Attested is an attestation that an image needs: a statement about exactly its manifest, or the
@@ -169,6 +171,43 @@ func (p *Policy) by(s Signer, v *Vouch) bool {
 	}
 	id := cosign.Identity{Subject: s.Identity, Issuer: s.Issuer}
 	return v.Signer.Key == "" && s.Identity != "" && s.Root == v.Says.Root && id.Is(v.Says.Subject, v.Says.Issuer)
+}
+
+// id tells what is wanted to be attested from anything else, whoever may say it.
+func (a *Attested) id() string {
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(a.PredicateType()+"\x00"+a.where())))
+}
+
+// written are the signers of an attestation that counted, as a verdict has them: each time with
+// what of all that an entry wants it was.
+func (p *Policy) written(e *Entry, v *Vouch) (list []verdict.Signer) {
+	for n := range e.Attested {
+		a := &e.Attested[n]
+		wrong, asked := v.Says.wrong[n]
+		i := slices.IndexFunc(a.By, func(s Signer) bool { return p.by(s, v) })
+		if asked && wrong == nil && i >= 0 {
+			list = append(list, verdict.Signer{Kind: v.Kind, Name: v.attester(), ID: p.ID(a.By[i]), At: v.At, Attests: a.id()})
+		}
+	}
+	return list
+}
+
+// attestations are what was attested when a verdict was written, as far as the entry wants that
+// still, and by those who may say it.
+func (p *Policy) attestations(v *verdict.Verified, e *Entry, where string) (found []Vouch) {
+	for n := range e.Attested {
+		a := &e.Attested[n]
+		for _, s := range a.By {
+			for _, one := range v.Signers {
+				if one.Attests != a.id() || one.Kind != s.kind() || one.ID != p.ID(s) {
+					continue
+				}
+				says := &Statement{Type: a.PredicateType(), Subject: s.Identity, Issuer: s.Issuer, Root: s.Root, wrong: map[int]error{n: nil}}
+				found = append(found, Vouch{Signer: s, Kind: one.Kind, Where: where, At: one.At, Says: says})
+			}
+		}
+	}
+	return found
 }
 
 // maySay is true for a vouch that is an attestation by one of those who may make it.
@@ -337,6 +376,9 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 				if by := v.Kind + " " + v.attester() + " attests " + a.PredicateType(); !slices.Contains(d.By, by) {
 					d.By = append(d.By, by)
 				}
+				if !slices.ContainsFunc(d.Counted, func(c Vouch) bool { return c.Says == v.Says }) {
+					d.Counted = append(d.Counted, *v)
+				}
 				continue
 			}
 			there = append(there, fmt.Sprintf("%s by %s: %s", v.Says.Type, v.attester(), why))
@@ -355,7 +397,7 @@ func (p *Policy) attested(d *Decision, found []Vouch, now time.Time) *Decision {
 			continue
 		}
 		d.Until = time.Time{}
-		d.By = nil
+		d.By, d.Counted = nil, nil
 		var names []string
 		for _, s := range a.By {
 			names = append(names, s.String())

@@ -742,3 +742,58 @@ func TestAttestedReplay(t *testing.T) {
 	s.attach(r, old, says("spdx", old, 5*time.Hour), says("vuln", old, -time.Minute), says("spdx", old, -2*time.Minute))
 	s.is("all attested anew", "any/api:1", "", "is not older")
 }
+
+// TestWithdrawAttested: a verdict that rests on attestations is kept while the policy wants the same
+// said by those who said it, whatever they are called, and taken back where it does not.
+func TestWithdrawAttested(t *testing.T) {
+	one, two := newKey(t), newKey(t)
+	who := "{identity: \"https://ci.example/*\", issuer: \"https://i.example\", root: r.json}"
+	read := func(first, more, attested string) *Policy {
+		t.Helper()
+		p, err := ReadPolicy("trust.yaml", []byte("schema: plimsoll/trust/1\nkeys:\n  "+first+":\n"+more+"    pem: |\n      "+one+"\n  two:\n    pem: |\n      "+two+"\nimages:\n  - {name: r.example/*, "+attested+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const scan, build = `{type: vuln, by: [{key: one}, {key: two}], where: "predicate.a == 1"}`, `{type: slsaprovenance1, by: [WHO]}`
+	both := strings.ReplaceAll("attested: ["+scan+", "+build+"]", "WHO", who)
+	before := read("one", "", both)
+	found := []Vouch{
+		{Signer: Signer{Key: "one"}, Kind: "cosign", Of: "sha256:of", Says: &Statement{Type: predicateTypes["vuln"], wrong: map[int]error{0: nil}}},
+		{Kind: "cosign", Of: "sha256:of", Says: &Statement{Type: provenance, Subject: "https://ci.example/release", Issuer: "https://i.example", Root: "r.json", wrong: map[int]error{1: nil}}},
+	}
+	v := Verifier{Policy: before, Now: noon}
+	how := v.Verdict(&Result{Config: "sha256:of", Repository: "r.example/api", Decision: before.Decide("r.example/api", "", found, noon)}, "sha256:of")
+	if how == nil || len(how.Signers) != 2 || how.Signers[0].Attests == "" || how.Signers[0].Attests == how.Signers[1].Attests || how.Signers[1].Name != "https://ci.example/release by https://i.example" {
+		t.Fatalf("%+v", how)
+	}
+	if !before.RestsOn(how, "one") || before.RestsOn(how, "two") || len(before.UsesOf("one")) != 1 || len(before.UsesOf("two")) != 1 {
+		t.Error("it rests on another key")
+	}
+	const gone = "    revoked: 2026-11-27\n    why: stolen\n"
+	for what, c := range map[string]struct {
+		policy *Policy
+		want   string // the step that refuses
+	}{
+		"as it was":                {before, ""},
+		"called otherwise":         {read("uno", "", strings.ReplaceAll(both, "key: one", "key: uno")), ""},
+		"in another order":         {read("one", "", strings.ReplaceAll("attested: ["+build+", "+scan+"]", "WHO", who)), ""},
+		"less is wanted":           {read("one", "", "attested: ["+scan+"]"), ""},
+		"written otherwise":        {read("one", "", strings.Replace(both, "predicate.a == 1", "predicate.a   == 1", 1)), ""},
+		"revoked":                  {read("one", gone, both), StepAttested},
+		"somebody else":            {read("one", "", strings.Replace(both, "{key: one}, ", "", 1)), StepAttested},
+		"another expression":       {read("one", "", strings.Replace(both, "a == 1", "a == 2", 1)), StepAttested},
+		"another type":             {read("one", "", strings.Replace(both, "vuln", "spdx", 1)), StepAttested},
+		"another identity":         {read("one", "", strings.Replace(both, "ci.example/*", "ci.example/x*", 1)), StepAttested},
+		"another root":             {read("one", "", strings.Replace(both, "r.json", "s.json", 1)), StepAttested},
+		"more is wanted":           {read("one", "", strings.Replace(both, "attested: [", "attested: [{type: spdx, by: [{key: one}]}, ", 1)), StepAttested},
+		"a signature":              {read("one", "", "signed: {any: [{key: one}]}, "+both), StepSigners},
+		"a signature alone":        {read("one", "", "signed: {any: [{key: one}]}"), StepSigners},
+		"anything that it may say": {read("one", "", strings.Replace(both, `, where: "predicate.a == 1"`, "", 1)), StepAttested}, // which was not written down
+	} {
+		if d := c.policy.Reconsider(how, noon); d.Refused != c.want {
+			t.Errorf("%s: refused by %q, want %q: %+v", what, d.Refused, c.want, d)
+		}
+	}
+}

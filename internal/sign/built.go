@@ -151,7 +151,7 @@ func (b *Built) decide(d *Decision, l *Local, m *Making, now time.Time) {
 		d.refuse(StepBuilt, "%s, and only what is built counts: there is no loaded: true", what)
 	case m.Actor.UID == nil || !m.OfHost:
 		d.refuse(StepBuilt, "%s, and is no user of this host", what)
-	case !slices.Contains(b.By, strconv.FormatUint(uint64(*m.Actor.UID), 10)) && (m.Actor.User == "" || !slices.Contains(b.By, m.Actor.User)):
+	case !b.may(*m.Actor.UID, m.Actor.User):
 		d.refuse(StepBuilt, "%s, and only %s may", what, strings.Join(b.By, ", "))
 	case m.How == madeByBuild && !m.NoCache:
 		d.refuse(StepBuilt, "%s out of the engine's cache, into which others may have put what they like: build it with --no-cache", what)
@@ -170,7 +170,12 @@ func (b *Built) decide(d *Decision, l *Local, m *Making, now time.Time) {
 			return
 		}
 	}
-	d.By, d.last = []string{did + " here by " + m.Who()}, m.Done
+	d.By, d.last, d.making = []string{did + " here by " + m.Who()}, m.Done, m
+}
+
+// may is true for a user who may build.
+func (b *Built) may(uid uint32, name string) bool {
+	return slices.Contains(b.By, strconv.FormatUint(uint64(uid), 10)) || name != "" && slices.Contains(b.By, name)
 }
 
 // based looks for the image that another was made from: below the steps of its making, and
@@ -185,6 +190,7 @@ func (m *Making) based(d *Decision, l *Local, now time.Time) {
 			if later(d.Until, layer.Until) {
 				d.Until = layer.Until
 			}
+			d.base = layer.ID
 			d.step(StepBase, true, "it was made from %s, which is trusted: %s", short(digest.Digest(layer.ID)), strings.Join(layer.Verified, ", "))
 			return
 		}

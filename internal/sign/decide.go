@@ -59,8 +59,9 @@ type Decision struct {
 	// Refused is the name of the step that refused, "" where the image is trusted.
 	Refused string
 	// By are those who vouch for it, as they are written down; of an unsigned image that is
-	// the registry alone.
-	By []string
+	// the registry alone. Counted are the signatures of theirs that counted, in that order.
+	By      []string
+	Counted []Vouch
 	// Until is when too few of them are left: signatures end, and become too old. Zero is never.
 	Until time.Time
 
@@ -69,6 +70,10 @@ type Decision struct {
 	last time.Time
 	// ordered is true where one of them says what the tag leads to now.
 	ordered bool
+	// making is what made an image here, and base the id of the image that it was made from
+	// where that must be trusted.
+	making *Making
+	base   string
 }
 
 // Trusted is true for an image that the policy lets run.
@@ -88,14 +93,18 @@ func (d *Decision) refuse(name, format string, args ...any) *Decision {
 // platform of what would run, as linux/amd64, and the signatures and attestations about it that
 // hold.
 func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *Decision {
-	d := p.admit(name, platform)
+	return p.count(p.admit(name, platform), found, now)
+}
+
+// count goes on with a decision by the signatures that hold.
+func (p *Policy) count(d *Decision, found []Vouch, now time.Time) *Decision {
 	e := d.Entry
 	if !d.Trusted() {
 		return d
 	}
 	if e.Unsigned {
 		d.step(StepSigners, true, "nobody needs to have signed it: %s", e.Why)
-		d.By = []string{"the registry alone: " + e.Name}
+		d.By = []string{e.unsignedBy()}
 		return d
 	}
 	switch {
@@ -128,7 +137,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		at := p.identify(v.Signer)
 		before, again := counted[at]
 		if !again {
-			d.By = append(d.By, v.Kind+" "+v.Signer.String())
+			d.By, d.Counted = append(d.By, v.by()), append(d.Counted, v)
 			d.step(StepSigners, true, "%s signed it: %s", v.Signer, v.Where)
 			d.ordered = d.ordered || v.Signer.ContentTrust != ""
 		}
@@ -140,7 +149,7 @@ func (p *Policy) Decide(name, platform string, found []Vouch, now time.Time) *De
 		}
 	}
 	if len(counted) < need {
-		d.By = nil
+		d.By, d.Counted = nil, nil
 		var names []string
 		for _, s := range list {
 			names = append(names, s.String())
@@ -172,11 +181,16 @@ func (e *Entry) ends(v *Vouch) time.Time {
 
 // admit finds the entry for a name, and says whether its images may run on a platform.
 func (p *Policy) admit(name, platform string) *Decision {
-	d := &Decision{Entry: p.For(name)}
-	e := d.Entry
+	e := p.For(name)
 	if e == nil {
-		return d.refuse(StepEntry, "no entry of %s is about %s", p.File, name)
+		return new(Decision).refuse(StepEntry, "no entry of %s is about %s", p.File, name)
 	}
+	return p.enter(e, platform)
+}
+
+// enter is admit by an entry.
+func (p *Policy) enter(e *Entry, platform string) *Decision {
+	d := &Decision{Entry: e}
 	d.step(StepEntry, true, "%s:%d: %s is about it: %s", p.File, e.line, e.place, e.Name)
 	if len(e.Platforms) > 0 {
 		// linux/arm64 is for each of its variants.
@@ -206,6 +220,6 @@ func (p *Policy) identify(s Signer) string {
 		return s.String()
 	}
 	k := p.Keys[s.Key]
-	at, _ := k.fingerprint() // it was read when the policy was
+	at, _ := k.Fingerprint() // it was read when the policy was
 	return at
 }

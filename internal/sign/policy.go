@@ -397,16 +397,6 @@ func (k Key) Public() (any, error) {
 	return x509.ParsePKIXPublicKey(block.Bytes)
 }
 
-// fingerprint tells keys apart, whatever they are called.
-func (k Key) fingerprint() (string, error) {
-	key, err := k.Public()
-	if err != nil {
-		return "", err
-	}
-	der, err := x509.MarshalPKIXPublicKey(key)
-	return string(der), err
-}
-
 // For gives the entry that counts for a name, whole and without tag and digest: of those
 // that fit the one with most characters that are no stars. Nil is that none fits.
 func (p *Policy) For(name string) *Entry {

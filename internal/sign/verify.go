@@ -285,14 +285,11 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if tag == "" {
 		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
 	}
-	trust := dct.Trust{Server: server.URL, Keys: server.Keys, First: server.First, Role: server.Role}
-	if server.CA != "" {
-		var err error
-		if trust.CA, err = readBounded(server.CA); err != nil {
-			return nil, nil, err
-		}
+	o, err := v.asking(server)
+	if err != nil {
+		return nil, nil, err
 	}
-	target, err := dct.Resolve(ctx, dct.Options{Trust: trust, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}, name, tag, v.Now)
+	target, err := dct.Resolve(ctx, o, name, tag, v.Now)
 	if err == nil {
 		for _, one := range r.signed {
 			if err = target.Covers(string(one.Digest), one.Size); err == nil {
@@ -305,6 +302,16 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 		return nil, nil, err
 	}
 	return reject(wrong.Step, err.Error())
+}
+
+// asking says how a server of content trust is asked.
+func (v *Verifier) asking(s Server) (dct.Options, error) {
+	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}
+	var err error
+	if s.CA != "" {
+		o.Trust.CA, err = readBounded(s.CA)
+	}
+	return o, err
 }
 
 // group are signers that one set of authorities stands for.

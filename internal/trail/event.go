@@ -58,6 +58,8 @@ const (
 	Judge   = "judge"   // what the rules say of a container became otherwise
 	Scan    = "scan"    // an image was scanned for known flaws and secrets
 	Vouch   = "verify"  // it was looked who signed an image
+	Trust   = "trust"   // the policy of trust got a key, or one was revoked in it
+	Move    = "move"    // a tag of a registry leads to another image than it did
 	Engine  = "engine"  // the engine was met, lost or met again
 	Prune   = "prune"   // events of this trail were thrown away
 	Clock   = "clock"   // the host's clock was set back
@@ -82,7 +84,7 @@ type Actor struct {
 
 // Subject is what an event is about.
 type Subject struct {
-	Kind   string `json:"kind"` // container, image, volume, network, service, engine, trail
+	Kind   string `json:"kind"` // container, image, volume, network, service, engine, trail, key
 	ID     string `json:"id,omitempty"`
 	Name   string `json:"name,omitempty"`
 	Image  string `json:"image,omitempty"`  // as it was asked for

@@ -7,7 +7,8 @@
 //
 //	{"schema": "plimsoll/verdict/1", "digest": "sha256:…",
 //	 "verified": {"name": "registry.example/shop/api", "at": "…", "until": "…",
-//	  "policy": "images[2]", "by": ["cosign key release"]},
+//	  "policy": "images[2]", "by": ["cosign key release"], "platform": "linux/amd64",
+//	  "signers": [{"kind": "cosign", "name": "key release", "id": "sha256:…"}]},
 //	 "scanned": {"at": "…", "data": "…", "worst": "high", "counts": {"high": 2}}}
 //
 // The digest is the image's id as the engine has it (of its configuration), or that of its
@@ -29,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +52,8 @@ type Verdict struct {
 	Digest   string    `json:"digest"`
 	Verified *Verified `json:"verified,omitempty"`
 	Scanned  *Scanned  `json:"scanned,omitempty"`
+	// Withdrawn is what was verified, and does not count any more.
+	Withdrawn []Withdrawn `json:"withdrawn,omitempty"`
 }
 
 // Verified says that the image was found to be signed as a policy wants it.
@@ -63,8 +67,48 @@ type Verified struct {
 	// Policy is the line of the policy that decided it, and By who vouches for the image.
 	Policy string   `json:"policy"`
 	By     []string `json:"by"`
+	// Platform is that of the image, by which the policy decided, and Signers are those who
+	// signed, in a form by which they are found in a policy again; Made is how an image was made
+	// here instead. Files of older versions have none of the three.
+	Platform string   `json:"platform,omitempty"`
+	Signers  []Signer `json:"signers,omitempty"`
+	Made     *Made    `json:"made,omitempty"`
 	// Others are the same by other names, the newest first: each counts for itself.
 	Others []Verified `json:"others,omitempty"`
+}
+
+// Signer is one who signed.
+type Signer struct {
+	// Kind is what kind of signature it is, as cosign, and Name the signer in words.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// ID tells who it is, whatever he is called: sha256: and hex digits, for a key those of
+	// its SubjectPublicKeyInfo.
+	ID string `json:"id"`
+	// At is when he signed, where that is proven.
+	At time.Time `json:"at,omitzero"`
+	// Attests is what he said, as sha256: and hex digits of its type and of what had to be true
+	// of it; "" is that he signed the image.
+	Attests string `json:"attests,omitempty"`
+}
+
+// Made says who made an image here, and of what.
+type Made struct {
+	// UID and User are who did, How is the word for it, as build, and At is when it was done.
+	UID  uint32    `json:"uid"`
+	User string    `json:"user,omitempty"`
+	How  string    `json:"how"`
+	At   time.Time `json:"at"`
+	// Base is the id of the image that it was made from, where that had to be verified.
+	Base string `json:"base,omitempty"`
+}
+
+// Withdrawn says that an image was verified by a name, and that the policy would not trust it
+// any more.
+type Withdrawn struct {
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
+	Was Verified  `json:"was"`
 }
 
 // Scanned says what a scan found.
@@ -135,6 +179,8 @@ func (v *Verdict) wrong(digest string) string {
 		return fmt.Sprintf("it is about %.80q, and its name is of %s", v.Digest, digest)
 	case v.Verified != nil && v.Verified.wrong():
 		return "it does not say when the image was verified, or by whom"
+	case slices.ContainsFunc(v.Withdrawn, func(w Withdrawn) bool { return w.At.IsZero() || w.Was.wrong() }):
+		return "it does not say when its verification was withdrawn, or what that was"
 	case v.Scanned != nil && v.Scanned.At.IsZero():
 		return "it does not say when the image was scanned"
 	}
@@ -180,6 +226,36 @@ func (f Folder) Of(digests ...string) (*Verdict, error) {
 	return all, nil
 }
 
+// All reads all that is known, in the order of the digests. A file that can't be read is an
+// error between the others; a folder that is not there has none.
+func (f Folder) All() iter.Seq2[*Verdict, error] {
+	return func(yield func(*Verdict, error) bool) {
+		parts, err := os.ReadDir(string(f))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !yield(nil, err) {
+			return
+		}
+		for _, part := range parts {
+			if !part.IsDir() || len(part.Name()) != 2 {
+				continue
+			}
+			files, err := os.ReadDir(filepath.Join(string(f), part.Name()))
+			if err != nil && !yield(nil, err) {
+				return
+			}
+			for _, file := range files {
+				hex, is := strings.CutSuffix(file.Name(), ".json")
+				digest := "sha256:" + hex
+				if at, err := f.path(digest); !is || err != nil || filepath.Base(filepath.Dir(at)) != part.Name() {
+					continue // such as one that is being written
+				}
+				if v, err := f.Read(digest); !errors.Is(err, fs.ErrNotExist) && !yield(v, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Verify writes down that an image was verified by a name, beside others by which it was, or
 // with nil that it is not any more by any.
 func (f Folder) Verify(digest string, how *Verified) error {
@@ -191,7 +267,7 @@ func (f Folder) Verify(digest string, how *Verified) error {
 		now := *how
 		now.Others = v.Verified.without(how.Name)
 		now.Others = now.Others[:min(len(now.Others), maxOthers)]
-		v.Verified = &now
+		v.Verified, v.Withdrawn = &now, v.withdrawnBut(how.Name)
 	})
 }
 
@@ -199,12 +275,48 @@ func (f Folder) Verify(digest string, how *Verified) error {
 // others stays as it was.
 func (f Folder) Withdraw(digest, name string) error {
 	return f.change(digest, func(v *Verdict) {
-		others := v.Verified.without(name)
-		if v.Verified = nil; len(others) > 0 {
-			v.Verified = &others[0]
-			v.Verified.Others = others[1:]
-		}
+		v.Verified = joined(v.Verified.without(name))
 	})
+}
+
+// TakeBack writes down that one of the ways in which an image was verified does not count any
+// more, and keeps what that was. One that was verified anew meanwhile stays.
+func (f Folder) TakeBack(digest string, what Withdrawn) error {
+	return f.change(digest, func(v *Verdict) {
+		same := func(one Verified) bool { return one.Name == what.Was.Name && one.At.Equal(what.Was.At) }
+		v.Verified = joined(slices.DeleteFunc(v.Verified.Ways(), same))
+		v.Withdrawn = append([]Withdrawn{what}, v.withdrawnBut(what.Was.Name)...)
+		v.Withdrawn = v.Withdrawn[:min(len(v.Withdrawn), maxOthers)]
+	})
+}
+
+// withdrawnBut is what was withdrawn by other names.
+func (v *Verdict) withdrawnBut(name string) []Withdrawn {
+	return slices.DeleteFunc(slices.Clone(v.Withdrawn), func(w Withdrawn) bool { return w.Was.Name == name })
+}
+
+// Ways are all ways in which an image was verified, the newest first, each for itself.
+func (v *Verified) Ways() (list []Verified) {
+	if v == nil {
+		return nil
+	}
+	for _, one := range append([]Verified{*v}, v.Others...) {
+		one.Others = nil
+		list = append(list, one)
+	}
+	return list
+}
+
+// joined is the way back from Ways; nil is that there is none.
+func joined(list []Verified) *Verified {
+	if len(list) == 0 {
+		return nil
+	}
+	v := list[0]
+	if len(list) > 1 {
+		v.Others = list[1:]
+	}
+	return &v
 }
 
 // Ends is when the last of all the ways in which an image was verified ends, zero for never.
@@ -223,16 +335,8 @@ func (v *Verified) Ends() time.Time {
 
 // without are the ways in which an image was verified by other names, the newest first. One
 // without a name may have been by this.
-func (v *Verified) without(name string) (list []Verified) {
-	if v == nil {
-		return nil
-	}
-	for _, one := range append([]Verified{*v}, v.Others...) {
-		if one.Others = nil; one.Name != name && one.Name != "" {
-			list = append(list, one)
-		}
-	}
-	return list
+func (v *Verified) without(name string) []Verified {
+	return slices.DeleteFunc(v.Ways(), func(one Verified) bool { return one.Name == name || one.Name == "" })
 }
 
 // Scan writes down what a scan found.

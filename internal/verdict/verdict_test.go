@@ -161,3 +161,84 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestTakeBack: what was verified is kept as what it was, until it is verified again by that name;
+// all that is known is read, and what is none, or half, is passed over or told.
+func TestTakeBack(t *testing.T) {
+	f := Folder(t.TempDir())
+	for v, err := range f.All() {
+		t.Errorf("of nothing: %v, %v", v, err)
+	}
+	verified := Verified{At: noon, Policy: "images[2]", By: []string{"cosign key release"}, Name: "r.example/a", Platform: "linux/amd64", Signers: []Signer{{Kind: "cosign", Name: "key release", ID: one}}}
+	withdrawn := Withdrawn{At: noon.Add(time.Hour), Why: "the key was stolen", Was: verified}
+	for _, err := range []error{f.Verify(one, &verified), f.Scan(two, &Scanned{At: noon}), f.TakeBack(one, withdrawn)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"1a/.next-1", "1a/" + strings.Repeat("2b", 32) + ".json", "README", "2b/note.json"} {
+		if err := os.WriteFile(filepath.Join(string(f), name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() (list []*Verdict, wrong []error) {
+		for v, err := range f.All() {
+			if err != nil {
+				wrong = append(wrong, err)
+				continue
+			}
+			list = append(list, v)
+		}
+		return list, wrong
+	}
+	list, wrong := read()
+	if diff := cmp.Diff([]*Verdict{{Schema: Schema, Digest: one, Withdrawn: []Withdrawn{withdrawn}}, {Schema: Schema, Digest: two, Scanned: &Scanned{At: noon}}}, list); diff != "" || len(wrong) > 0 {
+		t.Errorf("%v %s", wrong, diff)
+	}
+	if err := f.Verify(one, nil); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := f.Read(one); err != nil || v.Withdrawn == nil {
+		t.Errorf("not trusted any more: %+v, %v", v, err)
+	}
+	if err := f.Verify(one, &verified); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := f.Read(one); err != nil || v.Withdrawn != nil || v.Verified == nil {
+		t.Errorf("verified again: %+v, %v", v, err)
+	}
+	if err := f.TakeBack(one, Withdrawn{Was: verified}); err == nil {
+		t.Error("withdrawn at no time")
+	}
+	// By each name for itself; what was verified anew meanwhile stays.
+	other := verified
+	other.Name = "r.example/b"
+	if err := f.Verify(one, &other); err != nil {
+		t.Fatal(err)
+	}
+	again := verified
+	again.At = noon.Add(2 * time.Hour)
+	for _, what := range []Withdrawn{withdrawn, {At: noon, Why: "x", Was: again}} {
+		if err := f.TakeBack(one, what); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := f.Read(one); err != nil || len(v.Verified.Ways()) != 1 || v.Verified.Name != other.Name || len(v.Withdrawn) != 1 {
+			t.Errorf("%+v, %v", v, err)
+		}
+	}
+	if err := f.Verify(one, &again); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.TakeBack(one, withdrawn); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := f.Read(one); err != nil || len(v.Verified.Ways()) != 2 {
+		t.Errorf("verified anew meanwhile: %+v, %v", v, err)
+	}
+	if err := os.WriteFile(filepath.Join(string(f), "1a", strings.TrimPrefix(one, "sha256:")+".json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if list, wrong = read(); len(list) != 1 || len(wrong) != 1 {
+		t.Errorf("with one that is half: %+v, %v", list, wrong)
+	}
+}
