@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,25 @@ func TestParseRemembering(t *testing.T) {
 	}
 }
 
+func TestParseTrusting(t *testing.T) {
+	const output = "BenchmarkOffline/tag-2  \t 4000\t 250000 ns/op\nBenchmarkOffline/referrer-2  \t 4000\t 500000 ns/op\nBenchmarkOf-2  \t 9000\t 20000 ns/op\n" +
+		"BenchmarkCold/tag-2 \t 100\t 3e6 ns/op\t 4.000 requests\nBenchmarkCold/referrer-2 \t 100\t 3e6 ns/op\t 4.000 requests\nBenchmarkCold/fallback-2 \t 100\t 3e6 ns/op\t 5.000 requests\n"
+	parse := func(text string) (*trusting, error) {
+		values, err := parseBenchmarks(text)
+		if err != nil {
+			return nil, err
+		}
+		return trustingOf(values)
+	}
+	got, err := parse(output)
+	if want := (&trusting{0.5, 0.02, map[string]int{"tag": 4, "referrer": 4, "fallback": 5}}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := parse(strings.ReplaceAll(output, "fallback", "other")); err == nil {
+		t.Error("nothing is missed without the fallback")
+	}
+}
+
 func TestParseJudging(t *testing.T) {
 	parse := func(text string) (judging, error) {
 		values, err := parseBenchmarks(text)
@@ -236,7 +256,8 @@ func good() *page {
 	}
 	return &page{when: time.Unix(0, 0), engine: "Docker 1", loads: []string{"0.1"}, start: pair,
 		judging: judging{rules: 9, seen: 5e5, unseen: 2e6, load: 4e7}, remembering: remembering{0.8, 2e4, 32, 0.9, 2e5, 40, 10}, audits: []audited{audit(50), audit(500)},
-		peer: []beside{{3, pair}, {50, comparison{ours: []usage{{wall: 110e9}}, theirs: []usage{{wall: 1e9}}}}}, gate: goodGate()}
+		peer: []beside{{3, pair}, {50, comparison{ours: []usage{{wall: 110e9}}, theirs: []usage{{wall: 1e9}}}}}, gate: goodGate(),
+		trusting: &trusting{1, 0.1, map[string]int{"tag": 4, "referrer": 4, "fallback": 4}}}
 }
 
 func TestBars(t *testing.T) {
@@ -260,6 +281,9 @@ func TestBars(t *testing.T) {
 		"the same at a million":                 func(p *page) { p.remembering.ofEmpty = 0.7 },
 		"verifying":                             func(p *page) { p.remembering.verify = 9e4 },
 		"what is deployed":                      func(p *page) { p.remembering.list = 301 },
+		"verifying who signed an image, by":     func(p *page) { p.trusting.offline = 5.1 },
+		"reading at a create what is known":     func(p *page) { p.trusting.verdict = 1.1 },
+		"requests of verifying it with nothing": func(p *page) { p.trusting.cold["fallback"] = 5 },
 		"docker-bench-security by an audit, 50": func(p *page) { p.peer[1].bench.ours = []usage{{wall: 99e9}} },
 	})
 }

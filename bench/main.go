@@ -15,6 +15,8 @@
 // programs of wollomatic/socket-proxy and CodesWhat/sockguard, beside these. With
 // -only gate nothing else is measured.
 //
+// Verifying who signed an image is measured by the benchmarks of packages sign and verdict.
+//
 // With -image and -osv, scans of images are measured beside unpacking alone (bench/floor),
 // and beside osv-scanner, trivy and syft where their programs are named.
 //
@@ -88,11 +90,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 	scanPeer := flags.String("scan-peer", "", "measure nothing, but write to `FILE` what -osv-scanner says of the lists in "+scanFixtures)
 	socketProxy := flags.String("socket-proxy", "", "`PROGRAM` of wollomatic/socket-proxy; without one it is left out")
 	sockguard := flags.String("sockguard", "", "`PROGRAM` of CodesWhat/sockguard; without one it is left out")
-	only := flags.String("only", "", "measure only this `PART`, gate or scan, and write it to no file")
+	only := flags.String("only", "", "measure only this `PART`, gate, scan or trust, and write it to no file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *scanPeer != "" && *osvScanner == "" || *only != "" && (*only != "gate" && *only != "scan" || *output != "") || *scanImage != "" && *osv == "" {
+	if flags.NArg() > 0 || *pairs < 1 || *starts < 1 || *differences != "" && *peer == "" || *scanPeer != "" && *osvScanner == "" || *only != "" && (*only != "gate" && *only != "scan" && *only != "trust" || *output != "") || *scanImage != "" && *osv == "" {
 		return fmt.Errorf("usage: bench [-o FILE | -only gate] [-pairs N] [-starts N] [-socket-proxy PROGRAM] [-sockguard PROGRAM] [-docker-bench DIR [-differences FILE]] [-image FILE -osv DIR [-osv-scanner PROGRAM] [-trivy PROGRAM] [-syft PROGRAM]] [-osv-scanner PROGRAM -scan-peer FILE]")
 	}
 	if *scanPeer != "" {
@@ -118,6 +120,8 @@ func run(args []string, stdout, stderr io.Writer) error {
 		measure = b.measureGate
 	case "scan":
 		measure = b.measureScans
+	case "trust":
+		measure = b.measureTrust
 	}
 	p, err := measure(context.Background())
 	if err != nil {
@@ -182,6 +186,10 @@ func (b *bench) measureAll(ctx context.Context) (*page, error) {
 	}
 	b.say("remembering")
 	if p.remembering, err = measureRemembering(); err != nil {
+		return nil, err
+	}
+	b.say("verifying signatures")
+	if p.trusting, err = measureTrusting(); err != nil {
 		return nil, err
 	}
 	if p.scanned, err = b.scans(ctx); err != nil {

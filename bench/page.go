@@ -20,7 +20,8 @@ type page struct {
 	peer        []beside // none when it was left out
 	gate        *gating
 	scanned     *scanned // nil when it was left out
-	only        bool     // nothing but one part was measured
+	trusting    *trusting
+	only        bool // nothing but one part was measured
 }
 
 // What each figure must not exceed.
@@ -64,7 +65,7 @@ func milliseconds(seconds float64) string {
 // figures are all rows that have one number, but those of the gate.
 func (p *page) figures() []figure {
 	if p.only {
-		return p.scanned.figures()
+		return append(p.scanned.figures(), p.trusting.figures()...)
 	}
 	var rows []figure
 	for _, a := range p.audits {
@@ -110,6 +111,7 @@ func (p *page) figures() []figure {
 		figure{what: "verifying a million events", number: r.verify, unit: " events/s", bar: barVerify, least: true},
 		figure{what: "opening a trail of a million events", number: r.open, unit: " ms"},
 		figure{what: "what is deployed, of a million events", number: r.list, unit: " ms", bar: barList, detail: "the slowest of five questions, 300 deployments present, the database up to date"})
+	rows = append(rows, p.trusting.figures()...)
 	rows = append(rows, p.scanned.figures()...)
 	return rows
 }
@@ -152,7 +154,7 @@ func (p *page) markdown() string {
 	if !p.only {
 		b.WriteString(p.requestTable())
 	}
-	if !p.only || p.scanned != nil {
+	if !p.only || p.scanned != nil || p.trusting != nil {
 		line("## Time and memory\n\n%s", table(p.figures()))
 	}
 	if p.gate != nil {
@@ -161,6 +163,9 @@ func (p *page) markdown() string {
 	line("\n## What the figures mean\n")
 	if !p.only {
 		b.WriteString(meaning)
+	}
+	if p.trusting != nil {
+		b.WriteString(trustMeaning)
 	}
 	if p.gate != nil {
 		b.WriteString(gateMeaning)

@@ -20,7 +20,7 @@ const (
 	imageShort    = "What is in an image: its packages, their known flaws, secrets"
 	dbShort       = "The database of known flaws: import it, and see how old it is"
 	registryShort = "What is in a registry: its tags, who signed them, what moved"
-	trustShort    = "The policy of trust: its keys, its mistakes, and the way off Docker Content Trust"
+	trustShort    = "From whom images come: keys, bundles, mistakes, the way off content trust"
 	serveShort    = "Record in the trail what happens on this host, until it is stopped"
 )
 

@@ -30,6 +30,8 @@ import (
 type verifying struct {
 	peering
 	trust    string
+	bundle   string
+	offline  bool
 	explain  bool
 	format   string
 	noRecord bool
@@ -53,6 +55,11 @@ registry. Of an image for several platforms it is the one for --platform.
 
 Of an image that no registry has, the gate's trail tells who built it, where the policy
 says who may.
+
+With --bundle it is verified in a file that trust bundle has made, and no network is
+asked. It is known by its digests afterwards, however it gets to the engine. With
+--offline the registry answers as it did when verify last asked it; --explain says
+when that was.
 
 The policy says what images need by their names:
 
@@ -80,6 +87,7 @@ the state can be written. The exit code is 1 for an image that is not trusted, a
 where that can't be told.`,
 		Example: `  plimsoll image verify registry.example/shop/api:4.18
   plimsoll image verify --explain registry:registry.example/shop/api:4.18
+  plimsoll image verify --bundle api.tar registry.example/shop/api:4.18
   plimsoll image verify --trust ./trust.yaml --format json shop.example/api@sha256:…
   plimsoll image verify --rollback "4.18 loses orders" registry.example/shop/api:4`,
 		Args: oneReference,
@@ -93,11 +101,16 @@ where that can't be told.`,
 			if v.rollback != "" && v.noRecord {
 				return &failure{code: exitUsage, message: "--rollback is recorded, and --no-record records nothing", hint: "Leave one of them out."}
 			}
+			if v.offline && v.bundle != "" {
+				return &failure{code: exitUsage, message: "--offline and --bundle can't both be", hint: "Leave one of them out: neither asks a network."}
+			}
 			return a.imageVerify(c.Context(), &v, args[0])
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&v.trust, "trust", defaultTrust, "the policy of trust, `FILE`")
+	f.StringVar(&v.bundle, "bundle", "", "the image is in `FILE`, which trust bundle has made; no registry is asked")
+	f.BoolVar(&v.offline, "offline", false, "ask no registry: decide by what was kept of an earlier verification")
 	f.BoolVar(&v.explain, "explain", false, "say each step, and what does not count and why")
 	f.StringVar(&v.format, "format", "table", "`FORMAT`: table or json")
 	f.StringVar(&v.platform, "platform", "", "of an image for several, that for `OS/ARCH`, such as linux/arm64")
@@ -127,6 +140,7 @@ func readTrustFile(ctx context.Context, file string) ([]byte, error) {
 // verifier asks by a policy, and remembers what it was shown in the state.
 func (a *app) verifier(policy *sign.Policy, o image.Options) sign.Verifier {
 	by := sign.Verifier{Policy: policy, Image: o, State: filepath.Join(a.state, "trust"), Now: a.world.Now()}
+	by.Cache = image.Cache{Dir: filepath.Join(by.State, "cache"), Now: by.Now}
 	if dir := o.Registries.Config; dir != "" {
 		by.Docker = filepath.Join(dir, "trust")
 	}
@@ -155,25 +169,17 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	}
 	by := a.verifier(policy, o)
 	by.Platform, by.Tags, by.ByTag, by.Rollback, by.LookOnly = v.platform, a.verdicts(), !strings.Contains(text, "@"), v.rollback, v.noRecord
-	r, err := a.verifiedHere(ctx, &by, text)
+	by.Offline = v.offline
+	r, err := a.verify(ctx, &by, v, text)
 	if err != nil {
 		return err
-	}
-	if r == nil {
-		ref, err := a.verified(ctx, text)
-		if err != nil {
-			return err
-		}
-		if r, err = by.Verify(ctx, ref); err != nil {
-			return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
-		}
 	}
 	if r.Unremembered != nil {
 		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
 	}
 	var changed error
 	if !v.noRecord {
-		changed = a.recordVerified(ctx, &by, r)
+		changed = a.recordVerified(ctx, &by, r, v.bundle != "")
 	}
 	write := a.verifiedTable
 	if v.format == "json" {
@@ -186,6 +192,41 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 		return errFindings
 	}
 	return changed
+}
+
+// verify finds out who signed an image.
+func (a *app) verify(ctx context.Context, by *sign.Verifier, v *verifying, text string) (*sign.Result, error) {
+	unable := func(err error) error {
+		return &failure{code: exitUnable, message: "it can't be told who signed " + text, err: err}
+	}
+	if v.bundle != "" {
+		ref, err := registryReference(text)
+		if err != nil {
+			return nil, err
+		}
+		progress := a.progress()
+		defer progress.Stop()
+		r, err := by.VerifyBundle(ctx, v.bundle, ref, counting(progress, "Checking the bundle"))
+		if err != nil {
+			return nil, unable(untyped(err))
+		}
+		return r, nil
+	}
+	if r, err := a.verifiedHere(ctx, by, text); r != nil || err != nil {
+		return r, err
+	}
+	ref, err := a.verified(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	r, err := by.Verify(ctx, ref)
+	if errors.Is(err, image.ErrNotKept) {
+		return nil, &failure{code: exitUnable, message: "it can't be told offline who signed " + text + ": not all that is needed was kept", hint: "Verify it once where its registry can be asked, without --offline.", err: err}
+	}
+	if err != nil {
+		return nil, unable(err)
+	}
+	return r, nil
 }
 
 // verified is where the image is whose signatures are looked for: what the engine has of a
@@ -233,7 +274,7 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 		}
 		return image.Reference{Source: image.Registry, At: at}, nil
 	}
-	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At}
+	return ref, &failure{code: exitUnable, message: "the engine's image " + text + " did not come from a registry of that name: it was built or loaded here, and nobody signed it", hint: "The policy of trust can say who may build it:  built: {by: [USER]}\nWhat is in the registry is verified by\n  plimsoll image verify registry:" + elsewhere.At + "\nand one that was loaded from a bundle by\n  plimsoll image verify --bundle FILE " + text}
 }
 
 // digestOf is the digest that the registry of a name gave an image, of those that an engine
@@ -249,15 +290,16 @@ func digestOf(digests []string, name string) string {
 
 // recordVerified writes down what was found: that the image is trusted by its name, or that it is
 // not any more. One that is only older than what its tag is trusted for stays what it is by
-// others. Who may not write there has verified all the same. The error is that the policy was
-// changed meanwhile, as where a key was revoked, and does not trust it any more.
-func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result) error {
+// others, and so does one in a bundle that has too few signatures, since who brings that could else
+// stop what was verified. Who may not write there has verified all the same. The error is that the
+// policy was changed meanwhile, as where a key was revoked, and does not trust it any more.
+func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result, bundled bool) error {
 	for digest, trusted := range r.Trusts() {
 		var err error
 		switch {
 		case trusted:
 			err = a.verdicts().Verify(string(digest), by.Verdict(r, digest))
-		case r.Refused != sign.StepReplay:
+		case r.Refused != sign.StepReplay && !bundled:
 			err = a.verdicts().Withdraw(string(digest), r.Repository)
 		}
 		if err != nil {
@@ -275,6 +317,9 @@ func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Res
 	}
 	if r.Rollback != "" {
 		detail["rollback"] = r.Rollback
+	}
+	if r.Place != "" {
+		detail["place"] = r.Place
 	}
 	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
 	return changed

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
 	"github.com/plimsoll/plimsoll/internal/registry"
 	"github.com/plimsoll/plimsoll/internal/trail"
 )
@@ -76,4 +79,32 @@ func TestRegistryReport(t *testing.T) {
 	}
 	report(0, "what moved is not known")
 	report(exitUnable, "it can't be told which tags moved", "--fail-on", "moved")
+}
+
+// TestRegistryReportReplay: a tag that was led back to an older image is not trusted by a report
+// either, which remembers nothing of its own.
+func TestRegistryReportReplay(t *testing.T) {
+	y := newYard(t)
+	private, _, block := y.key("release")
+	trust := y.file("trust.yaml", "schema: plimsoll/trust/1\nkeys:\n"+block+"images:\n  - {name: \""+y.host+"/*\", signed: {any: [{key: release}]}}\n")
+	older := y.push("shop/api:1", 100)
+	y.is(0, "is signed", "image", "sign", "--key", private, y.host+"/shop/api:1")
+	report := func(want int, told string) {
+		t.Helper()
+		y.is(want, told, "registry", "report", y.host+"/shop/api", "--trust", trust, "--fail-on", "unsigned")
+	}
+	report(0, "yes: cosign key release")
+	y.is(0, "is trusted", "image", "verify", "--trust", trust, "registry:"+y.host+"/shop/api:1")
+	y.push("shop/api:1", 100)
+	y.is(0, "is signed", "image", "sign", "--key", private, y.host+"/shop/api:1")
+	report(0, "yes: cosign key release") // and the tag still stands for the older one
+	y.is(0, "is trusted", "image", "verify", "--trust", trust, "registry:"+y.host+"/shop/api:1")
+	ref, err := name.ParseReference(y.host + "/shop/api:1")
+	if err == nil {
+		err = remote.Write(ref, older)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(exitFindings, "no: replay")
 }

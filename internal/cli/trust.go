@@ -12,10 +12,11 @@ func (a *app) trustCommand() *cobra.Command {
 		Example: `  plimsoll trust lint
   plimsoll trust keys list
   plimsoll trust keys revoke release-2025 --why "the laptop was stolen"
+  plimsoll trust bundle registry.example/shop/api:4.18 -o api.tar
   plimsoll trust migrate --from dct --key cosign.key registry.example/shop/api`,
 		Args: commandsOnly,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.trustKeysCommand(), a.trustLintCommand(), a.trustMigrateCommand())
+	c.AddCommand(a.trustKeysCommand(), a.trustLintCommand(), a.trustBundleCommand(), a.trustMigrateCommand())
 	return c
 }

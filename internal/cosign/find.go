@@ -21,6 +21,10 @@ var bundleTypes = []string{bundleType, "application/vnd.dev.sigstore.bundle+json
 // configuration, or nothing. One must look.
 var vagueTypes = []string{"", oci.MediaTypeEmptyJSON, oci.MediaTypeImageConfig}
 
+// Types are those that an artifact may be told to be of which vouches for an image: who can't
+// look at all takes these first.
+func Types() []string { return slices.Concat(bundleTypes, vagueTypes) }
+
 // Find looks in a repository for what vouches for a manifest, and checks it. It gives what
 // holds and what does not, also beside an error; where there is nothing at all, one
 // rejection says so.

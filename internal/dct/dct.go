@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/plimsoll/plimsoll/internal/image"
 )
@@ -45,6 +46,13 @@ type Options struct {
 	Docker string
 	// Registries says how servers are spoken to. Its Insecure and Mirrors do not count here.
 	Registries image.Registries
+	// From gives what the server of a host gave at a path, of no more than so many bytes,
+	// where it cannot be asked itself; nil asks it. What is not there is image.ErrNotFound.
+	From func(ctx context.Context, host, path string, most int64) ([]byte, error)
+	// Cache keeps documents by their hashes, so that one that has not changed is not asked for
+	// again. Offline the server is not asked at all: the newest that was seen counts.
+	Cache   image.Cache
+	Offline bool
 }
 
 // Target is an image that was signed.
@@ -95,6 +103,7 @@ type client struct {
 	o           Options
 	gun         string
 	base        string // of the server, as it is remembered
+	host        string
 	service     *image.Service
 	authorities *x509.CertPool
 	memory      *memory
@@ -105,6 +114,7 @@ type client struct {
 	trusted []string // the ids of the keys that led to the root
 	seen    map[string]seen
 	fetched bool // the root is the server's newest
+	put     bool // something new is in the cache
 }
 
 // list is a list of tags that was verified, for those tags that begin with one of the paths.
@@ -118,7 +128,7 @@ type list struct {
 // and digest, as docker.io/library/nginx. Every error is an *Error, but for a name or options
 // that cannot be.
 func Resolve(ctx context.Context, o Options, gun, tag string, now time.Time) (Target, error) {
-	c, host, err := begin(o, gun, now)
+	c, err := newClient(o, gun, now)
 	if err != nil {
 		return Target{}, err
 	}
@@ -126,7 +136,7 @@ func Resolve(ctx context.Context, o Options, gun, tag string, now time.Time) (Ta
 		return Target{}, fmt.Errorf("%.200q is no tag", tag)
 	}
 	var t *Target
-	v, wrong := c.verify(ctx, host)
+	v, wrong := c.verify(ctx)
 	if wrong == nil {
 		t, wrong = v.find(tag)
 	}
@@ -146,27 +156,27 @@ func isTag(gun, tag string) bool {
 	return err == nil
 }
 
-// begin makes a client, and gives the host of its server.
-func begin(o Options, gun string, now time.Time) (*client, string, error) {
+// newClient makes a client of a repository's server.
+func newClient(o Options, gun string, now time.Time) (*client, error) {
 	named, err := reference.ParseNormalizedNamed(gun)
 	if err != nil || named.Name() != gun {
-		return nil, "", fmt.Errorf("%.200q is no whole name of a repository, as docker.io/library/nginx", gun)
+		return nil, fmt.Errorf("%.200q is no whole name of a repository, as docker.io/library/nginx", gun)
 	}
 	if r := o.Trust.Role; r != "" && r != roleTargets && !isDelegation(r) {
-		return nil, "", fmt.Errorf("%.200q is no role that signs tags, such as targets/releases", r)
+		return nil, fmt.Errorf("%.200q is no role that signs tags, such as targets/releases", r)
 	}
 	if o.State == "" {
-		return nil, "", errors.New("verifying content trust needs a folder to remember what was seen in")
+		return nil, errors.New("verifying content trust needs a folder to remember what was seen in")
 	}
 	c := &client{o: o, gun: gun, now: now, seen: map[string]seen{}}
 	if o.Trust.CA != nil {
 		c.authorities = x509.NewCertPool()
 		if !c.authorities.AppendCertsFromPEM(o.Trust.CA) {
-			return nil, "", errors.New("the authorities of content trust are no PEM of certificates")
+			return nil, errors.New("the authorities of content trust are no PEM of certificates")
 		}
 	}
-	host, err := c.server(reference.Domain(named))
-	return c, host, err
+	c.host, err = c.server(reference.Domain(named))
+	return c, err
 }
 
 // server sets the address of the server and gives its host.
@@ -190,6 +200,17 @@ func (c *client) server(registry string) (string, error) {
 	return u.Host, nil
 }
 
+// begin begins to speak to the server.
+func (c *client) begin(ctx context.Context) *Error {
+	r := c.o.Registries
+	r.Insecure, r.Mirrors = nil, nil
+	var err error
+	if c.service, err = image.OpenService(ctx, c.host, "repository:"+c.gun+":pull", maxDocument, r); err != nil {
+		return &Error{Step: StepServer, Msg: "the server cannot be asked", Err: err}
+	}
+	return nil
+}
+
 // verified are the lists of tags that count, the first first, and the documents that led to
 // them.
 type verified struct {
@@ -199,7 +220,7 @@ type verified struct {
 	first     bool
 }
 
-func (c *client) verify(ctx context.Context, host string) (*verified, *Error) {
+func (c *client) verify(ctx context.Context) (*verified, *Error) {
 	var wrong *Error
 	state := folder(c.o.State)
 	if c.memory, wrong = state.recall(c.base, c.gun); wrong != nil {
@@ -209,14 +230,12 @@ func (c *client) verify(ctx context.Context, host string) (*verified, *Error) {
 		c.now = c.memory.At
 	}
 	c.trusted = slices.Clone(c.memory.Trusted)
-	r := c.o.Registries
-	r.Insecure, r.Mirrors = nil, nil
-	service, err := image.OpenService(ctx, host, "repository:"+c.gun+":pull", maxDocument, r)
-	if err != nil {
-		return nil, &Error{Step: StepServer, Msg: "the server cannot be asked", Err: err}
+	if c.o.From == nil && !c.o.Offline {
+		if wrong := c.begin(ctx); wrong != nil {
+			return nil, wrong
+		}
+		defer c.service.Close()
 	}
-	defer service.Close()
-	c.service = service
 	first := len(c.memory.Root) == 0
 	if wrong := c.trust(ctx); wrong != nil {
 		return nil, wrong
@@ -230,6 +249,9 @@ func (c *client) verify(ctx context.Context, host string) (*verified, *Error) {
 		case newer && worse == nil:
 			lists, documents, wrong = c.follow(ctx)
 		}
+	}
+	if c.put {
+		c.o.Cache.Trim()
 	}
 	// What was verified on the way is kept even if it led nowhere; but not a first root, which
 	// anybody's could be.
@@ -270,9 +292,26 @@ func (c *client) keep(valid bool) *Error {
 	return folder(c.o.State).keep(&m)
 }
 
+// path is that of a document of the server's.
+func (c *client) path(name string) string { return "/v2/" + c.gun + "/_trust/tuf/" + name + ".json" }
+
+// hashed is Notary's name of a version that does not change any more.
+func hashed(role string, meta fileMeta) string {
+	return fmt.Sprintf("%s.%x", role, meta.Hashes["sha256"])
+}
+
 // get reads a document of the server's.
 func (c *client) get(ctx context.Context, name, role string, most int64) ([]byte, *Error) {
-	data, err := c.service.Get(ctx, "/v2/"+c.gun+"/_trust/tuf/"+name+".json", most)
+	var data []byte
+	var err error
+	if c.o.Offline {
+		return c.kept(name, role)
+	}
+	if c.o.From != nil {
+		data, err = c.o.From(ctx, c.host, c.path(name), most)
+	} else {
+		data, err = c.service.Get(ctx, c.path(name), most)
+	}
 	switch {
 	case err == nil:
 		return data, nil
@@ -286,6 +325,19 @@ func (c *client) get(ctx context.Context, name, role string, most int64) ([]byte
 		return nil, &Error{Step: StepTooLarge, Role: role, Msg: "it is too long", Err: err}
 	}
 	return nil, &Error{Step: StepServer, Role: role, Msg: "the server does not give it", Err: err}
+}
+
+// kept is the newest document of a role that was seen, where the server is not asked.
+func (c *client) kept(name, role string) ([]byte, *Error) {
+	if name == roleRoot && len(c.memory.Root) > 0 {
+		return c.memory.Root, nil
+	}
+	if name == roleTimestamp {
+		if data, there := c.o.Cache.Get(digest.Digest("sha256:"+c.memory.Seen[role].SHA256), maxTimestamp); there {
+			return data, nil
+		}
+	}
+	return nil, &Error{Step: StepServer, Role: role, Msg: "the server is not asked", Err: image.ErrNotKept}
 }
 
 // stepOf is the step that refuses a document of a role, not the root, that is not signed as it
@@ -309,15 +361,21 @@ func load[T any, P interface {
 }](ctx context.Context, c *client, role string, by signers, want *fileMeta, most int64) (*T, Document, *Error) {
 	name := role
 	if want != nil {
-		// Notary's name of a version that does not change any more.
-		name += fmt.Sprintf(".%x", want.Hashes["sha256"])
+		name = hashed(role, *want)
 		if want.Length > most {
 			return nil, Document{}, fail(StepTooLarge, role, "it has %d bytes, and %d is the most", want.Length, most)
 		}
 	}
-	data, wrong := c.get(ctx, name, role, most)
-	if wrong != nil {
-		return nil, Document{}, wrong
+	var data []byte
+	there := false
+	if want != nil {
+		data, there = c.o.Cache.Get(digest.NewDigestFromBytes(digest.SHA256, want.Hashes["sha256"]), want.Length)
+	}
+	if !there {
+		var wrong *Error
+		if data, wrong = c.get(ctx, name, role, most); wrong != nil {
+			return nil, Document{}, wrong
+		}
 	}
 	if want != nil {
 		if why := want.is(data); why != "" {
@@ -348,7 +406,9 @@ func load[T any, P interface {
 	if wrong := c.expired(role, h); wrong != nil {
 		return nil, is, wrong
 	}
-	c.seen[role] = now
+	if c.seen[role] = now; !there && c.o.Cache.Put(digest.FromBytes(data), data) {
+		c.put = true
+	}
 	return &d.body, is, nil
 }
 

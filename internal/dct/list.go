@@ -11,11 +11,11 @@ import (
 // [Resolve] finds. What was signed under a name that is no tag of an image is not among it. The
 // errors are those of Resolve.
 func List(ctx context.Context, o Options, gun string, now time.Time) ([]Target, error) {
-	c, host, err := begin(o, gun, now)
+	c, err := newClient(o, gun, now)
 	if err != nil {
 		return nil, err
 	}
-	v, wrong := c.verify(ctx, host)
+	v, wrong := c.verify(ctx)
 	if wrong != nil {
 		wrong.GUN = gun
 		return nil, wrong

@@ -18,11 +18,14 @@ const (
 	dockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
+// containerdName is containerd's annotation for the whole name of an image.
+const containerdName = "io.containerd.image.name"
+
 // namesOf are the names that an index gives a manifest: OCI's annotation, which mostly is
 // a tag alone, and containerd's.
 func namesOf(d oci.Descriptor) []string {
 	var names []string
-	for _, key := range []string{oci.AnnotationRefName, "io.containerd.image.name"} {
+	for _, key := range []string{oci.AnnotationRefName, containerdName} {
 		if name := d.Annotations[key]; name != "" {
 			names = append(names, name)
 		}

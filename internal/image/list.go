@@ -79,7 +79,7 @@ var repositoryPath = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-
 
 // catalog are the repositories below a path.
 func catalog(ctx context.Context, o Options, p pattern) ([]string, error) {
-	s, err := begin(ctx, o, server{host: p.host}, "registry:catalog:*")
+	s, err := begin(ctx, o, server{host: p.host}, "registry:catalog:*", "")
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func catalog(ctx context.Context, o Options, p pattern) ([]string, error) {
 
 // tags are the images of a repository.
 func tags(ctx context.Context, o Options, host, path string, most int) ([]Listed, error) {
-	s, err := begin(ctx, o, server{host: host}, "repository:"+path+":pull")
+	s, err := begin(ctx, o, server{host: host}, "repository:"+path+":pull", "")
 	if err != nil {
 		return nil, err
 	}

@@ -95,10 +95,13 @@ type session struct {
 	client *http.Client
 	base   url.URL
 	limits Limits
+	// opening has what the server answered to the first question.
+	opening *opening
 }
 
-// begin pings a server and gets what it wants to see of credentials.
-func begin(ctx context.Context, o Options, s server, scope string) (*session, error) {
+// begin pings a server and gets what it wants to see of credentials. Who has none may name the
+// path of the manifest that will be asked for first, which is asked for in the ping's place.
+func begin(ctx context.Context, o Options, s server, scope, first string) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Registries.whole())
 	defer cancel()
 	w := newWeb(o, s)
@@ -115,7 +118,11 @@ func begin(ctx context.Context, o Options, s server, scope string) (*session, er
 		return nil, err
 	}
 	w.secret = auth != authn.Anonymous
-	t, err := transport.NewWithContext(ctx, registry, auth, w, []string{scope})
+	open := &opening{RoundTripper: w, home: registry.RegistryStr()}
+	if !w.secret {
+		open.path = first
+	}
+	t, err := transport.NewWithContext(ctx, registry, auth, open, []string{scope})
 	if err != nil {
 		w.close()
 		return nil, told(err)
@@ -124,7 +131,7 @@ func begin(ctx context.Context, o Options, s server, scope string) (*session, er
 		web:    w,
 		client: &http.Client{Transport: t},
 		base:   url.URL{Scheme: registry.Scheme(), Host: registry.RegistryStr()},
-		limits: o.Limits,
+		limits: o.Limits, opening: open,
 	}, nil
 }
 
@@ -153,6 +160,9 @@ func (s *session) get(ctx context.Context, path, query string, header http.Heade
 func (s *session) document(ctx context.Context, path, query string, header http.Header) ([]byte, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.web.o.whole())
 	defer cancel()
+	if data, answered := s.opening.take(path, query); answered != nil {
+		return data, answered, nil
+	}
 	resp, err := s.get(ctx, path, query, header, http.StatusOK)
 	if err != nil {
 		return nil, nil, err
@@ -224,7 +234,7 @@ func openRegistry(ctx context.Context, r Reference, o Options) (*repository, []s
 // openAt reads the manifest or index that a name leads to at a server.
 func openAt(ctx context.Context, o Options, s server, named reference.Named) (*repository, error) {
 	path := reference.Path(named)
-	session, err := begin(ctx, o, s, "repository:"+path+":pull")
+	session, err := begin(ctx, o, s, "repository:"+path+":pull", "")
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,8 @@ type Remote struct {
 	*session
 	path  string
 	named reference.Named
+	// unasked is true where the registry is known not to answer what refers to a manifest.
+	unasked bool
 }
 
 // Document is a manifest or an index, as it is written.
@@ -79,12 +81,26 @@ func OpenRemote(ctx context.Context, r Reference, write bool, o Options) (*Remot
 	if write {
 		scope += ",push"
 	}
-	s, err := begin(ctx, o, server{host: reference.Domain(named)}, scope)
-	if err != nil {
+	remote := &Remote{path: path, named: named}
+	var first string
+	if !write {
+		first = remote.namedPath()
+	}
+	if remote.session, err = begin(ctx, o, server{host: reference.Domain(named)}, scope, first); err != nil {
 		return nil, fmt.Errorf("opening %s: %w", r, err)
 	}
-	return &Remote{session: s, path: path, named: named}, nil
+	return remote, nil
 }
+
+// namedPath is where the registry has what the reference leads to.
+func (r *Remote) namedPath() string {
+	if d, is := r.named.(reference.Digested); is {
+		return r.manifestPath(d.Digest().String())
+	}
+	return r.manifestPath(r.Tag())
+}
+
+func (r *Remote) manifestPath(id string) string { return "/v2/" + r.path + "/manifests/" + id }
 
 // Close gives the connections back.
 func (r *Remote) Close() error {
@@ -132,7 +148,7 @@ func (r *Remote) Tagged(ctx context.Context, tag string) (*Document, error) {
 }
 
 func (r *Remote) manifest(ctx context.Context, id string, algorithm digest.Algorithm) (*Document, error) {
-	data, header, err := r.document(ctx, "/v2/"+r.path+"/manifests/"+id, "", accept())
+	data, header, err := r.document(ctx, r.manifestPath(id), "", accept())
 	if err != nil {
 		return nil, missing(err)
 	}
@@ -216,19 +232,27 @@ func (r *Remote) Referrers(ctx context.Context, of digest.Digest, most int) ([]o
 		}
 		return nil
 	}
+	atTag := func() ([]oci.Descriptor, error) {
+		d, err := r.Tagged(ctx, referrersTag(of))
+		if errors.Is(err, ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		err = take(d.Data)
+		return all, err
+	}
+	if r.unasked {
+		return atTag()
+	}
 	var query url.Values
 	for {
 		before := len(all)
 		data, header, err := r.document(ctx, "/v2/"+r.path+"/referrers/"+of.String(), query.Encode(), http.Header{"Accept": {oci.MediaTypeImageIndex}})
 		if query == nil && unasked(err) {
-			d, err := r.Tagged(ctx, referrersTag(of))
-			if errors.Is(err, ErrNotFound) {
-				return nil, nil
-			}
-			if err != nil {
-				return nil, err
-			}
-			return all, take(d.Data)
+			r.unasked = true
+			return atTag()
 		}
 		if err != nil {
 			return nil, err

@@ -24,7 +24,7 @@ type Service struct {
 func OpenService(ctx context.Context, host, scope string, most int64, r Registries) (*Service, error) {
 	o := Options{Registries: r.withDefaults(), Limits: Limits{Document: most + 1}}
 	o.Limits = o.Limits.withDefaults()
-	s, err := begin(ctx, o, server{host: host}, scope)
+	s, err := begin(ctx, o, server{host: host}, scope, "")
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", shown(host), err)
 	}

@@ -40,8 +40,15 @@ type Verifier struct {
 	// is that what tags stand for stays as it is.
 	Rollback string
 	LookOnly bool
+	// Cache keeps what registries and servers gave; the zero value keeps nothing. Offline has it
+	// answer in their place.
+	Cache   image.Cache
+	Offline bool
 	// Now is the time that ages and certificates are judged by.
 	Now time.Time
+
+	// from gives what servers of content trust gave, nil where they are asked.
+	from func(ctx context.Context, host, path string, most int64) ([]byte, error)
 }
 
 // Rejection is something that vouches for nothing: a signature that does not hold, or content
@@ -70,6 +77,8 @@ type Result struct {
 	Rejected []Rejection
 	// Repository is the name without tag and digest.
 	Repository string
+	// Place says where it was looked at, "" for its registry.
+	Place string
 	// Rollback says why it is trusted though it is older than what was, "" where it is not.
 	Rollback string
 	// Unremembered is why it is not remembered that the tag stands for it: that may not be
@@ -92,9 +101,10 @@ func (r *Result) Trusts() map[digest.Digest]bool {
 	return all
 }
 
-// layouts are looked at in this order: where every version of cosign signs, and all registries
-// can keep it, one request tells. That of attestations is asked for where an entry needs some.
-var layouts = []cosign.Layout{cosign.Tags, cosign.Referrers}
+// layouts are looked at in this order: each takes a request to find that there is nothing, and the
+// first two more to read a signature, so that this order has the longest way the shortest.
+// That of attestations is asked for where an entry needs some.
+var layouts = []cosign.Layout{cosign.Referrers, cosign.Tags}
 
 // layouts are where what the entry needs may be.
 func (e *Entry) layouts() []cosign.Layout {
@@ -102,9 +112,9 @@ func (e *Entry) layouts() []cosign.Layout {
 	case len(e.Attested) == 0:
 		return layouts
 	case e.Signed == nil:
-		return []cosign.Layout{cosign.Attestations, cosign.Referrers}
+		return []cosign.Layout{cosign.Referrers, cosign.Attestations}
 	}
-	return []cosign.Layout{cosign.Tags, cosign.Attestations, cosign.Referrers}
+	return []cosign.Layout{cosign.Referrers, cosign.Tags, cosign.Attestations}
 }
 
 // maxRoot bounds a file with authorities and logs.
@@ -113,12 +123,16 @@ const maxRoot = 8 << 20
 // Verify looks at an image of a registry. The error is that something could not be asked or
 // read: then nothing is said of the image.
 func (v *Verifier) Verify(ctx context.Context, ref image.Reference) (*Result, error) {
-	remote, err := image.OpenRemote(ctx, ref, false, v.Image)
+	in, err := image.OpenCached(ctx, ref, v.Cache, v.Offline, v.Image)
 	if err != nil {
 		return nil, err
 	}
-	defer remote.Close()
-	return v.VerifyIn(ctx, remote, ref.At)
+	defer in.Close()
+	r, err := v.VerifyIn(ctx, in, ref.At)
+	if err == nil && v.Offline {
+		r.placed("by what was kept alone: its registry was asked last on %s", in.Seen().UTC().Format(time.RFC3339))
+	}
+	return r, err
 }
 
 // VerifyIn looks at the image that was asked for in a repository, which is called as it was
@@ -172,6 +186,7 @@ func (v *Verifier) VerifyIn(ctx context.Context, in image.Repository, asked stri
 		overIndex := slices.DeleteFunc(slices.Clone(found), func(s Vouch) bool { return s.Of != r.Index })
 		r.whole = v.Policy.Decide(name, r.Platform, overIndex, v.Now).Trusted()
 	}
+	v.shown(r)
 	return r, v.order(r)
 }
 
@@ -277,7 +292,6 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 // contentTrust asks a server of trust what was signed as the tag, which must be the index or the
 // image. The error is that it can't be told.
 func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Signer, name string, r *Result) (*Vouch, *Rejection, error) {
-	server := v.Policy.Servers[s.ContentTrust]
 	reject := func(step, reason string) (*Vouch, *Rejection, error) {
 		return nil, &Rejection{"dct", step, s.String(), reason}, nil
 	}
@@ -285,7 +299,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	if tag == "" {
 		return reject(dct.StepNoTag, "the image is named by its digest alone, and content trust signs tags")
 	}
-	o, err := v.asking(server)
+	o, err := v.asking(v.Policy.Servers[s.ContentTrust])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -306,7 +320,7 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 
 // asking says how a server of content trust is asked.
 func (v *Verifier) asking(s Server) (dct.Options, error) {
-	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries}
+	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from, Cache: v.Cache, Offline: v.Offline}
 	var err error
 	if s.CA != "" {
 		o.Trust.CA, err = readBounded(s.CA)

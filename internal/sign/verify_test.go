@@ -33,17 +33,20 @@ var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
 // shop is a repository of a registry, and who signs in it.
 type shop struct {
-	t      *testing.T
+	t      testing.TB
 	host   string
 	remote *image.Remote
 	asked  atomic.Int64 // requests
 }
 
 // newShop has shop/api:1 for two platforms, in an index.
-func newShop(t *testing.T) *shop {
+func newShop(t testing.TB) *shop { return newShopOf(t, true) }
+
+// newShopOf has a registry that answers what refers to a manifest, or one that does not.
+func newShopOf(t testing.TB, referrers bool) *shop {
 	t.Helper()
 	s := &shop{t: t}
-	hub := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	hub := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		hub.ServeHTTP(w, r)
@@ -169,7 +172,7 @@ func TestVerify(t *testing.T) {
 	}
 	before := s.asked.Load()
 	is("signed", "shop/api:1", "", "")
-	if n := s.asked.Load() - before; n != 4 { // the ping, the manifest, that of the signatures, what was signed
+	if n := s.asked.Load() - before; n != 4 { // the manifest, what refers to it, the manifest of the signatures, what was signed
 		t.Errorf("%d requests", n)
 	}
 	is("by its digest", "shop/api@"+string(one.Digest), "", "")

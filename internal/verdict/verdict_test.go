@@ -242,3 +242,19 @@ func TestTakeBack(t *testing.T) {
 		t.Errorf("with one that is half: %+v, %v", list, wrong)
 	}
 }
+
+// BenchmarkOf is what a gate asks at a create: of an image that was verified and scanned, by its
+// id and a digest, of which one is known.
+func BenchmarkOf(b *testing.B) {
+	f := Folder(b.TempDir())
+	for _, err := range []error{f.Verify(two, &Verified{At: noon, Policy: "images[2]", By: []string{"cosign key release"}}), f.Scan(two, &Scanned{At: noon, Data: noon})} {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if v, err := f.Of(one, two); err != nil || v.Verified == nil {
+			b.Fatal(v, err)
+		}
+	}
+}
