@@ -35,8 +35,8 @@ func (v *Verifier) Pack(ctx context.Context, w io.Writer, ref image.Reference, p
 	p.Files, p.Servers = map[string][]byte{}, map[string]map[string][]byte{}
 	var list []Signer
 	if v.Policy != nil {
-		if e := v.Policy.For(remote.Repository()); e != nil && e.Signed != nil {
-			_, list = e.Signed.Needs()
+		if e := v.Policy.For(remote.Repository()); e != nil {
+			list = e.signers()
 		}
 	}
 	for _, s := range list {
