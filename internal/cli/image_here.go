@@ -82,7 +82,7 @@ func (a *app) verifiedHere(ctx context.Context, by *sign.Verifier, text string) 
 	if err != nil {
 		return nil, &failure{code: exitUnable, message: "it can't be told whether " + text + " is trusted", err: err}
 	}
-	if !r.Trusted() && (entry.Signed != nil || entry.Unsigned) && digestOf(body.RepoDigests, named.Name()) != "" {
+	if !r.Trusted() && (entry.Signed != nil || len(entry.Attested) > 0 || entry.Unsigned) && digestOf(body.RepoDigests, named.Name()) != "" {
 		return nil, nil
 	}
 	return r, nil

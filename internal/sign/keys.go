@@ -36,7 +36,7 @@ func (k Key) Algorithm() (string, error) {
 	return fmt.Sprintf("%T", key), err
 }
 
-// UsesOf are the entries that count a key's signature.
+// UsesOf are the entries that count a key's signature, or what it attests.
 func (p *Policy) UsesOf(key string) []*Entry {
 	var list []*Entry
 	for _, e := range p.Images {
