@@ -285,7 +285,7 @@ func TestReferrers(t *testing.T) {
 		"an envelope of DSSE":         {ArtifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.MediaType = "application/vnd.dsse.envelope.v1+json" })}, WrongType},
 		"two layers":                  {ArtifactType, []oci.Descriptor{blob, blob}, Malformed},
 		"no layer":                    {ArtifactType, nil, Malformed},
-		"too large":                   {ArtifactType, []oci.Descriptor{put(bytes.Repeat([]byte(" "), 256<<10+1))}, Malformed},
+		"too large":                   {ArtifactType, []oci.Descriptor{put(bytes.Repeat([]byte(" "), 128<<10+1))}, Malformed},
 		"of a wrong size":             {ArtifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.Size++ })}, Malformed},
 		"of no blob":                  {ArtifactType, []oci.Descriptor{as(blob, func(d *oci.Descriptor) { d.Digest = digest.FromString("none") })}, Malformed},
 		"a key twice":                 {ArtifactType, []oci.Descriptor{put(twice)}, Malformed},
