@@ -49,32 +49,34 @@ func (a *app) verifiedHere(ctx context.Context, by *sign.Verifier, text string) 
 		return nil, err
 	}
 	defer client.Close()
-	raw, err := client.ImageInspect(ctx, ref.At)
+	has, err := inspectImage(ctx, client, ref.At)
 	if far := new(engine.Error); errors.Is(err, engine.ErrNotFound) || errors.As(err, &far) && far.Status == 0 {
 		return nil, nil // there is none of that name, or no engine
 	}
 	if err != nil {
 		return nil, err
 	}
-	var body struct {
-		ID                        string `json:"Id" strict:"required"`
-		Os, Architecture, Variant string
-		RepoDigests               []string
+	if !strings.Contains(ref.At, "@") {
+		named = reference.TagNameOnly(named)
 	}
-	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
-		return nil, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
+	return a.builtHere(ctx, client, by, has, text, named)
+}
+
+// builtHere is verifiedHere for an image that was looked at, by a name with the tag that counts.
+func (a *app) builtHere(ctx context.Context, client *engine.Client, by *sign.Verifier, has *engineImage, text string, named reference.Named) (*sign.Result, error) {
+	entry := by.Policy.For(named.Name())
+	if entry == nil || entry.Built == nil {
+		return nil, nil
 	}
-	l := &sign.Local{Asked: text, Name: named.Name(), ID: digest.Digest(body.ID), Platform: body.Os + "/" + body.Architecture}
-	if t, is := reference.TagNameOnly(named).(reference.Tagged); is && !strings.Contains(ref.At, "@") {
+	l := &sign.Local{Asked: text, Name: named.Name(), ID: digest.Digest(has.ID), Platform: has.platforms()[0]}
+	if t, is := named.(reference.Tagged); is && !strings.Contains(text, "@") {
 		l.Tag = t.Tag()
 	}
-	if body.Variant != "" {
-		l.Platform += "/" + body.Variant
-	}
-	if l.Layers, err = a.layersOf(ctx, client, body.ID); err != nil {
+	var err error
+	if l.Layers, err = a.layersOf(ctx, client, has.ID); err != nil {
 		return nil, err
 	}
-	made, err := a.made(ctx, body.ID)
+	made, err := a.made(ctx, has.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +84,7 @@ func (a *app) verifiedHere(ctx context.Context, by *sign.Verifier, text string) 
 	if err != nil {
 		return nil, &failure{code: exitUnable, message: "it can't be told whether " + text + " is trusted", err: err}
 	}
-	if !r.Trusted() && (entry.Signed != nil || len(entry.Attested) > 0 || entry.Unsigned) && digestOf(body.RepoDigests, named.Name()) != "" {
+	if !r.Trusted() && (entry.Signed != nil || len(entry.Attested) > 0 || entry.Unsigned) && digestOf(has.RepoDigests, named.Name()) != "" {
 		return nil, nil
 	}
 	return r, nil

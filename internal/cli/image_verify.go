@@ -20,9 +20,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/sign"
-	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/term"
-	"github.com/plimsoll/plimsoll/internal/trail"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
 
@@ -254,20 +252,14 @@ func (a *app) verified(ctx context.Context, text string) (image.Reference, error
 		return ref, err
 	}
 	defer client.Close()
-	raw, err := client.ImageInspect(ctx, ref.At)
+	has, err := inspectImage(ctx, client, ref.At)
 	if far := new(engine.Error); errors.Is(err, engine.ErrNotFound) || errors.As(err, &far) && far.Status == 0 {
 		return elsewhere, nil // there is none of that name, or no engine
 	}
 	if err != nil {
 		return ref, err
 	}
-	var body struct {
-		RepoDigests []string
-	}
-	if _, err := strict.Decode("the engine's answer", raw, &body); err != nil {
-		return ref, &failure{code: exitUnable, message: "what the engine says of the image can't be understood", err: err}
-	}
-	if digest := digestOf(body.RepoDigests, named.Name()); digest != "" {
+	if digest := digestOf(has.RepoDigests, named.Name()); digest != "" {
 		// With its tag, which content trust signs.
 		at := named.Name() + "@" + digest
 		if t, is := reference.TagNameOnly(named).(reference.Tagged); is {
@@ -295,34 +287,20 @@ func digestOf(digests []string, name string) string {
 // stop what was verified. Who may not write there has verified all the same. The error is that the
 // policy was changed meanwhile, as where a key was revoked, and does not trust it any more.
 func (a *app) recordVerified(ctx context.Context, by *sign.Verifier, r *sign.Result, bundled bool) error {
-	for digest, trusted := range r.Trusts() {
-		var err error
-		switch {
-		case trusted:
-			err = a.verdicts().Verify(string(digest), by.Verdict(r, digest))
-		case r.Refused != sign.StepReplay && !bundled:
-			err = a.verdicts().Withdraw(string(digest), r.Repository)
-		}
-		if err != nil {
-			a.note("what was found is not written down for the gate: " + err.Error())
-			return nil
-		}
+	if err := a.writeVouched(by, r, !bundled); err != nil {
+		a.note("what was found is not written down for the gate: " + err.Error())
+		return nil
 	}
 	changed := a.changedMeanwhile(ctx, by, r)
-	detail := map[string]any{"trusted": r.Trusted() && changed == nil, "by": r.By, "refused": r.Refused}
-	if r.Entry != nil {
-		detail["policy"] = r.Entry.Place()
-	}
-	if !r.Until.IsZero() {
-		detail["until"] = r.Until.UTC().Format(time.RFC3339)
-	}
+	e := vouchEvent(r.Name, r.Config, r.Manifest, r.Decision)
+	e.Detail["trusted"] = r.Trusted() && changed == nil
 	if r.Rollback != "" {
-		detail["rollback"] = r.Rollback
+		e.Detail["rollback"] = r.Rollback
 	}
 	if r.Place != "" {
-		detail["place"] = r.Place
+		e.Detail["place"] = r.Place
 	}
-	a.record(ctx, "what was found", trail.Event{Type: trail.Vouch, Subject: trail.Subject{Kind: "image", ID: string(r.Config), Digest: string(cmp.Or(r.Manifest, r.Config)), Name: r.Name}, Detail: detail})
+	a.record(ctx, "what was found", e)
 	return changed
 }
 

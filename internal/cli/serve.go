@@ -19,6 +19,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/engine"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/gate"
+	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/rule"
 	"github.com/plimsoll/plimsoll/internal/serve"
 	"github.com/plimsoll/plimsoll/internal/trail"
@@ -28,8 +29,9 @@ import (
 
 // serveCommand is plimsoll serve.
 func (a *app) serveCommand() *cobra.Command {
+	var s serving
 	var dir string
-	var check, noScan bool
+	var check bool
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: serveShort,
@@ -40,6 +42,11 @@ What happened while it was away it finds by what is different, and says so.
 The images of what runs it scans for known flaws and secrets (plimsoll image scan),
 and again when the database of known flaws changes (plimsoll db update): what was
 found is in the trail, with what is new since the last time.
+
+Where there is a policy of trust, it looks who signed the images that are pulled,
+tagged and used (plimsoll image verify), and again when the policy changes: what is
+not trusted any more loses its verdict, and the trail names what runs from it. An
+image that the gate refused for want of a verdict is looked at at once.
 
 It only looks: it changes nothing in the engine, and whether it runs or not,
 containers go on. Who did something the engine does not tell; where a gate
@@ -58,19 +65,36 @@ stands before the engine (plimsoll gate), its trail does.`,
 				return err
 			}
 			defer client.Close()
+			s.options, err = a.imageOptions(&s.peering)
+			if err != nil {
+				return err
+			}
+			if _, err := readTrust(ctx, s.trust); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 			if check {
 				return a.print("The configuration and the rules are right.\n")
 			}
-			return a.serve(ctx, client, set, noScan)
+			return a.serve(ctx, client, set, &s)
 		},
 	}
 	c.Flags().StringVar(&dir, "rules", "", "`DIR` with rules of your own")
-	c.Flags().BoolVar(&noScan, "no-scan", false, "do not scan the images of what runs")
+	c.Flags().BoolVar(&s.noScan, "no-scan", false, "do not scan the images of what runs")
+	c.Flags().StringVar(&s.trust, "trust", defaultTrust, "the policy of trust, `FILE`")
+	s.registryFlags(c.Flags())
 	c.Flags().BoolVar(&check, "check", false, "only check configuration and rules")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set, noScan bool) error {
+// serving are the flags of serve.
+type serving struct {
+	peering
+	noScan  bool
+	trust   string
+	options image.Options
+}
+
+func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set, s *serving) error {
 	key, err := a.envKey(ctx)
 	if err != nil {
 		return err
@@ -81,14 +105,17 @@ func (a *app) serve(ctx context.Context, client *engine.Client, set *rule.Set, n
 	if err != nil {
 		return &failure{code: exitUnable, message: "the rules can't be used", err: err}
 	}
-	asked := &serve.Asked{Dir: filepath.Join(a.state, gate.TrailFolder), Now: a.world.Now, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }}
+	log := func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }
+	asked := &serve.Asked{Dir: filepath.Join(a.state, gate.TrailFolder), Now: a.world.Now, Log: log}
 	var scan func(context.Context, string) (serve.Scanned, error)
-	if !noScan {
+	if !s.noScan {
 		scan = a.scanForServe
 	}
+	trust := &trusting{app: a, client: client, file: s.trust, options: s.options, log: log}
 	err = serve.Run(ctx, serve.RunConfig{
 		Trail: trail.Config{Dir: a.trailDir(), Name: hostName(), Now: a.world.Now},
-		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Who: asked.Name, Scan: scan, Data: a.flawData, Log: func(format string, args ...any) { a.note(fmt.Sprintf(format, args...)) }},
+		Watch: serve.Config{Client: client, Now: a.world.Now, Judge: judge, Who: asked.Name, Scan: scan, Data: a.flawData,
+			Verify: trust.verify, Policy: func() string { return trust.version(ctx) }, Lacking: asked.Lacking, Log: log},
 	})
 	switch {
 	case ctx.Err() != nil:

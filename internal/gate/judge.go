@@ -16,6 +16,9 @@ type objection struct {
 	Severity finding.Severity `json:"severity,omitempty"`
 	What     string           `json:"what"`
 	Remedy   string           `json:"remedy,omitempty"`
+	// Lacks is what is not known of the image, "verified" or "scanned": plimsoll serve, which
+	// reads it in the trail, looks for it then.
+	Lacks string `json:"lacks,omitempty"`
 }
 
 // used is a grant that let something pass.
@@ -45,6 +48,11 @@ func (d *decision) add(other *decision) {
 
 func (d *decision) object(what, remedy string) {
 	d.Objections = append(d.Objections, objection{What: what, Remedy: remedy})
+}
+
+// lacks objects to what is not known of an image.
+func (d *decision) lacks(lacks, what, remedy string) {
+	d.Objections = append(d.Objections, objection{What: what, Remedy: remedy, Lacks: lacks})
 }
 
 // stage is when a container is judged.

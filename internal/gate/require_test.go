@@ -1,11 +1,14 @@
 package gate
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/verdict"
@@ -73,6 +76,19 @@ func TestRequire(t *testing.T) {
 		s.refused(t, "found something critical", args(run)...)
 		scan(time.Hour, finding.High)
 		s.must(t, args(run)...)
+		// What plimsoll serve could mend by looking is told to it, and nothing else.
+		var lacks []string
+		for _, e := range s.recorded(t) {
+			list, _ := e.Detail["objections"].([]any)
+			for _, one := range list {
+				one, _ := one.(map[string]any)
+				lacks = append(lacks, fmt.Sprint(e.Subject.Image, " ", one["lacks"]))
+			}
+		}
+		want := []string{"web:1 verified", "web:1 scanned", "web:1 scanned", "web:1 verified", "web:1 scanned", "web:1 scanned", "web:1 <nil>"}
+		if diff := cmp.Diff(want, lacks); diff != "" {
+			t.Error(diff)
+		}
 	})
 	t.Run("what the tag stands for", func(t *testing.T) {
 		s := stand(t, e, Enforce, "schema: plimsoll/policy/1\nrequire: {verdict: {verified: true}}\n")

@@ -76,7 +76,7 @@ func (v *verdictNeeded) stands(g *Gate, d *decision, s *workload.Spec) error {
 	}
 	have, err := v.read(g, d, digestsOf(&s.Image))
 	if err == nil && have != nil && have.Verified == nil {
-		d.object("the image "+s.Image.Ref+" is not verified, or not any more", "run  plimsoll image verify "+s.Image.Ref)
+		d.lacks("verified", "the image "+s.Image.Ref+" is not verified, or not any more", "run  plimsoll image verify "+s.Image.Ref)
 	}
 	return err
 }
@@ -92,9 +92,9 @@ func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 	switch is := have.Verified; {
 	case !v.Verified:
 	case is == nil:
-		d.object("the image "+s.Image.Ref+" was not verified", verify)
+		d.lacks("verified", "the image "+s.Image.Ref+" was not verified", verify)
 	case !is.Ends().IsZero() && g.now().After(is.Ends()):
-		d.object("the signatures of the image "+s.Image.Ref+" were good until "+is.Ends().UTC().Format(time.DateOnly), verify)
+		d.lacks("verified", "the signatures of the image "+s.Image.Ref+" were good until "+is.Ends().UTC().Format(time.DateOnly), verify)
 	default:
 		if err := current(g, d, &s.Image, digests); err != nil {
 			return err
@@ -106,9 +106,9 @@ func (v *verdictNeeded) known(g *Gate, d *decision, s *workload.Spec) error {
 	again := "run  plimsoll image scan " + s.Image.Ref
 	switch scan := have.Scanned; {
 	case scan == nil:
-		d.object("the image "+s.Image.Ref+" was never scanned", again)
+		d.lacks("scanned", "the image "+s.Image.Ref+" was never scanned", again)
 	case g.now().Sub(scan.At) > v.within:
-		d.object("the image "+s.Image.Ref+" was last scanned on "+scan.At.UTC().Format(time.DateOnly)+", longer than "+v.ScannedWithin+" ago", again)
+		d.lacks("scanned", "the image "+s.Image.Ref+" was last scanned on "+scan.At.UTC().Format(time.DateOnly)+", longer than "+v.ScannedWithin+" ago", again)
 	case v.Worst != "" && scan.Worst != "" && !v.Worst.AtLeast(scan.Worst):
 		d.object("the last scan of the image "+s.Image.Ref+" found something "+string(scan.Worst), "use an image in which that is mended")
 	}
@@ -136,7 +136,7 @@ func current(g *Gate, d *decision, i *workload.Image, digests []string) error {
 	case was != nil:
 		d.object("the image "+i.Ref+" is what the tag stood for until "+was.Until.UTC().Format(time.RFC3339)+since, "run  docker pull "+i.Ref)
 	default:
-		d.object("the image "+i.Ref+" was verified by another name"+since, "run  plimsoll image verify "+i.Ref+"  or  docker pull "+i.Ref)
+		d.lacks("verified", "the image "+i.Ref+" was verified by another name"+since, "run  plimsoll image verify "+i.Ref+"  or  docker pull "+i.Ref)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type Asked struct {
 
 	next     int64      // the first event that was not read
 	requests []*request // the last of them, the oldest first
+	lacking  []Lacking  // what was refused since it was given last
 	seen     lastChange // of the trail, when it was read
 	read     time.Time  // when that was
 	said     string     // what the log was told last
@@ -48,6 +50,10 @@ const (
 	restReading = 50 * time.Millisecond
 	// waitOver bounds the wait for the gate to say what came of a deployment.
 	waitOver = 5 * time.Second
+	// maxLacking bounds how many images are looked at for refusals that are found at a time, and
+	// oldRefusal for how long somebody is expected to try again.
+	maxLacking = 32
+	oldRefusal = 10 * time.Minute
 )
 
 // causes are, by the type of what happens, the types of requests that have it happen.
@@ -100,6 +106,42 @@ func (a *Asked) Name(ctx context.Context, e *trail.Event) {
 		case <-time.After(restReading):
 		}
 		at = time.Time{}
+	}
+}
+
+// Lacking gives the images that were refused since it was called last for what is not known
+// of them, each once.
+func (a *Asked) Lacking() []Lacking {
+	a.catchUp()
+	list := a.lacking
+	a.lacking = nil
+	return list
+}
+
+// refused takes what the gate refused for want of a verdict. A client can have it refuse as
+// often as it likes.
+func (a *Asked) refused(e *trail.Event) {
+	l := Lacking{Image: cmp.Or(e.Subject.Digest, e.Subject.Image)} // a name may lead elsewhere by now
+	if a.Now().Sub(e.Time) > oldRefusal || l.Image == "" {
+		return
+	}
+	objections, _ := e.Detail["objections"].([]any)
+	for _, one := range objections {
+		one, _ := one.(map[string]any)
+		lacks := textIn(one, "lacks")
+		l.Verified, l.Scanned = l.Verified || lacks == "verified", l.Scanned || lacks == "scanned"
+	}
+	if !l.Verified && !l.Scanned {
+		return
+	}
+	for i := range a.lacking {
+		if have := &a.lacking[i]; have.Image == l.Image {
+			have.Verified, have.Scanned = have.Verified || l.Verified, have.Scanned || l.Scanned
+			return
+		}
+	}
+	if len(a.lacking) < maxLacking {
+		a.lacking = append(a.lacking, l)
 	}
 }
 
@@ -210,6 +252,9 @@ func (a *Asked) take(e *trail.Event) {
 	if phase == "asked" {
 		a.requests = append(a.requests, &request{Event: *e, used: map[string]bool{}})
 		return
+	}
+	if e.Type == "refuse" && phase == "refused" {
+		a.refused(e)
 	}
 	number, _ := e.Detail["asked"].(json.Number)
 	asked, err := number.Int64()

@@ -75,7 +75,7 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			m := &memory{}
-			w := &watcher{Config: Config{Record: m.record, pace: quick}, picture: newPicture(), judge: &judge{}, scan: &scanner{}}
+			w := &watcher{Config: Config{Record: m.record, pace: quick}, picture: newPicture(), judge: &judge{}, scan: &chore[Scanned]{}, verify: &chore[Vouched]{}}
 			c := tc.was
 			w.picture.containers[c.id] = &c
 			l := lookWith(tc.is)

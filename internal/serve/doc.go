@@ -22,6 +22,13 @@
 // queue, and where even that overflows, because the disk is full for long, the lists are
 // compared again.
 //
+// # What is looked at for images
+//
+// Images are scanned, and verified, by two chores: each knows which images there are, what
+// it was done by, and when to try again. What comes of it is recorded by the goroutine that
+// records all else; what the trail knows is their memory. A client can have an image looked
+// at, by pulling it or by being refused by the gate, and waits longer each time.
+//
 // # What an engine's words are worth
 //
 // Names, labels and commands are other people's. Each text is cut to a length, and what

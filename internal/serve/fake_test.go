@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -205,10 +206,13 @@ func (f *fake) answer(w http.ResponseWriter, v any) {
 }
 
 func (f *fake) subject(w http.ResponseWriter, path string) {
-	if id, is := strings.CutPrefix(path, "/images/"); is {
-		if tags, there := f.images[strings.TrimSuffix(id, "/json")]; there {
-			f.answer(w, map[string]any{"Id": strings.TrimSuffix(id, "/json"), "RepoTags": tags})
-			return
+	if name, is := strings.CutPrefix(path, "/images/"); is {
+		name = strings.TrimSuffix(name, "/json")
+		for id, tags := range f.images {
+			if id == name || slices.Contains(tags, name) {
+				f.answer(w, map[string]any{"Id": id, "RepoTags": tags})
+				return
+			}
 		}
 	}
 	if e, there := f.execs[path]; there {

@@ -26,6 +26,8 @@ type Known struct {
 	Freed []Freed
 	// Scans are the last scans of images, by id.
 	Scans []Scan
+	// Vouches are what was found last of who vouches for images, by id.
+	Vouches []Vouch
 	// Gone are the ids of the last containers that were removed, the oldest first.
 	Gone []string
 }
@@ -66,6 +68,14 @@ type Network struct{ ID, Name string }
 type Scan struct {
 	ID, Data string
 	IDs      []string
+}
+
+// Vouch is what was found last of who vouches for an image, which was looked at by a Name, and
+// has a Manifest in its registry: whether it is trusted, By whom, and the step that refused it.
+type Vouch struct {
+	ID, Name, Manifest, Refused string
+	Trusted                     bool
+	By                          []string
 }
 
 // Freed is a name that a container had, and lost At a time.
@@ -116,6 +126,10 @@ func (p *picture) known(k *Known) {
 	for _, id := range sortedKeys(p.scans) {
 		k.Scans = append(k.Scans, Scan{ID: id, Data: p.scans[id].data, IDs: p.scans[id].ids})
 	}
+	for _, id := range sortedKeys(p.vouches) {
+		v := p.vouches[id]
+		k.Vouches = append(k.Vouches, Vouch{ID: id, Name: v.name, Manifest: v.manifest, Refused: v.refused, Trusted: v.trusted, By: v.by})
+	}
 }
 
 // pictureOf is the picture that k describes.
@@ -145,6 +159,9 @@ func pictureOf(k *Known) *picture {
 	}
 	for _, s := range k.Scans {
 		p.scans[s.ID] = scanned{s.Data, s.IDs}
+	}
+	for _, v := range k.Vouches {
+		p.vouches[v.ID] = vouched{v.Name, v.Manifest, v.Refused, v.Trusted, v.By}
 	}
 	for _, id := range k.Gone {
 		p.gone.add(id)

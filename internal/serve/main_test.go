@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // quick are times of a watcher that is not waited for. Those for what is under way stay
 // long enough for a machine that is busy.
 var quick = pace{first: 100 * time.Millisecond, settle: 100 * time.Millisecond, retry: time.Millisecond, most: 20 * time.Millisecond,
-	full: time.Millisecond, judge: 5 * time.Millisecond, scan: 10 * time.Millisecond, queue: maxQueue}
+	full: time.Millisecond, judge: 5 * time.Millisecond, scan: 10 * time.Millisecond, rest: 10 * time.Millisecond, gate: 10 * time.Millisecond, queue: maxQueue}
 
 // memory is a trail that is kept in memory, for what is recorded; package trail has the
 // tests of what becomes of it.

@@ -29,7 +29,10 @@ func (w *watcher) image(ctx context.Context, e *event) error {
 		if l == nil {
 			l = &imageLook{}
 		}
-		return w.tell(ctx, trail.Pull, e, imageSubject(l.ID, e.id), nil)
+		if err := w.tell(ctx, trail.Pull, e, imageSubject(l.ID, e.id), nil); err != nil {
+			return err
+		}
+		w.verify.again(l.ID)
 	case "load", "import", "build":
 		return w.load(ctx, e)
 	case "tag":
@@ -38,7 +41,10 @@ func (w *watcher) image(ctx context.Context, e *event) error {
 		}
 		d := detail{}
 		d.put("from", w.picture.tagged(trail.Clip(name, maxName)))
-		return w.tell(ctx, trail.Tag, e, imageSubject(e.id, name), d)
+		if err := w.tell(ctx, trail.Tag, e, imageSubject(e.id, name), d); err != nil {
+			return err
+		}
+		w.verify.again(e.id)
 	case "untag":
 		return w.untag(ctx, e)
 	case "delete":

@@ -21,10 +21,11 @@ type picture struct {
 	freed      map[string]Freed           // by name
 	gone       *names                     // ids of containers that were removed
 	scans      map[string]scanned         // by id of the image
+	vouches    map[string]vouched         // by id of the image
 }
 
 func newPicture() *picture {
-	return &picture{containers: map[string]*container{}, images: map[string]map[string]bool{}, volumes: map[string]bool{}, networks: map[string]string{}, freed: map[string]Freed{}, gone: newNames(maxGone), scans: map[string]scanned{}}
+	return &picture{containers: map[string]*container{}, images: map[string]map[string]bool{}, volumes: map[string]bool{}, networks: map[string]string{}, freed: map[string]Freed{}, gone: newNames(maxGone), scans: map[string]scanned{}, vouches: map[string]vouched{}}
 }
 
 // container is one in the picture.
@@ -197,8 +198,15 @@ func (p *picture) applyImage(e *trail.Event) {
 		}
 		return
 	}
+	if e.Type == trail.Vouch {
+		if e.Subject.ID != "" {
+			p.vouches[e.Subject.ID] = vouchedBy(e)
+		}
+		return
+	}
 	if e.Type == trail.Delete && e.Subject.Name == "" {
 		delete(p.scans, e.Subject.ID)
+		delete(p.vouches, e.Subject.ID)
 	}
 	id, name := e.Subject.ID, e.Subject.Name
 	if id == "" {

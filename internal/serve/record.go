@@ -23,8 +23,18 @@ func (w *watcher) record(ctx context.Context, e trail.Event) error {
 		switch {
 		case err == nil:
 			w.picture.apply(&e)
-			if e.Type == trail.Start {
+			switch e.Type {
+			case trail.Start:
 				w.scan.want(e.Subject.Digest)
+			case trail.Deploy:
+				w.verify.want(e.Subject.Digest)
+			case trail.Load, trail.Pull, trail.Tag:
+				w.verify.know(e.Subject.ID)
+			case trail.Delete:
+				if e.Subject.Name == "" { // the image itself
+					w.scan.forget(e.Subject.ID)
+					w.verify.forget(e.Subject.ID)
+				}
 			}
 			return nil
 		case errors.As(err, &large) && e.Declared == nil && len(e.Detail) <= 2:

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -118,10 +119,10 @@ func TestNoScans(t *testing.T) {
 			if with {
 				known.config(c)
 			}
-			c.Log = func(format string, _ ...any) {
+			c.Log = func(format string, args ...any) {
 				mu.Lock()
 				defer mu.Unlock()
-				if strings.Contains(format, "no database") {
+				if strings.Contains(fmt.Sprintf(format, args...), "no database") {
 					told++
 				}
 			}

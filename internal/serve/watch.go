@@ -35,6 +35,17 @@ type Config struct {
 	// none is scanned.
 	Scan func(ctx context.Context, id string) (Scanned, error)
 	Data func() string
+	// Verify looks who signed an image, by its id, and writes down for the gate whether it is
+	// trusted: last is what was found before, and idle says that nobody uses the image, so that
+	// it is looked at only where it is written down that it is trusted. The error is ErrGone or
+	// ErrNothing, or says that it can't be told. Policy says by what that is decided: it changes
+	// when that does, and is "" where there is none. Both are called by one goroutine of their
+	// own. nil: none is verified.
+	Verify func(ctx context.Context, id string, last Vouched, idle bool) (Vouched, error)
+	Policy func() string
+	// Lacking gives what the gate refused since it was asked last; Asked.Lacking does. It is
+	// called by the goroutine that records. nil: nothing.
+	Lacking func() []Lacking
 	// Log is told what a person who looks for a fault should know. Texts of the engine
 	// in it may hold anything. It may be called by several goroutines. nil: it is not
 	// told.
@@ -54,21 +65,25 @@ type pace struct {
 	most   time.Duration // the longest
 	full   time.Duration // between two attempts to record on a full disk, at first
 	judge  time.Duration // in which containers to judge are gathered
-	scan   time.Duration // between two looks at what is known of flaws
+	scan   time.Duration // between two looks at what is known of flaws, and at the policy
+	rest   time.Duration // before an image is looked at anew for somebody, at first
+	gate   time.Duration // between two looks at what the gate refused
 	queue  int
 }
 
 var ordinary = pace{first: 250 * time.Millisecond, settle: 100 * time.Millisecond, retry: 100 * time.Millisecond, most: 30 * time.Second,
-	full: 500 * time.Millisecond, judge: 200 * time.Millisecond, scan: time.Minute, queue: maxQueue}
+	full: 500 * time.Millisecond, judge: 200 * time.Millisecond, scan: time.Minute, rest: 2 * time.Second, gate: time.Second, queue: maxQueue}
 
-// watcher follows one engine. All of it belongs to the goroutine of Watch, but for judge
-// and scan, which look after themselves.
+// watcher follows one engine. All of it belongs to the goroutine of Watch, but for judge,
+// scan and verify, which look after themselves.
 type watcher struct {
 	Config
 	picture *picture
 	seen    seen
 	judge   *judge
-	scan    *scanner
+	scan    *chore[Scanned]
+	verify  *chore[Vouched]
+	gate    <-chan time.Time // when to look at what the gate refused
 
 	stream *stream // of the connection
 	// since is what counts of what the engine remembers at the first comparison: what
@@ -105,6 +120,13 @@ func Watch(ctx context.Context, c Config) error {
 	defer w.judge.close()
 	w.scan = beginScanning(ctx, c, w.picture.scans)
 	defer w.scan.close()
+	w.verify = beginVerifying(ctx, c, w.picture)
+	defer w.verify.close()
+	if c.Lacking != nil {
+		ticker := time.NewTicker(c.pace.gate)
+		defer ticker.Stop()
+		w.gate = ticker.C
+	}
 	wait := c.pace.retry
 	for {
 		good, err := w.connection(ctx)
@@ -148,7 +170,7 @@ func (w *watcher) log(format string, args ...any) {
 	}
 }
 
-// pause waits, and records judgements and scans meanwhile.
+// pause waits, and records meanwhile what comes of judging and looking at images.
 func (w *watcher) pause(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -162,6 +184,10 @@ func (w *watcher) pause(ctx context.Context, wait time.Duration) error {
 			}
 		case r := <-w.scan.results:
 			if err := w.scannedImage(ctx, r); err != nil {
+				return err
+			}
+		case r := <-w.verify.results:
+			if err := w.vouchedImage(ctx, r); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -204,6 +230,10 @@ func (w *watcher) connection(ctx context.Context) (good bool, err error) {
 		if c.running {
 			w.scan.want(c.digest)
 		}
+		w.verify.want(c.digest)
+	}
+	for id := range w.picture.images {
+		w.verify.know(id)
 	}
 	good, w.said = true, ""
 	if w.compared != nil {
@@ -223,6 +253,12 @@ func (w *watcher) connection(ctx context.Context) (good bool, err error) {
 			if err := w.scannedImage(ctx, r); err != nil {
 				return good, err
 			}
+		case r := <-w.verify.results:
+			if err := w.vouchedImage(ctx, r); err != nil {
+				return good, err
+			}
+		case <-w.gate:
+			w.lacking(ctx)
 		case <-ctx.Done():
 			return good, ctx.Err()
 		}
