@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 30s
 LAB         := out/lab
 # What tests start beside an engine.
-TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static git systemd iproute2 openssh-client unpack:openssh-server unpack:docker-compose unpack:docker-registry unpack:notary
+TEST_PACKAGES := docker.io containerd runc iptables nftables busybox-static git systemd iproute2 openssh-client unpack:openssh-server unpack:docker-compose unpack:docker-registry unpack:notary unpack:openssl
 # What soak tests need too: a machine whose power can be cut, a disk that fails, and what the newest engine is built with.
 SOAK_PACKAGES := e2fsprogs qemu-system-x86 unpack:linux-image-cloud-amd64 libseccomp-dev pkg-config gcc libc6-dev
 

@@ -149,7 +149,7 @@ func (a *app) verifier(policy *sign.Policy, o image.Options) sign.Verifier {
 // unreadTrust is the error of a policy that can't be read; another is how to name one.
 func unreadTrust(err error, another string) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		another = "Write one as  plimsoll image verify --help  shows. " + another
+		another = "Begin one:\n  plimsoll trust keys add release release.pub --images 'registry.example/shop/*'\nor write it as  plimsoll image verify --help  shows. " + another
 	}
 	return &failure{code: exitUsage, message: "the policy of trust can't be read", hint: another, err: err}
 }

@@ -176,7 +176,7 @@ func TestImageSignAndVerify(t *testing.T) {
 	is(exitFindings, "no entry of", verify(trusted, "other/api:1")...)
 	is(exitUnable, "it can't be told who signed", verify(trusted, "shop/api:none")...)
 	is(exitUsage, "images has 0 entries", verify(bad, "shop/api:1")...)
-	is(exitUsage, "Write one as", verify(filepath.Join(dir, "none.yaml"), "shop/api:1")...)
+	is(exitUsage, "Begin one:", verify(filepath.Join(dir, "none.yaml"), "shop/api:1")...)
 	is(exitUsage, "is in no registry", "image", "verify", "--state", state, "--trust", trusted, "dir:"+dir)
 	is(exitUsage, "needs a key", "image", "sign", host+"/shop/api:1")
 	is(exitUsage, "is no key to sign with", "image", "sign", "--key", trusted, host+"/shop/api:1")

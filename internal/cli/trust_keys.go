@@ -154,7 +154,8 @@ func shortID(id string) string {
 }
 
 func (a *app) keysAddCommand(file *string) *cobra.Command {
-	return &cobra.Command{
+	var images string
+	c := &cobra.Command{
 		Use:   "add NAME FILE",
 		Short: "Add a public key to the policy",
 		Long: `add writes a public key, as cosign.pub has it, behind the keys of the policy, and
@@ -163,25 +164,41 @@ entry names it:
 
   images:
     - name: registry.example/shop/*
-      signed: {any: [{key: NAME}]}`,
-		Example: "  plimsoll trust keys add release-2026 cosign.pub",
+      signed: {any: [{key: NAME}]}
+
+Where there is no policy yet, --images begins one that says that of images by name.`,
+		Example: `  plimsoll trust keys add release-2026 cosign.pub
+  plimsoll trust keys add release release.pub --images 'registry.example/shop/*'`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 2 {
 				return nil
 			}
 			return &failure{code: exitUsage, message: "trust keys add takes a name and a file", hint: "For example\n" + c.Example}
 		},
-		RunE: func(c *cobra.Command, args []string) error { return a.addKey(c.Context(), *file, args[0], args[1]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.addKey(c.Context(), *file, args[0], args[1], images)
+		},
 	}
+	c.Flags().StringVar(&images, "images", "", "begin a policy by which images whose names fit the `PATTERN` must be signed by the key")
+	return c
 }
 
-func (a *app) addKey(ctx context.Context, file, name, from string) error {
+func (a *app) addKey(ctx context.Context, file, name, from, images string) error {
 	public, err := readFile(ctx, from, maxKey)
 	if err != nil {
 		return &failure{code: exitUsage, message: "the key can't be read", hint: "Name the file of the public key, such as cosign.pub", err: err}
 	}
-	p, err := a.changeTrust(ctx, file, func(data []byte) ([]byte, error) {
-		text, err := sign.AddKey(file, data, name, public)
+	change := a.changeTrust
+	if images != "" {
+		change = a.beginTrust
+	}
+	p, err := change(ctx, file, func(data []byte) ([]byte, error) {
+		var text []byte
+		if images != "" {
+			text, err = sign.NewPolicy(file, images, name, public)
+		} else {
+			text, err = sign.AddKey(file, data, name, public)
+		}
 		if err != nil && strings.Contains(string(public), "PRIVATE KEY-----") {
 			return nil, &failure{code: exitUsage, message: from + " is a private key, which stays with who signs", hint: "Make a file of its public half:\n  cosign public-key --key " + from + "\n  openssl pkey -in " + from + " -pubout"}
 		}
@@ -202,7 +219,7 @@ func (a *app) addKey(ctx context.Context, file, name, from string) error {
 func (a *app) changeTrust(ctx context.Context, file string, change func([]byte) ([]byte, error)) (*sign.Policy, error) {
 	unlock, err := lockFolder(ctx, filepath.Dir(file))
 	if err != nil {
-		return nil, &failure{code: exitUsage, message: "the policy of trust can't be read", hint: "Name another with  --trust FILE", err: err}
+		return nil, unreadTrust(err, "Name another with  --trust FILE")
 	}
 	defer unlock()
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
@@ -212,6 +229,29 @@ func (a *app) changeTrust(ctx context.Context, file string, change func([]byte) 
 	if err != nil {
 		return nil, err
 	}
+	return a.writeTrust(ctx, file, data, change)
+}
+
+// beginTrust is changeTrust where there is no policy yet, nor perhaps a folder for it.
+func (a *app) beginTrust(ctx context.Context, file string, text func([]byte) ([]byte, error)) (*sign.Policy, error) {
+	unable := func(err error) error {
+		return &failure{code: exitUnable, message: file + " can't be written", err: err}
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, unable(err)
+	}
+	unlock, err := lockFolder(ctx, filepath.Dir(file))
+	if err != nil {
+		return nil, unable(err)
+	}
+	defer unlock()
+	if _, err := os.Lstat(file); err == nil {
+		return nil, &failure{code: exitUsage, message: "--images begins a policy, and " + file + " is there", hint: "Add the key without --images, and an entry for the images by hand."}
+	}
+	return a.writeTrust(ctx, file, nil, text)
+}
+
+func (a *app) writeTrust(ctx context.Context, file string, data []byte, change func([]byte) ([]byte, error)) (*sign.Policy, error) {
 	text, err := change(data)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -18,6 +19,41 @@ import (
 	"github.com/plimsoll/plimsoll/internal/strict"
 )
 
+// NewPolicy gives the text of a policy by which images whose names fit a pattern must be signed
+// by a key, which is checked as AddKey does.
+func NewPolicy(file, pattern, name string, public []byte) ([]byte, error) {
+	key, err := publicKey(name, public)
+	if err != nil {
+		return nil, err
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "schema: %s\nkeys:\n  %s:\n    pem: |\n", PolicySchema, name)
+	for line := range strings.Lines(key.PEM) {
+		out.WriteString("      " + line)
+	}
+	fmt.Fprintf(&out, "images:\n  - name: %s\n    signed: {any: [{key: %s}]}\n", strconv.Quote(pattern), name)
+	if _, err := ReadPolicy(file, []byte(out.String())); err != nil {
+		wrong := new(strict.Error)
+		if errors.As(err, &wrong) && strings.HasSuffix(wrong.Field, ".name") {
+			return nil, fmt.Errorf("%.100q is no pattern of names: write it whole, as registry.example/shop/*", pattern)
+		}
+		return nil, err
+	}
+	return []byte(out.String()), nil
+}
+
+// publicKey reads a key that is to be called by a name.
+func publicKey(name string, public []byte) (Key, error) {
+	if !keyName.MatchString(name) {
+		return Key{}, fmt.Errorf("%.100q is no name of a key: write small letters, digits, dots and dashes, as release-2026", name)
+	}
+	if _, err := cosign.ParseKey(name, public); err != nil {
+		return Key{}, err
+	}
+	block, _ := pem.Decode(public)
+	return Key{PEM: string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))}, nil
+}
+
 // AddKey gives the text of a policy with one key more, behind the others: a block of
 // SubjectPublicKeyInfo in PEM, of a kind that signs images. Nothing else in it changes. A name that is there is refused, and
 // a key that is there by another name. The text was read again, and says what it said and the
@@ -27,17 +63,13 @@ func AddKey(file string, data []byte, name string, public []byte) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	if !keyName.MatchString(name) {
-		return nil, fmt.Errorf("%.100q is no name of a key: write small letters, digits, dots and dashes, as release-2026", name)
-	}
 	if _, is := old.Keys[name]; is {
 		return nil, t.doc.FailAt("is there already", "give the new key another name, and revoke the old one when nothing needs it", "keys", name)
 	}
-	if _, err := cosign.ParseKey(name, public); err != nil {
+	key, err := publicKey(name, public)
+	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(public)
-	key := Key{PEM: string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))}
 	at, err := key.Fingerprint()
 	if err != nil {
 		return nil, fmt.Errorf("adding the key %s: %w", name, err)
