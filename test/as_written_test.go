@@ -1,21 +1,13 @@
 package test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-
-	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/plimsoll/plimsoll/test/lab"
 	"github.com/plimsoll/plimsoll/test/notary"
@@ -40,17 +32,7 @@ func newPage(t *testing.T, name string) *page {
 		t.Fatal(err)
 	}
 	w := &page{dir: t.TempDir(), engine: lab.Private(t, nil)}
-	hub := &http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))}
-	inner := w.engine.Listen(t)
-	outer, err := net.Listen("tcp4", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range []net.Listener{inner, outer} {
-		go hub.Serve(l)
-	}
-	t.Cleanup(func() { hub.Close() })
-	w.host = inner.Addr().String()
+	_, w.host = standRegistry(t, w.engine, nil)
 	for _, name := range []string{"api:4.18", "web:1"} {
 		if err := w.engine.Busybox(t.Context(), w.host+"/shop/"+name, "LABEL is="+name+"\nCMD [\"echo\", \"it runs\"]"); err != nil {
 			t.Fatal(err)
@@ -70,22 +52,7 @@ func (w *page) gate(t *testing.T) {
 	if err := os.WriteFile(policy, []byte("schema: plimsoll/policy/1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	gate := exec.Command(filepath.Join(program, "plimsoll"), "gate", "--mode", "enforce", "--policy", policy, "--upstream", w.engine.Host(), "--listen", "unix://"+socket, "--state", state)
-	var said bytes.Buffer
-	gate.Stderr = &said
-	if err := gate.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = gate.Process.Signal(syscall.SIGTERM)
-		if err := gate.Wait(); err != nil {
-			t.Errorf("plimsoll gate: %v: %s", err, said.String())
-		}
-	})
-	again(t, func() error {
-		_, err := os.Stat(socket)
-		return err
-	})
+	gate := standGate(t, program, w.engine, policy, socket, state)
 	openssl, environ, err := lab.Program("openssl", "/usr/bin/openssl")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -105,7 +72,7 @@ read() { plimsoll trail list --gate --format json | grep -c '"type":"policy"'; }
 before=$(read)
 kill -HUP %d
 for i in $(seq 200); do test "$(read)" -gt "$before" && exit; sleep 0.05; done
-exit 1`, gate.Process.Pid))
+exit 1`, gate.Pid))
 }
 
 // program puts a shell's script where a program is looked for first.

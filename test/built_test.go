@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,22 +47,7 @@ func builtBehind(t *testing.T, e *lab.Engine) {
 			t.Fatal(err)
 		}
 	}
-	var said bytes.Buffer
-	gate := exec.Command(filepath.Join(program, "plimsoll"), "gate", "--mode", "enforce", "--policy", filepath.Join(dir, "policy.yaml"), "--upstream", e.Host(), "--listen", "unix://"+socket, "--state", state)
-	gate.Stderr = &said
-	if err := gate.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = gate.Process.Signal(syscall.SIGTERM)
-		if err := gate.Wait(); err != nil {
-			t.Errorf("plimsoll gate: %v: %s", err, said.String())
-		}
-	})
-	again(t, func() error {
-		_, err := os.Stat(socket)
-		return err
-	})
+	standGate(t, program, e, filepath.Join(dir, "policy.yaml"), socket, state)
 	// Whoever may connect is for the socket's mode to say; here everybody.
 	for path := socket; path != "/tmp" && path != "/"; path = filepath.Dir(path) {
 		if err := os.Chmod(path, 0o777); err != nil {

@@ -2,22 +2,11 @@ package test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"io"
-	"log"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-
-	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/plimsoll/plimsoll/test/lab"
 )
@@ -31,33 +20,12 @@ func TestBundleLoaded(t *testing.T) {
 	e := lab.Private(t, nil)
 	program, dir := build(t), t.TempDir()
 	state, socket := filepath.Join(dir, "state"), filepath.Join(dir, "gate.sock")
-	hub := &http.Server{Handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))}
-	inner := e.Listen(t)
-	outer, err := net.Listen("tcp4", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range []net.Listener{inner, outer} {
-		go hub.Serve(l)
-	}
-	t.Cleanup(func() { hub.Close() })
-	name := inner.Addr().String() + "/shop/api"
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
+	hub, host := standRegistry(t, e, nil)
+	name := host + "/shop/api"
+	private, block := newPair(t)
 	at := func(file string) string { return filepath.Join(dir, file) }
-	block := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), "\n", "\n      ")
 	for file, text := range map[string]string{
-		"release.key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})),
+		"release.key": private,
 		"trust.yaml":  "schema: plimsoll/trust/1\nkeys:\n  release:\n    pem: |\n      " + block + "\nimages:\n  - {name: \"" + name + "\", signed: {any: [{key: release}]}}\n",
 		"policy.yaml": "schema: plimsoll/policy/1\nenforce: {severity: critical}\nrequire: {verdict: {verified: true}}\n",
 	} {
@@ -107,22 +75,7 @@ func TestBundleLoaded(t *testing.T) {
 		}
 	}
 
-	var said bytes.Buffer
-	gate := exec.Command(filepath.Join(program, "plimsoll"), "gate", "--mode", "enforce", "--policy", at("policy.yaml"), "--upstream", e.Host(), "--listen", "unix://"+socket, "--state", state)
-	gate.Stderr = &said
-	if err := gate.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = gate.Process.Signal(syscall.SIGTERM)
-		if err := gate.Wait(); err != nil {
-			t.Errorf("plimsoll gate: %v: %s", err, said.String())
-		}
-	})
-	again(t, func() error {
-		_, err := os.Stat(socket)
-		return err
-	})
+	standGate(t, program, e, at("policy.yaml"), socket, state)
 	create := func(image string) (string, error) {
 		cmd := exec.Command("docker", "-H", "unix://"+socket, "create", "--rm", image, "true")
 		cmd.Env = []string{"PATH=" + lab.Path, "HOME=" + dir, "DOCKER_CONFIG=" + dir}

@@ -1,27 +1,17 @@
 package test
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/plimsoll/plimsoll/internal/trail"
@@ -45,40 +35,19 @@ func newSigned(t *testing.T) *signed {
 	t.Helper()
 	dir := t.TempDir()
 	s := &signed{T: t, day: &day{program: build(t), state: filepath.Join(dir, "state")}, e: lab.Private(t, nil), dir: dir, sock: filepath.Join(dir, "gate.sock")}
-	// One registry by one name, for the engine in its network and for plimsoll here.
-	there := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
-	s.hub = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.off.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		there.ServeHTTP(w, r)
-	})}
-	inner := s.e.Listen(t)
-	outer, err := net.Listen("tcp4", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range []net.Listener{inner, outer} {
-		go s.hub.Serve(l)
-	}
-	t.Cleanup(func() { s.hub.Close() })
-	s.name = inner.Addr().String() + "/shop/api"
+	hub, host := standRegistry(t, s.e, func(there http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if s.off.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			there.ServeHTTP(w, r)
+		})
+	})
+	s.hub, s.name = hub, host+"/shop/api"
 
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), "\n", "\n      ")
+	private, block := newPair(t)
 	for file, text := range map[string]string{
-		"release.key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})),
+		"release.key": private,
 		"trust.yaml":  "schema: plimsoll/trust/1\nkeys:\n  release:\n    pem: |\n      " + block + "\nimages:\n  - {name: \"" + s.name + "\", signed: {any: [{key: release}]}}\n",
 		"policy.yaml": "schema: plimsoll/policy/1\nenforce: {severity: critical}\nrequire: {verdict: {verified: true}}\n",
 	} {
@@ -86,22 +55,7 @@ func newSigned(t *testing.T) *signed {
 			t.Fatal(err)
 		}
 	}
-	var said bytes.Buffer
-	gate := exec.Command(filepath.Join(s.program, "plimsoll"), "gate", "--mode", "enforce", "--policy", filepath.Join(dir, "policy.yaml"), "--upstream", s.e.Host(), "--listen", "unix://"+s.sock, "--state", s.state)
-	gate.Stderr = &said
-	if err := gate.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = gate.Process.Signal(syscall.SIGTERM)
-		if err := gate.Wait(); err != nil {
-			t.Errorf("plimsoll gate: %v: %s", err, said.String())
-		}
-	})
-	again(t, func() error {
-		_, err := os.Stat(s.sock)
-		return err
-	})
+	standGate(t, s.program, s.e, filepath.Join(dir, "policy.yaml"), s.sock, s.state)
 	return s
 }
 
