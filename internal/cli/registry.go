@@ -64,7 +64,8 @@ one other image of the report, that one. Each tag that moved is an event in the
 trail. Nothing is scanned, and nothing is written to the registry.
 
 The exit code is 1 for what --fail-on names, and 3 where something could not be
-told; its row says what.`,
+told; its row says what. It is 3 too where --limit left tags out, and none of the
+others is what --fail-on names.`,
 		Example: `  plimsoll registry report registry.example/shop/api
   plimsoll registry report 'registry.example/shop/*' --format csv -o shop.csv
   plimsoll registry report registry.example/shop/api --fail-on unsigned,moved`,
@@ -160,6 +161,11 @@ func (a *app) registryReport(ctx context.Context, r *reporting, text string) err
 		return &failure{code: exitUnable, message: name + " can't be looked at", err: err}
 	}
 	unseen := a.compareSeen(ctx, report)
+	if r.format == "csv" { // whose rows are tags
+		for _, one := range report.LeftOut() {
+			a.note(one)
+		}
+	}
 	err = a.deliver(ctx, r.output, "the report", func(w io.Writer) error {
 		switch r.format {
 		case "json":
@@ -173,38 +179,58 @@ func (a *app) registryReport(ctx context.Context, r *reporting, text string) err
 		}
 		return report.WriteTable(p)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if unseen == nil {
+		a.rememberSeen(ctx, report)
+	}
+	switch {
 	case report.Failed():
 		return &failure{code: exitUnable, message: "something could not be told; its row says what"}
 	case unseen != nil && slices.Contains(r.failOn, registry.FailMoved):
 		return &failure{code: exitUnable, message: "it can't be told which tags moved", err: errors.New(unseen.Error())}
 	case slices.ContainsFunc(r.failOn, report.Has):
 		return errFindings
+	case len(r.failOn) > 0 && len(report.LeftOut()) > 0:
+		return &failure{code: exitUnable, message: "not all tags were looked at, and those that were are none of --fail-on", hint: "Look at all:  --limit NUMBER", err: errors.New(strings.Join(report.LeftOut(), " "))}
 	}
 	return nil
 }
 
-// compareSeen notes what moved since it was seen before, records it in the trail, and remembers
-// what is seen now. Who may not write there has looked all the same; the error is that it is not
-// known what moved.
+// seenFolder is where what was seen is remembered, locked.
+func (a *app) seenFolder(ctx context.Context) (dir string, unlock func(), err error) {
+	dir = filepath.Join(a.state, "registry")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return dir, nil, err
+	}
+	unlock, err = lockFolder(ctx, dir)
+	return dir, unlock, err
+}
+
+// compareSeen finds what moved since it was seen before. Who may not write there has looked all
+// the same; the error is that it is not known what moved.
 func (a *app) compareSeen(ctx context.Context, r *registry.Report) error {
-	dir := filepath.Join(a.state, "registry")
-	unlock, err := func() (func(), error) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return nil, err
-		}
-		return lockFolder(ctx, dir)
-	}()
+	dir, unlock, err := a.seenFolder(ctx)
 	if err == nil {
 		defer unlock()
 		err = r.Compare(dir)
 	}
 	if err != nil {
 		a.note("what moved is not known, and what is seen is not remembered: " + err.Error())
-		return err
 	}
+	return err
+}
+
+// rememberSeen remembers what is seen now, and records what moved in the trail. It is done once
+// the report is written: what moved is told once, and a report that nobody has got tells nothing.
+func (a *app) rememberSeen(ctx context.Context, r *registry.Report) {
+	dir, unlock, err := a.seenFolder(ctx)
+	if err != nil {
+		a.note("what is seen is not remembered: " + err.Error())
+		return
+	}
+	defer unlock()
 	var events []trail.Event
 	for _, t := range r.Tags {
 		if t.Moved != nil {
@@ -224,5 +250,4 @@ func (a *app) compareSeen(ctx context.Context, r *registry.Report) error {
 	if err != nil {
 		a.note("what is seen is not remembered: " + err.Error())
 	}
-	return nil
 }

@@ -35,12 +35,16 @@ func TestRegistryReport(t *testing.T) {
 	y.push("shop/api:1", 100)
 	report(exitFindings, "no: signers", append(known, "--fail-on", "moved")...)
 	report(0, "no: signers", append(known, "--fail-on", "moved")...)
+	// A report that nobody has got has told nothing.
+	y.push("shop/api:1", 100)
+	report(exitUnable, "can't be written", append(known, "--fail-on", "moved", "-o", "/dev/full")...)
+	report(exitFindings, "1 moved", append(known, "--fail-on", "moved")...)
 	report(exitFindings, "1 not trusted", append(known, "--fail-on", "unsigned")...)
 	from, err := one.Digest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if events := y.events(trail.Move); len(events) != 1 || events[0].Subject.Name != y.host+"/shop/api:1" || events[0].Detail["from"] != from.String() || events[0].Detail["to"] != events[0].Subject.Digest {
+	if events := y.events(trail.Move); len(events) != 2 || events[0].Subject.Name != y.host+"/shop/api:1" || events[0].Detail["from"] != from.String() || events[0].Detail["to"] != events[0].Subject.Digest || events[1].Detail["from"] != events[0].Detail["to"] {
 		t.Errorf("%+v", events)
 	}
 	var body registry.Report
@@ -57,6 +61,10 @@ func TestRegistryReport(t *testing.T) {
 	y.push("other/api:1", 100)
 	y.is(0, "Tags: 2, of images: 2.", "registry", "report", y.host+"/shop/*")
 	y.is(0, "Tags: 1, of images: 1.", "registry", "report", y.host+"/sho*", "--limit", "1")
+	// What was not looked at is not fine.
+	y.is(exitUnable, "1 of 1 tags were left out, from 1 on", "registry", "report", y.host+"/sho*", "--limit", "1", "--fail-on", "moved")
+	y.is(exitFindings, "1 never scanned", "registry", "report", y.host+"/sho*", "--limit", "1", "--fail-on", "unscanned")
+	y.is(0, y.host+"/shop/web: 1 of 1 tags were left out", "registry", "report", y.host+"/sho*", "--limit", "1", "--format", "csv")
 	y.is(0, "Tags: 3, of images: 3.", "registry", "report", y.host+"/*")
 	y.is(exitUnable, "can't be looked at", "registry", "report", y.host+"/none")
 	y.is(exitUsage, "names no repository", "registry", "report", y.host+"/shop/api:1")

@@ -349,6 +349,11 @@ func TestWrite(t *testing.T) {
 	if diff := cmp.Diff([]string{"r.example/a", "2", "", "", "", "", "", "", "false", "", "", "", "", "", "", "", "", "", "", "", "", ""}, rows[2]); diff != "" {
 		t.Error(diff)
 	}
+	failed := &Report{Repositories: []Repository{{Name: "=r.example/b", Error: "503"}}}
+	text.Reset()
+	if err := failed.WriteCSV(&text); err != nil || !strings.HasSuffix(text.String(), "\r\n'=r.example/b"+strings.Repeat(",", len(csvHead)-1)+"its tags can't be told: 503\r\n") {
+		t.Errorf("%q, %v", text.String(), err)
+	}
 	text.Reset()
 	if err := r.WriteJSON(&text); err != nil || strings.Contains(text.String(), "\x1b") {
 		t.Errorf("%v: %s", err, text.String())

@@ -29,7 +29,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 var csvHead = []string{"repository", "tag", "digest", "kind", "artifact", "platforms", "size", "created", "signed_known", "trusted", "signed_by", "refused", "refused_why",
 	"base_name", "base_digest", "base_from", "scanned", "worst", "same", "moved_from", "moved_seen", "error"}
 
-// WriteCSV writes a report for spreadsheets (RFC 4180, with a head), a line a tag. A text that a
+// WriteCSV writes a report for spreadsheets (RFC 4180, with a head), a line a tag, and one for a
+// repository whose tags can't be told. A text that a
 // spreadsheet would take for a formula has a quote before it. Cells of what is not known are
 // empty.
 func (r *Report) WriteCSV(w io.Writer) error {
@@ -37,6 +38,13 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	c.UseCRLF = true
 	// A csv.Writer keeps its first error for Error.
 	_ = c.Write(csvHead)
+	for _, repo := range r.Repositories {
+		if repo.Error != "" {
+			row := make([]string, len(csvHead))
+			row[0], row[len(row)-1] = term.Inert(repo.Name), term.Inert("its tags can't be told: "+repo.Error)
+			_ = c.Write(row)
+		}
+	}
 	for _, t := range r.Tags {
 		var platforms []string
 		for _, p := range t.Platforms {
@@ -210,10 +218,25 @@ func (r *Repository) ending() []string {
 		lines = append(lines, "Tags beside these: "+strings.Join(beside, ", ")+".")
 	}
 	if r.LeftOut > 0 {
-		lines = append(lines, fmt.Sprintf("%d of %d tags were left out, from %s on: --limit looks at more.", r.LeftOut, r.Tags, r.From))
+		lines = append(lines, r.leftOut())
 	}
 	if r.Seen.IsZero() {
 		lines = append(lines, "What moved is not known: nothing that was seen before is remembered.")
+	}
+	return lines
+}
+
+func (r *Repository) leftOut() string {
+	return fmt.Sprintf("%d of %d tags were left out, from %s on: --limit looks at more.", r.LeftOut, r.Tags, r.From)
+}
+
+// LeftOut says of which repositories not all tags were looked at.
+func (r *Report) LeftOut() []string {
+	var lines []string
+	for _, one := range r.Repositories {
+		if one.LeftOut > 0 {
+			lines = append(lines, one.Name+": "+one.leftOut())
+		}
 	}
 	return lines
 }
