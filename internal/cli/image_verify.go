@@ -151,6 +151,9 @@ func unreadTrust(err error, another string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		another = "Begin one:\n  plimsoll trust keys add release release.pub --images 'registry.example/shop/*'\nor write it as  plimsoll image verify --help  shows. " + another
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		another = "Run it as who may read that file, such as root. " + another
+	}
 	return &failure{code: exitUsage, message: "the policy of trust can't be read", hint: another, err: err}
 }
 
@@ -173,11 +176,11 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	if err != nil {
 		return err
 	}
-	if r.Unremembered != nil {
+	if r.Unremembered != nil && !r.Uncompared {
 		a.note("what the tag is trusted for is not remembered: " + r.Unremembered.Error())
 	}
 	var changed error
-	if !v.noRecord {
+	if !v.noRecord && !r.Uncompared {
 		changed = a.recordVerified(ctx, &by, r, v.bundle != "")
 	}
 	write := a.verifiedTable
@@ -189,6 +192,9 @@ func (a *app) imageVerify(ctx context.Context, v *verifying, text string) error 
 	}
 	if !r.Trusted() {
 		return errFindings
+	}
+	if r.Uncompared {
+		return &failure{code: exitUnable, message: "it can't be told whether " + text + " is older than what its tag was trusted for", hint: "Run it as root, or remember it elsewhere, for yourself, with  --state DIR", err: r.Unremembered}
 	}
 	return changed
 }
@@ -206,6 +212,11 @@ func (a *app) verify(ctx context.Context, by *sign.Verifier, v *verifying, text 
 		progress := a.progress()
 		defer progress.Stop()
 		r, err := by.VerifyBundle(ctx, v.bundle, ref, counting(progress, "Checking the bundle"))
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Stat(v.bundle); err != nil {
+				return nil, &failure{code: exitUsage, message: "there is no bundle " + v.bundle, hint: "Make one where the registry can be asked:\n  plimsoll trust bundle " + text + " -o api.tar", err: err}
+			}
+		}
 		if err != nil {
 			return nil, unable(untyped(err))
 		}
@@ -341,6 +352,9 @@ func (a *app) verifiedTable(out *term.Printer, text string, r *sign.Result, expl
 			fmt.Fprintf(&b, "%s %-9s %s\n", out.Glyph(g), s.Name, out.Escape(s.Text))
 		}
 	}
+	if explain && r.Uncompared {
+		fmt.Fprintf(&b, "%s %-9s %s\n", out.Glyph(term.Unknown), sign.StepReplay, out.Escape("what the tag was trusted for may not be read: "+r.Unremembered.Error()))
+	}
 	if explain || !r.Trusted() {
 		for _, x := range r.Rejected {
 			fmt.Fprintf(&b, "%s %-9s %s\n", out.Glyph(term.NotApplicable), "ignored", out.Escape(x.String()))
@@ -376,11 +390,15 @@ func verifiedJSON(out *term.Printer, text string, r *sign.Result, _ bool) error 
 		Until    time.Time   `json:"until,omitzero"`
 		Refused  string      `json:"refused,omitempty"`
 		Rollback string      `json:"rollback,omitempty"`
+		Unknown  []string    `json:"unknown,omitempty"` // steps that could not be done
 		Steps    []step      `json:"steps"`
 		Rejected []rejection `json:"rejected"`
-	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, r.Rollback, []step{}, []rejection{}}
+	}{"plimsoll/verified/1", text, string(r.Index), string(r.Manifest), string(r.Config), r.Platform, r.Trusted(), "", append([]string{}, r.By...), r.Until, r.Refused, r.Rollback, nil, []step{}, []rejection{}}
 	if r.Entry != nil {
 		body.Policy = r.Entry.Place()
+	}
+	if r.Uncompared {
+		body.Unknown = []string{sign.StepReplay}
 	}
 	for _, s := range r.Steps {
 		body.Steps = append(body.Steps, step{s.Name, s.OK, s.Text})

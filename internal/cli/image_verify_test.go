@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/gate"
 	"github.com/plimsoll/plimsoll/internal/verdict"
@@ -182,4 +184,48 @@ func TestImageSignAndVerify(t *testing.T) {
 	is(exitUsage, "is no key to sign with", "image", "sign", "--key", trusted, host+"/shop/api:1")
 	is(exitUsage, "is none", "image", "sign", "--key", key, "--layout", "x", host+"/shop/api:1")
 	is(exitUnable, "can't be signed", "image", "sign", "--state", state, "--key", key, host+"/shop/none:1")
+}
+
+// TestImageVerifyUncompared: who may not read what a tag was trusted for is not told that an image
+// is fine by it, which may be an older one.
+func TestImageVerifyUncompared(t *testing.T) {
+	y := newYard(t)
+	private, _, block := y.key("release")
+	trust := y.file("trust.yaml", "schema: plimsoll/trust/1\nkeys:\n"+block+"images:\n  - {name: \""+y.host+"/shop/*\", signed: {any: [{key: release}]}}\n  - {name: \""+y.host+"/any/*\", unsigned: true, why: bases}\n")
+	verify := func(want int, told string, more ...string) {
+		t.Helper()
+		y.is(want, told, append([]string{"image", "verify", "--trust", trust}, more...)...)
+	}
+	shop, other := "registry:"+y.host+"/shop/api:1", "registry:"+y.host+"/any/api:1"
+	y.push("shop/api:1", 100)
+	y.push("any/api:1", 100)
+	y.is(0, "is signed", "image", "sign", "--key", private, y.host+"/shop/api:1")
+	verify(0, "is trusted", shop)
+	verify(0, "is trusted", other)
+	files, err := filepath.Glob(filepath.Join(y.state, "verdicts", "tags", "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	own := y.file("own.yaml", "")
+	if err := errors.Join(os.Chmod(filepath.Dir(y.dir), 0o755), os.Chmod(trust, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(files, own) {
+		if err := os.Chmod(f, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if os.Geteuid() == 0 { // this thread is somebody else for files
+		defer unix.SetfsuidRetUid(0)
+		if _, err := unix.SetfsuidRetUid(65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y.is(exitUsage, "Run it as who may read that file", "trust", "lint", own)
+	verify(exitUnable, "?  replay    what the tag was trusted for may not be read", "--explain", shop)
+	verify(exitUnable, "is older than what its tag was trusted for", "--no-record", shop)
+	verify(exitUnable, "\"unknown\": [\n    \"replay\"", "--format", "json", shop)
+	verify(0, "is trusted", other) // which has no order
 }

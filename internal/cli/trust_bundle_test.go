@@ -154,7 +154,7 @@ func TestTrustBundle(t *testing.T) {
 	}
 	verify(exitUnable, "it is a bundle of", "api.tar", "shop/web:1")
 	verify(exitUnable, `the tag "2" is asked for`, "api.tar", "shop/api:2")
-	verify(exitUnable, "no such file", "none.tar", "shop/api:1")
+	verify(exitUsage, "no such file", "none.tar", "shop/api:1")
 	verify(exitUnable, "reading the archive", "trust.yaml", "shop/api:1")
 	s.is(exitUsage, "names no image of a registry", "image", "verify", "--bundle", at("api.tar"), "dir:"+s.dir)
 	if left, err := filepath.Glob(filepath.Join(s.dir, ".*")); err != nil || len(left) != 0 {

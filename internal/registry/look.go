@@ -224,8 +224,11 @@ func (l *looker) tag(ctx context.Context, remote *image.Remote, t *Tag) error {
 			key = t.Repository + ":" + t.Tag
 		}
 		s, err := by(l, l.signed, key, func() (signedOrNot, error) { return l.verify(ctx, tagged{f, remote, t.Tag, document}, t) })
-		if t.Signed = s.Signed; err != nil {
+		switch t.Signed = s.Signed; {
+		case err != nil:
 			wrong = fmt.Errorf("it can't be told who signed it: %w", err)
+		case s.uncompared != nil:
+			wrong = fmt.Errorf("it can't be told whether it is older than what the tag was trusted for: %w", s.uncompared)
 		}
 	}
 	return errors.Join(wrong, l.scanned(f, t))
@@ -250,8 +253,12 @@ func (l *looker) byTag(name string) bool {
 	return false
 }
 
-// signedOrNot is what the policy says.
-type signedOrNot struct{ Signed }
+// signedOrNot is what the policy says; uncompared is why a trusted image was not compared with
+// what its tag was trusted for before.
+type signedOrNot struct {
+	Signed
+	uncompared error
+}
 
 // verify asks the policy of trust.
 func (l *looker) verify(ctx context.Context, in tagged, t *Tag) (signedOrNot, error) {
@@ -265,7 +272,10 @@ func (l *looker) verify(ctx context.Context, in tagged, t *Tag) (signedOrNot, er
 	if !s.Trusted {
 		s.Why = r.Steps[len(r.Steps)-1].Text
 	}
-	return signedOrNot{s}, nil
+	if s.Trusted && r.Uncompared {
+		return signedOrNot{s, r.Unremembered}, nil
+	}
+	return signedOrNot{s, nil}, nil
 }
 
 // scanned looks when an image was scanned.

@@ -52,7 +52,7 @@ func (v *Verifier) remembered(tag, asked string, r *Result) (*remembered, error)
 		m.tag, err = &verdict.Tag{}, nil
 	}
 	if forbidden(err) {
-		r.Unremembered = err
+		r.Unremembered, r.Uncompared = err, true
 		return nil, nil
 	}
 	if err != nil {
@@ -111,6 +111,7 @@ var errOlder = errors.New("it is older")
 // any other. The error is that it can't be read or written what was.
 func (v *Verifier) order(r *Result) error {
 	m := r.tag
+	r.Uncompared = r.Uncompared && r.Trusted() && !r.ordered && !r.Entry.Unsigned // as older has it
 	if m == nil || !r.Trusted() {
 		return nil
 	}

@@ -5,12 +5,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	oci "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/internal/cosign"
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -295,6 +297,24 @@ func TestReplayMemory(t *testing.T) {
 	// Nobody makes a folder there.
 	if r, err := s.verify("any/api:1", func(v *Verifier) { v.Tags = "/sys/plimsoll" }); err != nil || !r.Trusted() || r.Unremembered == nil {
 		t.Errorf("where nothing may be written: %+v, %v", r, err)
+	}
+	if r, err := s.verify("any/api:1", func(v *Verifier) { v.Tags = "/sys/plimsoll" }); err != nil || r.Uncompared {
+		t.Errorf("where nothing may be written, but read: %+v, %v", r, err)
+	}
+	if err := os.Chmod(files[0], 0); err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if os.Geteuid() == 0 { // this thread is somebody else for files
+		defer unix.SetfsuidRetUid(0)
+		if _, err := unix.SetfsuidRetUid(65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, by := &Result{Repository: "any/api"}, Verifier{Tags: s.tags, ByTag: true}
+	if m, err := by.remembered("1", "any/api:1", got); m != nil || err != nil || !got.Uncompared || got.Unremembered == nil {
+		t.Errorf("what may not be read: %+v, %v, %+v", m, err, got)
 	}
 	if !forbidden(&fs.PathError{Err: fs.ErrPermission}) || forbidden(nil) || forbidden(errors.New("no space")) {
 		t.Error("what may not be read is not told from what can't be")

@@ -82,8 +82,11 @@ type Result struct {
 	// Rollback says why it is trusted though it is older than what was, "" where it is not.
 	Rollback string
 	// Unremembered is why it is not remembered that the tag stands for it: that may not be
-	// written, or not even be read, by who asks. Then an older one may not have been told.
+	// written, or not even be read, by who asks.
 	Unremembered error
+	// Uncompared is true where it may not be read: it is not known whether the image, which is
+	// trusted otherwise, is an older one.
+	Uncompared bool
 
 	tag *remembered
 }
