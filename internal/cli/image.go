@@ -95,7 +95,7 @@ func oneReference(c *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		return nil
 	}
-	return &failure{code: exitUsage, message: fmt.Sprintf("%s takes one image, and %d are named", c.CommandPath(), len(args)), hint: "For example\n  " + c.CommandPath() + " nginx:1.27"}
+	return &failure{code: exitUsage, message: fmt.Sprintf("%s takes one image, and %d are named", strings.TrimPrefix(c.CommandPath(), "plimsoll "), len(args)), hint: "For example\n" + c.Example}
 }
 
 // contents looks into an image, with progress on standard error.
