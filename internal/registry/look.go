@@ -188,7 +188,7 @@ func (l *looker) repository(ctx context.Context, tags []*Tag) error {
 				wrong = l.tag(ctx, remote, t)
 			}
 			if wrong != nil {
-				t.Error = wrong.Error()
+				t.Error = strings.ReplaceAll(wrong.Error(), "\n", "; ") // of several, joined
 			}
 			l.mutex.Lock()
 			defer l.mutex.Unlock()
