@@ -74,6 +74,9 @@ func (p *peering) registryFlags(f *pflag.FlagSet) {
 
 // imageOptions say how an image is opened.
 func (a *app) imageOptions(p *peering) (image.Options, error) {
+	if os, arch, _ := strings.Cut(p.platform, "/"); p.platform != "" && (os == "" || arch == "") {
+		return image.Options{}, &failure{code: exitUsage, message: fmt.Sprintf("--platform %.100q is no platform", p.platform), hint: "Give one such as linux/arm64."}
+	}
 	o := image.Options{Name: p.name, Platform: p.platform, Registries: image.Registries{
 		Config: engine.Settings{Getenv: a.world.Getenv, HomeDir: a.world.HomeDir}.ConfigDir(), Certs: p.certs, Insecure: p.insecure, Realms: p.realms, Proxy: http.ProxyFromEnvironment, Mirrors: map[string][]string{},
 	}}
