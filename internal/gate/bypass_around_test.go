@@ -180,7 +180,7 @@ var aroundBypasses = []hostile{
 	{class: 27, name: "started by the beginning of its id, without a version", before: func(g *ground) { beside(container("bad", privileged))(g); g.vars["BEGINNING"] = g.vars["BAD"][:8] },
 		ask: call("POST", "/containers/$BEGINNING/start", ""), power: is("bad", "State.Running", "true"), want: "(privileged, critical)", twin: then(named("plain", plain), call("POST", "/containers/plain/start", ""))},
 	{class: 27, name: "restarted", before: beside(container("bad", privileged)), ask: post("/containers/bad/restart?t=0", ""), power: is("bad", "State.Running", "true"), want: "(privileged, critical)", twin: then(named("plain", plain), post("/containers/plain/restart?t=0", ""))},
-	{class: 27, name: "resumed", before: beside(container("bad", privileged), start("bad"), post("/containers/bad/pause", "")), ask: post("/containers/bad/unpause", ""), power: is("bad", "State.Paused", "false"), want: "(privileged, critical)",
+	{class: 27, name: "resumed", before: beside(container("bad", privileged), start("bad"), post("/containers/bad/pause", "")), ask: post("/containers/bad/unpause", ""), power: soon(is("bad", "State.Paused", "false")), want: "(privileged, critical)",
 		twin: then(named("plain", plain), start("plain"), post("/containers/plain/pause", ""), post("/containers/plain/unpause", ""))},
 	{class: 27, name: "with a volume of the host", before: beside(post("/volumes/create", `{"Name":"hv","DriverOpts":`+hostBound+`}`), container("bad", `{"Image":"web:1","Cmd":`+catSecret+binds("hv:/v")+`}`)), ask: start("bad"), power: logged("bad"),
 		want: "volume-is-host-path", twin: then(named("plain", `{"Image":"web:1"`+binds("other:/v")+`}`), start("plain"))},

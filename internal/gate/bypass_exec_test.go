@@ -1,5 +1,7 @@
 package gate
 
+import "time"
+
 // running makes a plain container beside the gate that runs.
 func running(more string) func(*ground) {
 	return beside(container("calm", `{"Image":"plain:1"`+more+`}`), start("calm"))
@@ -48,6 +50,19 @@ var execBypasses = []hostile{
 // moreProcesses is that there may be more than there might be at first.
 func moreProcesses(g *ground, _ *answer) bool {
 	return g.described("calm", "HostConfig.PidsLimit") != "100"
+}
+
+// soon waits a while for what an engine may come to know only after its answer.
+func soon(power func(*ground, *answer) bool) func(*ground, *answer) bool {
+	return func(g *ground, a *answer) bool {
+		for range 40 {
+			if power(g, a) {
+				return true
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+		return false
+	}
 }
 
 // is looks for a value in the engine's description of a container.

@@ -3,6 +3,7 @@
 package workload
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,11 @@ func TestInsideRemapped(t *testing.T) {
 	around := theEnginesFacts()
 	around.Daemon.UsernsRemap = true
 	e := newInsideEngine(t, lab.Private(t, map[string]any{"userns-remap": "nobody:nogroup"}), around, "insideremap")
+	// Some packages open others, as /dev/fuse, to everybody.
+	const closed = "/dev/loop-control"
+	if info, err := os.Stat(closed); err != nil || info.Mode().Perm()&0o006 != 0 {
+		t.Fatalf("%s is not there, or open to everybody: %v", closed, err)
+	}
 	for _, c := range []struct {
 		name  string
 		flags []string
@@ -29,7 +35,7 @@ func TestInsideRemapped(t *testing.T) {
 		{"device", []string{"--device", "/dev/kmsg", "-m", "64m"}, map[string]any{"resources.memory_bytes": 67108864.0, "devices": []any{
 			insideDevice("/dev/kmsg", "rwm", "kernel-log")}}, "devices[0].host_path"},
 		// The file's own permissions keep this root out, so that what it was given is not known.
-		{"closed", []string{"--device", "/dev/fuse"}, nil, "devices[...]"},
+		{"closed", []string{"--device", closed}, nil, "devices[...]"},
 		{"host", []string{"--userns", "host"}, map[string]any{"userns_remapped": false, "writable_cgroups": true}, "group"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
