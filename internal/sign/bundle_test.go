@@ -212,4 +212,9 @@ func TestContentTrustBundle(t *testing.T) {
 	is(pinned, older, state, dct.StepRollback)
 	is(pinned, without, state, dct.StepNoData)
 	is(policy(n.IDs("targets")[0]), newer, t.TempDir(), dct.StepRoot)
+	// Whoever made a bundle could have made its root: at first sight that is trusted of a server
+	// alone, and afterwards, once it is known, of a bundle too.
+	first := s.policy("content_trust:\n  acme: {url: \"" + n.URL + "\", first: true}\nimages:\n  - {name: \"HOST/*\", signed: {any: [{content_trust: acme}]}}\n")
+	is(first, newer, t.TempDir(), dct.StepRoot)
+	is(first, newer, state, "")
 }

@@ -329,9 +329,10 @@ func (v *Verifier) contentTrust(ctx context.Context, in image.Repository, s Sign
 	return reject(wrong.Step, err.Error())
 }
 
-// asking says how a server of content trust is asked.
+// asking says how a server of content trust is asked. A bundle is nobody to trust at first sight:
+// whoever made it could have made the root too.
 func (v *Verifier) asking(s Server) (dct.Options, error) {
-	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from, Cache: v.Cache, Offline: v.Offline}
+	o := dct.Options{Trust: dct.Trust{Server: s.URL, Keys: s.Keys, First: s.First && v.from == nil, Role: s.Role}, State: v.State, Docker: v.Docker, Registries: v.Image.Registries, From: v.from, Cache: v.Cache, Offline: v.Offline}
 	var err error
 	if s.CA != "" {
 		o.Trust.CA, err = readBounded(s.CA)
