@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -270,7 +271,7 @@ func testMany(t *testing.T, s *scene) {
 	many[63], many[64] = forged, right
 	sigManifest(t, s.r, s.subject.Digest, many...)
 	found, rejected, err := Find(t.Context(), s.r, s.subject.Digest, trusting(s.release), noon, Options{})
-	if err == nil || !strings.Contains(err.Error(), "more than 64") || len(found) != 0 || rejected[64].Step != TooMany {
+	if err == nil || !errors.Is(err, ErrMore) || len(found) != 0 || rejected[64].Step != TooMany {
 		t.Errorf("the right one is the 65th: %d found, %v", len(found), err)
 	}
 	before = s.hub.asked.Load()

@@ -25,13 +25,16 @@ var vagueTypes = []string{"", oci.MediaTypeEmptyJSON, oci.MediaTypeImageConfig}
 // look at all takes these first.
 func Types() []string { return slices.Concat(bundleTypes, vagueTypes) }
 
+// ErrMore is that more is there than is looked at.
+var ErrMore = errors.New("more are there than are looked at, and those do not suffice")
+
 // Find looks in a repository for what vouches for a manifest, and checks it. It gives what
 // holds and what does not, also beside an error; where there is nothing at all, one
 // rejection says so.
 //
 // The error is of signers or a digest that cannot be, or of the registry: then it is not known
-// what else there is. It is one too where more is there than is looked at, and nothing of
-// that holds.
+// what else there is. It is [ErrMore] where more is there than is looked at, and what holds of
+// that is not enough: else whoever puts the rest there could have an image be unsigned.
 func Find(ctx context.Context, r image.Repository, subject digest.Digest, by Signers, now time.Time, o Options) ([]Signature, []Rejection, error) {
 	o = o.withDefaults()
 	if err := by.check(); err != nil {
@@ -64,8 +67,8 @@ func Find(ctx context.Context, r image.Repository, subject digest.Digest, by Sig
 		}
 	}
 	switch {
-	case f.over && len(f.found) == 0:
-		return nil, f.rejected, fmt.Errorf("looking for signatures of %s in %s: more than %d are there, and none of those holds", subject, r.Repository(), o.Signatures)
+	case f.over && !f.enough():
+		return f.found, f.rejected, fmt.Errorf("looking for signatures of %s in %s: %w, which is %d", subject, r.Repository(), ErrMore, o.Signatures)
 	case len(f.found) == 0 && len(f.rejected) == 0:
 		f.reject(r.Repository()+"@"+string(subject), refuse(NoSignature, "nothing in the repository vouches for it"))
 	}
@@ -113,6 +116,14 @@ func (f *finder) take(where string, one *Signature) {
 // done is true where nothing more need be looked at.
 func (f *finder) done() bool {
 	return f.over || f.o.Enough != nil && f.o.Enough(f.found)
+}
+
+// enough is true where what was found suffices: where nobody says what does, anything.
+func (f *finder) enough() bool {
+	if f.o.Enough == nil {
+		return len(f.found) > 0
+	}
+	return f.o.Enough(f.found)
 }
 
 // next is true where one more may be looked at.

@@ -350,7 +350,7 @@ func TestReferrers(t *testing.T) {
 	}{
 		"the first of many":     {append([]oci.Descriptor{right}, many(4000)...), ""},
 		"the 64th":              {append(many(63), append([]oci.Descriptor{right}, many(100)[63:]...)...), ""},
-		"the 65th":              {append(many(64), right), "more than 64"},
+		"the 65th":              {append(many(64), right), "more are there than are looked at"},
 		"ten thousand":          {append([]oci.Descriptor{right}, many(10_000)...), "4096"},
 		"ten thousand, no more": {many(10_000), "4096"},
 	} {

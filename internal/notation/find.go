@@ -18,13 +18,16 @@ import (
 // configuration, or nothing. One must look.
 var vagueTypes = []string{"", oci.MediaTypeEmptyJSON, oci.MediaTypeImageConfig}
 
+// ErrMore is that more is there than is looked at.
+var ErrMore = errors.New("more are there than are looked at, and those do not suffice")
+
 // Find looks in a repository for signatures of a manifest, of which digest, size and media
 // type count, and checks them. It gives what holds and what does not, also beside an error;
 // where there is nothing at all, one rejection says so.
 //
 // The error is of a subject or of signers that cannot be, or of the registry: then it is not
-// known what else there is. It is one too where more is there than is looked at, and nothing
-// of that holds.
+// known what else there is. It is [ErrMore] where more is there than is looked at, and what
+// holds of that is not enough: else whoever puts the rest there could have an image be unsigned.
 func Find(ctx context.Context, r image.Repository, subject oci.Descriptor, by []*Signer, now time.Time, o Options) ([]Signature, []Rejection, error) {
 	o = o.withDefaults()
 	if err := subject.Digest.Validate(); err != nil {
@@ -38,8 +41,8 @@ func Find(ctx context.Context, r image.Repository, subject oci.Descriptor, by []
 		return f.found, f.rejected, fmt.Errorf("looking for signatures of %s in %s: %w", subject.Digest, r.Repository(), err)
 	}
 	switch {
-	case f.over && len(f.found) == 0:
-		return nil, f.rejected, fmt.Errorf("looking for signatures of %s in %s: more than %d are there, and none of those holds", subject.Digest, r.Repository(), o.Signatures)
+	case f.over && !f.enough():
+		return f.found, f.rejected, fmt.Errorf("looking for signatures of %s in %s: %w, which is %d", subject.Digest, r.Repository(), ErrMore, o.Signatures)
 	case len(f.found) == 0 && len(f.rejected) == 0:
 		f.reject(r.Repository()+"@"+string(subject.Digest), refuse(NoSignature, "nothing in the repository vouches for it"))
 	}
@@ -56,6 +59,14 @@ type finder struct {
 	over     bool
 	found    []Signature
 	rejected []Rejection
+}
+
+// enough is true where what was found suffices: where nobody says what does, anything.
+func (f *finder) enough() bool {
+	if f.o.Enough == nil {
+		return len(f.found) > 0
+	}
+	return f.o.Enough(f.found)
 }
 
 func (f *finder) reject(where string, why *refusal) {

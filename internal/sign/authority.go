@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,8 +102,9 @@ func (c checker) certified(s Signer) (msg, hint, field string) {
 }
 
 // notation adds to what was found the signatures of Notation that hold over what the name leads
-// to, and over the image of it that would run, until all of it suffices.
-func (v *Verifier) notation(ctx context.Context, in image.Repository, list []Signer, name string, r *Result, found []Vouch) (_ []Vouch, rejected []Rejection, err error) {
+// to, and over the image of it that would run, until all of it suffices. Of [notation.ErrMore] what
+// was found counts all the same.
+func (v *Verifier) notation(ctx context.Context, in image.Repository, list []Signer, name string, r *Result, found []Vouch) (_ []Vouch, rejected []Rejection, more error) {
 	var signers []*notation.Signer
 	by := map[*notation.Signer]Signer{}
 	read := map[string]*notation.Authority{}
@@ -111,12 +113,15 @@ func (v *Verifier) notation(ctx context.Context, in image.Repository, list []Sig
 			continue
 		}
 		if read[s.Notation] == nil {
-			if read[s.Notation], err = v.Policy.Authorities[s.Notation].read(); err != nil {
+			a, err := v.Policy.Authorities[s.Notation].read()
+			if err != nil {
 				return nil, nil, fmt.Errorf("reading the authority %s: %w", s.Notation, err)
 			}
+			read[s.Notation] = a
 		}
 		one := &notation.Signer{Name: s.String(), Authority: read[s.Notation]}
 		if !s.Anyone {
+			var err error
 			if one.Subject, err = notation.ParseSubject(s.Subject); err != nil {
 				return nil, nil, err
 			}
@@ -142,14 +147,16 @@ func (v *Verifier) notation(ctx context.Context, in image.Repository, list []Sig
 		for _, x := range wrong {
 			rejected = append(rejected, Rejection{"notation", string(x.Step), x.Where, x.Reason})
 		}
-		if err != nil {
+		if errors.Is(err, notation.ErrMore) {
+			more = err
+		} else if err != nil {
 			return nil, rejected, err
 		}
 		if found = vouches(signatures); enough(nil) {
 			break
 		}
 	}
-	return found, rejected, nil
+	return found, rejected, more
 }
 
 // whose tells by its key whose a certificate is, as [Key.Fingerprint] tells keys apart.

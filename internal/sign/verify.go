@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/cosign"
 	"github.com/plimsoll/plimsoll/internal/dct"
 	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/notation"
 	"github.com/plimsoll/plimsoll/internal/strict"
 	"github.com/plimsoll/plimsoll/internal/verdict"
 )
@@ -246,7 +247,8 @@ func platformOf(ctx context.Context, in image.Repository, config oci.Descriptor)
 }
 
 // find gives the signatures that hold over what the name leads to, and over the image of it
-// that would run: a signature over an index is one over all that it lists.
+// that would run: a signature over an index is one over all that it lists. Where more is in one
+// place than is looked at, and what was found anywhere does not suffice, it can't be told.
 func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, name string, r *Result) (found []Vouch, rejected []Rejection, err error) {
 	list := entry.signers()
 	for _, s := range list {
@@ -266,9 +268,9 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 	if v.suffice(name, r, found) {
 		return found, rejected, nil
 	}
-	found, wrong, err := v.notation(ctx, in, list, name, r, found)
-	if err != nil {
-		return nil, nil, err
+	found, wrong, more := v.notation(ctx, in, list, name, r, found)
+	if more != nil && !errors.Is(more, notation.ErrMore) {
+		return nil, nil, more
 	}
 	rejected = append(rejected, wrong...)
 	if v.suffice(name, r, found) {
@@ -288,7 +290,9 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			for _, x := range wrong {
 				rejected = append(rejected, Rejection{"cosign", string(x.Step), x.Where, x.Reason})
 			}
-			if err != nil {
+			if errors.Is(err, cosign.ErrMore) {
+				more = err
+			} else if err != nil {
 				return nil, nil, err
 			}
 			found = append(found, g.vouches(signatures, ear.heard, subject.Digest)...)
@@ -297,7 +301,7 @@ func (v *Verifier) find(ctx context.Context, in image.Repository, entry *Entry, 
 			}
 		}
 	}
-	return found, rejected, nil
+	return found, rejected, more
 }
 
 // contentTrust asks a server of trust what was signed as the tag, which must be the index or the

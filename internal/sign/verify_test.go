@@ -7,11 +7,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -254,6 +256,59 @@ func TestVerify(t *testing.T) {
 	v := Verifier{Policy: p, Platform: "linux/s390x", Now: noon}
 	if _, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:many"}); err == nil || !strings.Contains(err.Error(), "no image for linux/s390x") {
 		t.Errorf("no such platform: %v", err)
+	}
+}
+
+// TestCrowded: who may write to a repository can put so much beside signatures that not all is
+// looked at. Then it can't be told who signed, where those that were found do not suffice: an image
+// that is signed is not found to be unsigned, and signatures in another place count all the same.
+func TestCrowded(t *testing.T) {
+	s := newShop(t)
+	one, first := s.signer("one")
+	two, second := s.signer("two")
+	p := s.policy("keys:\n" + first + second + "images:\n  - {name: \"HOST/*\", signed: {all: [{key: one}, {key: two}]}}\n")
+	d := s.image(s.remote, "1", "amd64", "crowded")
+	sign := func(of oci.Descriptor, by ...*cosign.Signer) {
+		t.Helper()
+		for _, one := range by {
+			if err := one.SignTag(t.Context(), s.remote, of.Digest, noon); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// crowd puts rubbish behind so many signatures.
+	crowd := func(of oci.Descriptor, after int) {
+		t.Helper()
+		tag := "sha256-" + of.Digest.Encoded() + ".sig"
+		is, err := s.remote.Tagged(t.Context(), tag)
+		m := oci.Manifest{}
+		if err == nil {
+			err = json.Unmarshal(is.Data, &m)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rubbish := oci.Descriptor{MediaType: "text/plain", Digest: of.Digest, Size: 1}
+		m.Layers = slices.Insert(m.Layers, after, slices.Repeat([]oci.Descriptor{rubbish}, 64)...)
+		s.must(s.remote.PutManifest(t.Context(), tag, m.MediaType, s.json(m)))
+	}
+	sign(d, one, two)
+	if refused, r := s.verify(p, "shop/api:1", ""); refused != "" {
+		t.Fatalf("signed by both: %+v", r.Decision)
+	}
+	crowd(d, 1)
+	v := Verifier{Policy: p, Now: noon}
+	if r, err := v.Verify(t.Context(), image.Reference{Source: image.Registry, At: s.host + "/shop/api:1"}); !errors.Is(err, cosign.ErrMore) {
+		t.Errorf("signed by both, and one is beyond what is looked at: %+v, %v", r.Decision, err)
+	}
+	// Of an index, where the image itself is signed by both.
+	amd := s.image(s.remote, "", "amd64", "of an index")
+	index := s.index(s.remote, "index", amd)
+	sign(index, one)
+	crowd(index, 0)
+	sign(amd, one, two)
+	if refused, r := s.verify(p, "shop/api:index", "linux/amd64"); refused != "" || r.Trusts()[index.Digest] {
+		t.Errorf("its image is signed: %+v", r.Decision)
 	}
 }
 
